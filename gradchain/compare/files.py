@@ -1,0 +1,137 @@
+"""Writing: whole files or none, in every case valid."""
+
+import csv
+import io
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import CompareError
+from .results import Result
+from .tasks import Task
+
+MOST_POINTS = 500
+
+
+def folder(path: Path) -> Path:
+    """Makes the folder for the results, before any time is spent on training."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise CompareError(
+            f"--out {path}: expected a folder that can be written to: {error.strerror}."
+        ) from None
+    return path
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Writes a file under another name, then renames it: an interruption leaves no half of it."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner can read
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def as_json(settings: Mapping[str, Any], task: Task, results: Sequence[Result]) -> str:
+    """Everything that was measured; what is not a finite number is null."""
+    content = {
+        "settings": settings,
+        "decided_by": f"test {task.metric}",
+        "target": task.goal,
+        "results": [record(task, result) | curves(result) for result in results],
+    }
+    return json.dumps(_plain(content), indent=1, allow_nan=False) + "\n"
+
+
+def as_csv(task: Task, results: Sequence[Result]) -> str:
+    """One line for each contender."""
+    text = io.StringIO()
+    rows = [record(task, result) for result in results]
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["optimizer"])
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: _cell(value) for key, value in row.items()})
+    return text.getvalue()
+
+
+def record(task: Task, result: Result) -> dict[str, Any]:
+    """The numbers of one contender under flat names."""
+    scores = {"test_accuracy": result.test_score, "train_accuracy": result.train_score}
+    stats = (scores if task.score else {}) | {
+        "test_loss": result.test_loss,
+        "train_loss": result.train_loss,
+    }
+    if result.distance is not None:
+        stats["distance_to_least_squares"] = result.distance
+    flat = {f"{name}_{kind}": getattr(s, kind) for name, s in stats.items() for kind in _KINDS}
+    return {
+        "optimizer": result.name,
+        "code": result.code,
+        "learning_rate": result.learning_rate,
+        **flat,
+        "steps_to_target": result.steps_to_target,
+        "steps_to_target_by_seed": list(result.target_steps),
+        "diverged_at_step_by_seed": list(result.diverged_at),
+        "seconds_per_step": result.seconds_per_step,
+        "compile_seconds": result.compile_seconds,
+        "state_bytes": result.state_bytes,
+    }
+
+
+_KINDS = ("mean", "std")
+
+
+def curves(result: Result) -> dict[str, Any]:
+    """The curves of one contender, thinned where they are long."""
+    every = max(1, math.ceil(len(result.step_loss) / MOST_POINTS))
+    return {
+        "curves": {
+            "step": list(range(1, len(result.step_loss) + 1, every)),
+            "batch_loss_by_seed": result.step_loss[::every].T,
+            "test_step": [e * result.steps_per_epoch for e in range(len(result.test_curve))],
+            "test_by_seed": result.test_curve.T,
+        },
+        "sweep": [
+            {
+                "learning_rate": point.learning_rate,
+                "validation_mean": point.validation.mean,
+                "validation_std": point.validation.std,
+                "test_mean": point.test.mean,
+                "test_std": point.test.std,
+                "diverged_seeds": point.diverged,
+            }
+            for point in result.sweep
+        ],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """The same with Python's own types, and None for what JSON has no number for."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        return " ".join("-" if v is None else str(v) for v in value)
+    return "" if value is None else value

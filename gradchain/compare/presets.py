@@ -1,0 +1,96 @@
+"""The classic optimizers with three sets of well-known settings."""
+
+import inspect
+from collections.abc import Mapping
+
+import gradchain as gc
+
+from ..core.pair import GradientTransformationExtraArgs
+from ..tools.parse import makers
+from .errors import unknown
+
+Contenders = Mapping[str, GradientTransformationExtraArgs]
+
+# The settings of the papers, and where a paper names no learning rate the customary one.
+DEFAULTS: Contenders = {
+    "sgd": gc.sgd(0.1),
+    "momentum": gc.sgd(0.03, momentum=0.9),
+    "nesterov": gc.sgd(0.03, momentum=0.9, nesterov=True),
+    "adagrad": gc.adagrad(0.1, initial_accumulator_value=0.0),
+    "rmsprop": gc.rmsprop(0.001),
+    "adadelta": gc.adadelta(1.0, rho=0.95),
+    "adam": gc.adam(0.001),
+    "adamw": gc.adamw(0.001),
+    "adamax": gc.adamax(0.002),
+    "nadam": gc.nadam(0.002),
+}
+
+# The learning rates and constants that Keras's optimizers have when none are given: the well-known
+# tutorial comparisons are made with these.
+KERAS: Contenders = {
+    "sgd": gc.sgd(0.01),
+    "adagrad": gc.adagrad(0.001, initial_accumulator_value=0.1, eps=1e-7),
+    "adadelta": gc.adadelta(0.001, rho=0.95, eps=1e-7),
+    "rmsprop": gc.rmsprop(0.001, decay=0.9, eps=1e-7),
+    "adam": gc.adam(0.001, eps=1e-7),
+    "momentum": gc.sgd(0.01, momentum=0.9),
+    "nesterov": gc.sgd(0.01, momentum=0.9, nesterov=True),
+    "adamw": gc.adamw(0.001, eps=1e-7, weight_decay=0.004),
+    "adamax": gc.adamax(0.001, eps=1e-7),
+    "nadam": gc.nadam(0.001, eps=1e-7),
+}
+
+# What torch.optim takes when nothing is given; its momentum has no default, 0.9 is customary.
+TORCH: Contenders = {
+    "sgd": gc.sgd(0.001),
+    "momentum": gc.sgd(0.001, momentum=0.9),
+    "nesterov": gc.sgd(0.001, momentum=0.9, nesterov=True),
+    "adagrad": gc.adagrad(0.01, initial_accumulator_value=0.0, eps=1e-10),
+    "rmsprop": gc.rmsprop(0.01, decay=0.99, eps=1e-8, eps_in_sqrt=False),
+    "adadelta": gc.adadelta(1.0, rho=0.9, eps=1e-6),
+    "adam": gc.adam(0.001),
+    "adamw": gc.adamw(0.001, weight_decay=0.01),
+    "adamax": gc.adamax(0.002),
+    "nadam": gc.nadam(0.002),
+}
+
+PRESETS: Mapping[str, Contenders] = {"defaults": DEFAULTS, "keras": KERAS, "torch": TORCH}
+
+# Who takes part when nobody is named: with Keras's settings, the five of the tutorials.
+FIELD: Mapping[str, tuple[str, ...]] = {
+    "defaults": tuple(DEFAULTS),
+    "keras": ("sgd", "adagrad", "adadelta", "rmsprop", "adam"),
+    "torch": tuple(TORCH),
+}
+
+CUSTOMARY_LEARNING_RATE = 0.001
+"""For an optimizer that is named alone, is in no preset, and has no learning rate of its own."""
+
+
+def find_preset(name: str) -> Contenders:
+    """The preset of this name."""
+    if name not in PRESETS:
+        raise unknown("preset", name, PRESETS)
+    return PRESETS[name]
+
+
+def others() -> list[str]:
+    """The public optimizers that no preset lists: whatever else takes a learning rate."""
+    names = [n for n in makers(gc) if n not in DEFAULTS and n != "scale_by_learning_rate"]
+    return [n for n in names if _first_parameter(n) == "learning_rate"]
+
+
+def _first_parameter(name: str) -> str | None:
+    return next(iter(inspect.signature(getattr(gc, name)).parameters), None)
+
+
+def find_optimizer(name: str, preset: Contenders) -> GradientTransformationExtraArgs:
+    """The optimizer of this name: the preset's, else the public one at a customary rate."""
+    if name in preset:
+        return preset[name]
+    further = others()
+    if name not in further:
+        raise unknown("optimizer", name, [*preset, *further])
+    factory = getattr(gc, name)
+    rate = inspect.signature(factory).parameters["learning_rate"]
+    return factory(CUSTOMARY_LEARNING_RATE) if rate.default is rate.empty else factory()

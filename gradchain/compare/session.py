@@ -1,0 +1,186 @@
+"""One comparison from its settings to its files."""
+
+import dataclasses
+import importlib.metadata
+import platform
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from . import files, tasks
+from .contenders import Contender, choose
+from .errors import CompareError
+from .plots import comparison
+from .report import html
+from .results import Result, rank, summarize
+from .runner import Trainer
+from .schedules import find_schedule
+from .table import notes, rich_table
+
+WRITTEN = ("results.json", "results.csv", "comparison.png", "report.html")
+INTERRUPTED = 130  # what a shell reports for a command ended by Ctrl-C
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The options of the command; None is the task's own or none."""
+
+    task: str = "digits"
+    optimizers: str | None = None
+    epochs: int | None = None
+    batch_size: int | str = 32
+    seeds: int = 3
+    preset: str = "defaults"
+    learning_rate: float | None = None
+    sweep: bool = False
+    schedule: str | None = None
+    clip: float | None = None
+    data: Path | None = None
+    out: Path = Path("gradchain-out")
+
+
+def run(settings: Settings, console: Console) -> int:
+    """Trains, prints the table and writes the files; returns the exit code.
+
+    Raises:
+      CompareError: for settings that cannot be met, before anything is trained.
+    """
+    task = tasks.find(settings.task)
+    if settings.sweep and settings.learning_rate is not None:
+        raise CompareError("--sweep tries many learning rates; leave --learning-rate out.")
+    _choose(settings, 1)  # complains before the data is read
+    data = tasks.load(task, settings.data)
+    batch = _batch_size(settings.batch_size, len(data.train))
+    epochs = settings.epochs or task.epochs
+    trainer = Trainer(task, data, batch_size=batch, epochs=epochs, seeds=settings.seeds)
+    contenders = _choose(settings, epochs * trainer.steps_per_epoch)
+    out = files.folder(settings.out)
+
+    facts = _facts(settings, trainer, contenders)
+    console.print(f"[bold]{task.name}[/]: {task.what}")
+    console.print(_summary(facts), style="dim", highlight=False)
+    results, interrupted = _train(trainer, contenders, console)
+    results = rank(task, results)
+    unfinished = [c.name for c in contenders if c.name not in {r.name for r in results}]
+    if interrupted:
+        done = f"{len(results)} of {len(contenders)} optimizers finished"
+        console.print(f"[yellow]Interrupted: {done}; not finished: {', '.join(unfinished)}.[/]")
+    if results:
+        console.print(rich_table(task, results))
+        for line in notes(task, results, settings.seeds):
+            console.print(line, style="dim", highlight=False)
+        _write(out, trainer, results, facts, unfinished)
+        console.print(f"Written to {out}: {', '.join(WRITTEN)}", highlight=False, soft_wrap=True)
+    return INTERRUPTED if interrupted else 0
+
+
+def _choose(settings: Settings, steps: int) -> list[Contender]:
+    schedule = find_schedule(settings.schedule, steps) if settings.schedule else None
+    return choose(
+        settings.optimizers,
+        settings.preset,
+        rate=settings.learning_rate,
+        sweep=settings.sweep,
+        schedule=schedule,
+        clip=settings.clip,
+    )
+
+
+def _batch_size(asked: int | str, examples: int) -> int:
+    size = examples if asked == "full" else int(asked)
+    if size > examples:
+        raise CompareError(
+            f"--batch-size {size} is larger than the {examples} training examples; "
+            "give at most that, or full."
+        )
+    return size
+
+
+def _train(
+    trainer: Trainer, contenders: list[Contender], console: Console
+) -> tuple[list[Result], bool]:
+    """The contenders' results, and whether Ctrl-C kept some of them out."""
+    results: list[Result] = []
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("epochs"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("", total=len(contenders) * trainer.epochs)
+        try:
+            for contender in contenders:
+                name = contender.name.replace("[", r"\[")
+
+                def moved(what: str, epochs: int, name: str = name) -> None:
+                    progress.update(bar, description=f"{name}: {what}", advance=epochs)
+
+                history = trainer.run(contender, moved)
+                results.append(summarize(trainer.task, trainer.data, history))
+        except KeyboardInterrupt:
+            return results, True
+    return results, False
+
+
+def _facts(settings: Settings, trainer: Trainer, contenders: list[Contender]) -> dict[str, Any]:
+    """The settings as they turned out, for the files."""
+    options = dataclasses.asdict(settings) | {
+        "epochs": trainer.epochs,
+        "batch_size": trainer.batch_size,
+        "data": settings.data and str(settings.data),
+        "out": str(settings.out),
+        "optimizers": [c.name for c in contenders],
+    }
+    swept = contenders[0].rates if settings.sweep else None
+    return options | {
+        "learning_rates_tried": swept and list(swept),
+        "steps": trainer.epochs * trainer.steps_per_epoch,
+        "training_examples": len(trainer.data.train),
+        "validation_examples": len(trainer.data.validation),
+        "test_examples": len(trainer.data.test),
+        "parameters": trainer.parameters,
+    }
+
+
+def _summary(facts: dict[str, Any]) -> str:
+    return (
+        f"{facts['parameters']:,} parameters · {facts['training_examples']:,} training examples · "
+        f"{facts['epochs']} epochs of batches of {facts['batch_size']} · {facts['seeds']} seeds · "
+        f"preset {facts['preset']}"
+        + (f" · {len(facts['learning_rates_tried'])} learning rates" if facts["sweep"] else "")
+    )
+
+
+def _versions() -> dict[str, str]:
+    packages = ("gradchain", "jax", "flax", "numpy", "scikit-learn")
+    found = {"python": platform.python_version(), "machine": platform.platform(terse=True)}
+    for name in packages:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:  # a checkout that was never installed
+            found[name] = "not installed"
+    return found
+
+
+def _write(
+    out: Path,
+    trainer: Trainer,
+    results: list[Result],
+    facts: dict[str, Any],
+    unfinished: list[str],
+) -> None:
+    task, versions = trainer.task, _versions()
+    full = facts | {"versions": versions, "unfinished": unfinished}
+    caption = f"gradchain compare {task.name}: {task.what}"
+    files.write(out / "results.json", files.as_json(full, task, results))
+    files.write(out / "results.csv", files.as_csv(task, results))
+    picture = comparison(task, results, caption)
+    files.write(out / "comparison.png", picture)
+    page = html(
+        task, results, picture, settings=facts, versions=versions, unfinished=unfinished
+    )
+    files.write(out / "report.html", page)

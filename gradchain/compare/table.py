@@ -1,0 +1,138 @@
+"""The table, as cells of text for the terminal and the report alike."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+
+from .results import Result, Stat
+from .tasks import Task
+
+
+def headers(task: Task, results: Sequence[Result]) -> list[str]:
+    """The column titles."""
+    swept = any(r.sweep for r in results)
+    return [
+        "optimizer",
+        *(["best rate"] if swept else ["rate"] if any(r.learning_rate for r in results) else []),
+        *(["test acc %", "train acc %"] if task.score else []),
+        "test loss",
+        "train loss",
+        *(["distance to least squares"] if task.exact else []),
+        f"steps to {task.goal}",
+        "time/step",
+        "state",
+    ]
+
+
+def cells(task: Task, results: Sequence[Result]) -> list[list[str]]:
+    """The rows."""
+    rated = any(r.sweep or r.learning_rate for r in results)
+    return [
+        [
+            result.name,
+            *([_rate(result.learning_rate)] if rated else []),
+            *([_deciding(result, result.test_score, 100, 1)] if task.score else []),
+            *([_stat(result.train_score, 100, 1)] if task.score else []),
+            _stat(result.test_loss, 1, 3) if task.score else _deciding(result, result.test_loss, 1, 4),
+            _stat(result.train_loss, 1, 3 if task.score else 4),
+            *([_tiny(result.distance)] if task.exact else []),
+            _target(result),
+            seconds(result.seconds_per_step),
+            size(result.state_bytes),
+        ]
+        for result in results
+    ]
+
+
+def rich_table(task: Task, results: Sequence[Result]) -> Table:
+    """The table for the terminal, best first."""
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold")
+    for i, title in enumerate(headers(task, results)):
+        table.add_column(title, justify="right" if i else "left", overflow="fold")
+    for i, row in enumerate(cells(task, results)):
+        lost = any(cell.startswith("diverged") for cell in row)
+        style = "red" if lost else "bold green" if i == 0 else ""
+        table.add_row(*(_escaped(cell) for cell in row), style=style)
+    return table
+
+
+def notes(task: Task, results: Sequence[Result], seeds: int) -> list[str]:
+    """What a reader of the table must know."""
+    lines = [f"Mean ± standard deviation over {seeds} seed{'s' * (seeds > 1)}."] if seeds > 1 else []
+    lines.append("Time per step is of one run; all runs of an optimizer train side by side.")
+    if any(r.sweep for r in results):
+        lines.append("The best rate was chosen on validation examples, not on the test examples.")
+        edges = [r.name for r in results if r.learning_rate in (_ends(r))]
+        if edges:
+            lines.append(f"At the edge of the grid, so perhaps not yet their best: {', '.join(edges)}.")
+    if task.exact:
+        lines.append(
+            "Distance to least squares: root mean square difference of the predictions on the "
+            "training examples, in standard deviations of the target."
+        )
+    if any(r.divergences for r in results):
+        lines.append("Means leave out diverged seeds; whoever diverged is ranked below the others.")
+    return lines
+
+
+def _ends(result: Result) -> tuple[float, ...]:
+    points = result.sweep
+    return (points[0].learning_rate, points[-1].learning_rate) if points else ()
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _stat(stat: Stat, factor: float, digits: int) -> str:
+    if stat.mean is None or stat.std is None:
+        return "-"
+    return f"{_number(stat.mean * factor, digits)} ± {_number(stat.std * factor, digits)}"
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if abs(value) < 1e4 else f"{value:.1e}"
+
+
+def _tiny(stat: Stat | None) -> str:
+    if stat is None or stat.mean is None or stat.std is None:
+        return "-"
+    return f"{stat.mean:.1e} ± {stat.std:.0e}"
+
+
+def _deciding(result: Result, stat: Stat, factor: float, digits: int) -> str:
+    """The deciding number, or where the run left the finite numbers."""
+    steps = result.divergences
+    if not steps:
+        return _stat(stat, factor, digits)
+    if len(steps) == len(result.diverged_at):
+        return f"diverged at step {steps[0]}"
+    kept = _stat(stat, factor, digits)
+    return f"{kept} ({len(steps)}/{len(result.diverged_at)} diverged at step {steps[0]})"
+
+
+def _target(result: Result) -> str:
+    reached = sum(step is not None for step in result.target_steps)
+    if result.steps_to_target is None:
+        return f"- ({reached}/{len(result.target_steps)})" if reached else "-"
+    return f"{result.steps_to_target:.0f}"
+
+
+def _rate(rate: float | None) -> str:
+    return "own" if rate is None else f"{rate:.3g}"
+
+
+def seconds(value: float) -> str:
+    """A time, in the unit that suits it."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if value >= scale:
+            return f"{value / scale:.3g} {unit}"
+    return f"{value / 1e-6:.3g} µs"
+
+
+def size(count: int) -> str:
+    """A number of bytes, in the unit that suits it."""
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1e3:.1f} kB" if count < 1e6 else f"{count / 1e6:.1f} MB"

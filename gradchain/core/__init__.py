@@ -1,0 +1,32 @@
+"""The core: pairs that remember their call, rules lifted to trees, chains. Imports jax only."""
+
+from .apply import apply_updates as apply_updates
+from .apply import incremental_update as incremental_update
+from .apply import periodic_update as periodic_update
+from .chain import chain as chain
+from .chain import identity as identity
+from .chain import init_empty_state as init_empty_state
+from .chain import named_chain as named_chain
+from .chain import set_to_zero as set_to_zero
+from .chain import stateless as stateless
+from .chain import stateless_with_tree_map as stateless_with_tree_map
+from .chain import with_extra_args_support as with_extra_args_support
+from .lift import leafwise as leafwise
+from .numerics import bias_correction as bias_correction
+from .numerics import safe_increment as safe_increment
+from .numerics import safe_int32_increment as safe_int32_increment
+from .pair import GradientTransformation as GradientTransformation
+from .pair import GradientTransformationExtraArgs as GradientTransformationExtraArgs
+from .pair import transformation as transformation
+from .schedule import schedule as schedule
+from .types import EmptyState as EmptyState
+from .types import Hyperparameter as Hyperparameter
+from .types import MaskOrFn as MaskOrFn
+from .types import OptState as OptState
+from .types import Params as Params
+from .types import ScalarOrSchedule as ScalarOrSchedule
+from .types import Schedule as Schedule
+from .types import TransformInitFn as TransformInitFn
+from .types import TransformUpdateExtraArgsFn as TransformUpdateExtraArgsFn
+from .types import TransformUpdateFn as TransformUpdateFn
+from .types import Updates as Updates

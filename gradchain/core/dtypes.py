@@ -1,0 +1,55 @@
+"""The dtype policy: compute in at least float32, store as asked, return the gradient's dtype."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def dtype_of(x: Any) -> np.dtype:
+    """The dtype JAX gives `x`: an array, a ShapeDtypeStruct or a Python scalar."""
+    return jax.dtypes.canonicalize_dtype(x.dtype if hasattr(x, "dtype") else jnp.result_type(x))
+
+
+def is_inexact(x: Any) -> bool:
+    """Whether `x` is floating point or complex."""
+    return jnp.issubdtype(dtype_of(x), jnp.inexact)
+
+
+def compute_dtype(dtype: Any) -> np.dtype:
+    """The dtype to compute in: float32 for the half precisions, else the dtype itself."""
+    return jnp.promote_types(dtype, jnp.float32)
+
+
+def real_dtype(dtype: Any) -> np.dtype:
+    """The dtype of `abs(x)` for `x` of this dtype."""
+    return np.dtype(jnp.finfo(dtype).dtype)
+
+
+def accumulator_dtype(dtype: Any, asked: Any = None) -> np.dtype:
+    """Where sums of squares are kept: as asked, else real and at least float32.
+
+    A second moment in bfloat16 does not move: 0.999 rounds to 1.
+    """
+    return np.dtype(asked) if asked is not None else compute_dtype(real_dtype(dtype))
+
+
+def widen(x: Any) -> Any:
+    """`x` in its compute dtype; what is not floating point stays as it is."""
+    return jnp.asarray(x, compute_dtype(dtype_of(x))) if is_inexact(x) else x
+
+
+def cast(x: Any, dtype: Any) -> jax.Array:
+    """`x` as a strongly typed array of `dtype`; a complex number loses its imaginary part if told to."""
+    if jnp.issubdtype(dtype_of(x), jnp.complexfloating) and not jnp.issubdtype(
+        dtype, jnp.complexfloating
+    ):
+        x = jnp.real(x)
+    return jax.lax.convert_element_type(x, dtype)
+
+
+def relaxed_promotion() -> AbstractContextManager[Any]:
+    """Inside rules float32 hyperparameters meet arrays of any dtype, whatever the user's setting."""
+    return jax.numpy_dtype_promotion("standard")

@@ -1,0 +1,64 @@
+"""One voice for errors: who, where, what was expected, what was received, and the remedy."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+
+
+class MissingParamsError(ValueError):
+    """An update that needs the parameters was called without them."""
+
+    def __init__(self, name: str):
+        super().__init__(f"{name} needs the parameters: call update(grads, state, params).")
+
+
+class LeafError(ValueError):
+    """A fault found in one leaf; `{leaf}` in its text stands for the leaf's path."""
+
+    def __init__(self, name: str, text: str):
+        super().__init__(f"{name}: {text}")
+
+    def at(self, path: str) -> ValueError:
+        """The same fault, told with the leaf's path."""
+        return ValueError(str(self).replace("{leaf}", path or "(the only leaf)"))
+
+
+def _paths(tree: Any) -> dict[str, Any]:
+    leaves = jax.tree_util.tree_flatten_with_path(tree, is_leaf=lambda x: x is None)[0]
+    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+
+
+def path_of_leaf(tree: Any, index: int) -> str:
+    """The key path of leaf number `index`, counting None as a leaf."""
+    return list(_paths(tree))[index]
+
+
+def tree_mismatch(name: str, what: str, tree: Any, other_what: str, other: Any) -> ValueError:
+    """The error for two trees that should have the same structure: names the paths that differ."""
+    here, there = _paths(tree), _paths(other)
+    clauses = [
+        f"{which} has {', '.join(extra[:3]) or '(a leaf)'}"
+        + (f" and {len(extra) - 3} more" if len(extra) > 3 else "")
+        + f" that the {lacks} lacks"
+        for which, lacks, extra in (
+            (f"the {what}", other_what, [p for p in here if p not in there]),
+            (f"the {other_what}", what, [p for p in there if p not in here]),
+        )
+        if extra
+    ]
+    if not clauses:
+        clauses = [
+            f"the containers differ: {jax.tree.structure(tree)} and {jax.tree.structure(other)}"
+        ]
+    return ValueError(
+        f"{name}: the {what} does not have the structure of the {other_what}; "
+        f"{'; '.join(clauses)}. Both must be pytrees of the same structure."
+    )
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """A sentence that offers the nearest known word, or nothing."""
+    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,89 @@
+"""The few formulas that many rules share, written once and safe at their edges."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from .dtypes import accumulator_dtype, dtype_of
+
+
+def zeros_like(p: Any, dtype: Any = None) -> jax.Array:
+    """Zeros of `p`'s shape and sharding, in `dtype` or `p`'s own."""
+    dtype = dtype_of(p) if dtype is None else dtype
+    return jnp.zeros_like(p, dtype) if hasattr(p, "shape") else jnp.zeros((), dtype)
+
+
+def full_like(p: Any, value: Any, dtype: Any = None) -> jax.Array:
+    """An accumulator of `p`'s shape filled with `value`: real, at least float32 unless asked."""
+    return zeros_like(p, accumulator_dtype(dtype_of(p), dtype)) + jnp.asarray(
+        value, accumulator_dtype(dtype_of(p), dtype)
+    )
+
+
+def accumulator_like(p: Any, dtype: Any = None) -> jax.Array:
+    """Zeros of `p`'s shape for a sum or mean of squares: real, at least float32 unless asked."""
+    return zeros_like(p, accumulator_dtype(dtype_of(p), dtype))
+
+
+def abs_sq(x: Any) -> jax.Array:
+    """|x|^2, real for complex `x`, without a square root."""
+    x = jnp.asarray(x)
+    return (x.real**2 + x.imag**2) if jnp.iscomplexobj(x) else x * x
+
+
+def ema(x: Any, average: Any, decay: Any) -> jax.Array:
+    """One step of an exponential moving average: (1 - decay) x + decay average."""
+    return (1 - decay) * x + decay * average
+
+
+def debias(average: Any, decay: Any, count: Any) -> jax.Array:
+    """An average of `count` steps that began at zero, without its bias: average / (1 - decay^count)."""
+    return average / (1 - decay**count)
+
+
+@jax.custom_jvp
+def sqrt(x: Any) -> jax.Array:
+    """The square root, with derivative 0 at 0, so that gradients through an optimizer stay finite."""
+    return jnp.sqrt(x)
+
+
+@sqrt.defjvp
+def _sqrt_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[jax.Array, jax.Array]:
+    (x,), (dx,) = primals, tangents
+    root = jnp.sqrt(x)
+    return root, jnp.where(root > 0, dx / (2 * jnp.where(root > 0, root, 1)), 0)
+
+
+def safe_increment(count: Any) -> jax.Array:
+    """`count + 1`, held at the largest value of its dtype instead of wrapping around.
+
+    Args: count, a number or array of any integer or floating dtype.
+    Raises: ValueError for any other dtype.
+    """
+    count = jnp.asarray(count)
+    if jnp.issubdtype(count.dtype, jnp.integer):
+        top = jnp.iinfo(count.dtype).max
+    elif jnp.issubdtype(count.dtype, jnp.floating):
+        top = jnp.finfo(count.dtype).max
+    else:
+        raise ValueError(
+            f"safe_increment: count must be an integer or a real number, received {count.dtype}."
+        )
+    one = jnp.ones((), count.dtype)
+    return jnp.where(count < jnp.asarray(top, count.dtype), count + one, count)
+
+
+def safe_int32_increment(count: Any) -> jax.Array:
+    """`safe_increment`, under the name it had when counts could only be int32."""
+    return safe_increment(count)
+
+
+def bias_correction(moment: Any, decay: Any, count: Any) -> Any:
+    """A tree of moving averages without their bias: moment / (1 - decay^count).
+
+    Args: moment, a tree of averages that began at zero; decay, in [0, 1); count, steps taken, from 1.
+    Reference: Kingma and Ba, 2014, Adam, section 3, arXiv:1412.6980.
+    """
+    divisor = 1 - decay ** jnp.asarray(count)
+    return jax.tree.map(lambda m: m / jnp.asarray(divisor, jnp.asarray(m).dtype), moment)

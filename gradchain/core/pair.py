@@ -1,0 +1,152 @@
+"""The pair `(init, update)`, and the decorator that makes it remember the call that made it."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple, ParamSpec
+
+import jax
+import jax.numpy as jnp
+
+from .call import Call, Remembers, signature
+from .errors import MissingParamsError
+from .hyperparameters import Range, check_hyperparameters
+from .types import (
+    Hyperparameter,
+    OptState,
+    Params,
+    TransformInitFn,
+    TransformUpdateExtraArgsFn,
+    TransformUpdateFn,
+    Updates,
+)
+
+P = ParamSpec("P")
+
+
+class GradientTransformation(NamedTuple):
+    """A pair of pure functions.
+
+    `init(params) -> state` makes the first state;
+    `update(updates, state, params=None) -> (updates, state)` takes one step.
+    """
+
+    init: TransformInitFn
+    update: TransformUpdateFn
+
+
+class GradientTransformationExtraArgs(Remembers, GradientTransformation):
+    """A pair whose `update` also takes extra keyword arguments, and that remembers its call.
+
+    `repr(tx)` is the code that made it, `==` and `hash` go by value, `pickle` and `copy` work, and
+    it crosses `jax.jit` as an ordinary argument: equal transformations share one trace.
+
+    Attributes: `init`, `update`, `factory` (the function that made it), `arguments` (by name),
+    `links` (what it is a chain of), `replace(**changes)` (the same call with other arguments).
+    """
+
+    update: TransformUpdateExtraArgsFn  # type: ignore[assignment]
+    parts: tuple[Any, ...] = ()
+    rule: Any = None  # the LeafRule it lifts, if it is a rule for one array
+
+    @property
+    def links(self) -> tuple[Any, ...]:
+        """The links of the chain this is, or `(self,)` for a single link.
+
+        `adam(1e-3).links` is `(scale_by_adam(), scale_by_learning_rate(learning_rate=0.001))`.
+        """
+        return self.parts or (self,)
+
+
+for _pair in (GradientTransformation, GradientTransformationExtraArgs):
+    jax.tree_util.register_static(_pair)
+
+
+def transformation(
+    factory: Callable[P, Any] | None = None, /, **ranges: Range
+) -> Callable[P, GradientTransformationExtraArgs]:
+    """Makes a factory's pairs remember the call: repr, equality, hash, pickle, links.
+
+    Arguments are checked against the ranges of `hyperparameters.RANGES`, or against those given to
+    the decorator: `@transformation(b2=CLOSED_UNIT)`. Calls that are equal in value return the same
+    object, so equal transformations also share their compiled rules.
+    """
+    if factory is None:
+        return functools.partial(transformation, **ranges)  # type: ignore[return-value]
+
+    by_count = [
+        name
+        for name, parameter in signature(factory).parameters.items()
+        if parameter.annotation is Hyperparameter
+    ]
+
+    @functools.lru_cache(maxsize=256)
+    def make(call: Call) -> GradientTransformationExtraArgs:
+        check_hyperparameters(call.factory.__name__, call.arguments, ranges)
+        schedules = {name: f for name in by_count if callable(f := call.arguments[name])}
+        inner = _at_count(factory, call, schedules) if schedules else _body(factory, call)
+        update = inner.update
+        if isinstance(inner, Remembers) and inner.call is not None:
+            update = _named(call.factory.__name__, update)
+        pair = GradientTransformationExtraArgs(inner.init, update)
+        pair.call = call
+        pair.parts, pair.rule = getattr(inner, "parts", ()), getattr(inner, "rule", None)
+        return pair
+
+    @functools.wraps(factory)
+    def remembering(*args: P.args, **kwargs: P.kwargs) -> GradientTransformationExtraArgs:
+        call = Call.bind(remembering, args, kwargs)
+        return make(call) if call.by_value else make.__wrapped__(call)
+
+    return remembering
+
+
+def _body(factory: Callable[..., Any], call: Call, **changes: Any) -> GradientTransformation:
+    """Runs a factory's own code."""
+    bound = inspect.BoundArguments(signature(factory), call.arguments | changes)  # type: ignore[arg-type]
+    return factory(*bound.args, **bound.kwargs)
+
+
+def _named(name: str, update: TransformUpdateExtraArgsFn) -> TransformUpdateExtraArgsFn:
+    """An `update` whose complaint about missing parameters says the name the user wrote."""
+
+    def named_update(
+        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, OptState]:
+        try:
+            return update(updates, state, params, **extra_args)
+        except MissingParamsError:
+            raise MissingParamsError(name) from None
+
+    return named_update
+
+
+def _at_count(
+    factory: Callable[..., Any], call: Call, schedules: dict[str, Callable[[Any], Any]]
+) -> GradientTransformation:
+    """The pair whose scheduled hyperparameters are read at the state's count at each update."""
+
+    def at(count: Any) -> GradientTransformation:
+        return _body(factory, call, **{name: f(count) for name, f in schedules.items()})
+
+    def init(params: Params) -> OptState:
+        state = at(jnp.zeros([], jnp.int32)).init(params)
+        if "count" not in getattr(state, "_fields", ()):  # every tuple has a method `count`
+            raise TypeError(
+                f"{call.factory.__name__}: {', '.join(schedules)} cannot be a schedule, since its "
+                "state counts no steps. Wrap the factory in inject_hyperparams instead."
+            )
+        return state
+
+    # One compiled step: outside `jit`, each new value would otherwise be compiled in anew.
+    @jax.jit
+    def step(updates: Updates, state: Any, params: Params | None) -> tuple[Updates, OptState]:
+        return at(state.count).update(updates, state, params)
+
+    def update(
+        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, OptState]:
+        del extra_args  # rules for one array take none
+        return step(updates, state, params)
+
+    return GradientTransformation(init, update)

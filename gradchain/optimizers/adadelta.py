@@ -1,0 +1,73 @@
+"""AdaDelta: step sizes in the parameters' own units."""
+
+from typing import Any, NamedTuple
+
+import jax
+
+from ..core.chain import chain
+from ..core.lift import leafwise
+from ..core.numerics import abs_sq, accumulator_like, ema, sqrt
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
+from ..transforms.decay import add_decayed_weights
+from ..transforms.scaling import scale_by_learning_rate
+
+
+class ScaleByAdaDeltaState(NamedTuple):
+    """State of `scale_by_adadelta`."""
+
+    e_g: Params  # like |params|, at least float32; moving average of squared gradients
+    e_x: Params  # like |params|, at least float32; moving average of squared steps
+
+
+@transformation
+def scale_by_adadelta(rho: Numeric = 0.9, eps: Numeric = 1e-6) -> GradientTransformationExtraArgs:
+    """Rescales by the ratio of past steps' size to past gradients' size.
+
+    G = rho G + (1 - rho) |g|^2;  u = g sqrt(X + eps) / sqrt(G + eps);  X = rho X + (1 - rho) |u|^2.
+
+    Args: rho, decay of both averages, in [0, 1); eps, at least 0, which sets the first steps' size.
+    State: `ScaleByAdaDeltaState(e_g, e_x)`. Memory: 2 x the parameters.
+    Reference: Zeiler, 2012, ADADELTA: An Adaptive Learning Rate Method, arXiv:1212.5701.
+    """
+
+    def init(p: Any) -> tuple[jax.Array, jax.Array]:
+        return accumulator_like(p), accumulator_like(p)
+
+    def update(g: Any, s: ScaleByAdaDeltaState, p: Any) -> tuple[Any, tuple[Any, Any]]:
+        del p
+        e_g = ema(abs_sq(g), s.e_g, rho)
+        u = sqrt(s.e_x + eps) / sqrt(e_g + eps) * g
+        return u, (e_g, ema(abs_sq(u), s.e_x, rho))
+
+    return leafwise(ScaleByAdaDeltaState, init, update)
+
+
+@transformation
+def adadelta(
+    learning_rate: ScalarOrSchedule | None = None,
+    rho: Numeric = 0.9,
+    eps: Numeric = 1e-6,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """AdaDelta: p = p - learning_rate g sqrt(X + eps) / sqrt(G + eps).
+
+    G and X are moving averages of squared gradients and squared steps, see `scale_by_adadelta`.
+
+    Args:
+        learning_rate: a number, an array or a schedule; the paper's is 1. None applies neither rate
+            nor sign.
+        rho: decay of both averages, in [0, 1).
+        eps: at least 0.
+        weight_decay, weight_decay_mask: an L2 penalty: added to the gradient before the rule.
+
+    State: a chain's: the decay's, `ScaleByAdaDeltaState(e_g, e_x)`, the learning rate's.
+    Memory: 2 x the parameters.
+    Reference: Zeiler, 2012, ADADELTA: An Adaptive Learning Rate Method, arXiv:1212.5701.
+    """
+    return chain(
+        add_decayed_weights(weight_decay, weight_decay_mask),
+        scale_by_adadelta(rho, eps),
+        scale_by_learning_rate(learning_rate),
+    )

@@ -1,0 +1,74 @@
+"""Adagrad: learning rates that shrink where gradients have been large."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import chain
+from ..core.lift import leafwise
+from ..core.numerics import abs_sq, full_like
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
+from ..transforms.decay import decoupled
+from ..transforms.scaling import scale_by_learning_rate
+
+
+class ScaleByRssState(NamedTuple):
+    """State of `scale_by_rss`."""
+
+    sum_of_squares: Params  # like |params|, at least float32; sum of squared gradients
+
+
+@transformation
+def scale_by_rss(
+    initial_accumulator_value: Numeric = 0.1, eps: Numeric = 1e-7
+) -> GradientTransformationExtraArgs:
+    """Rescales by the root of the sum of all squared gradients so far.
+
+    s = s + |g|^2, from s = initial_accumulator_value;  u = g / sqrt(s + eps), and 0 where s = 0.
+
+    Args: initial_accumulator_value and eps, at least 0.
+    State: `ScaleByRssState(sum_of_squares)`. Memory: 1 x the parameters.
+    Reference: Duchi, Hazan and Singer, 2011, Adaptive Subgradient Methods.
+    """
+
+    def init(p: Any) -> tuple[jax.Array]:
+        return (full_like(p, initial_accumulator_value),)
+
+    def update(g: Any, s: ScaleByRssState, p: Any) -> tuple[Any, tuple[Any]]:
+        del p
+        total = abs_sq(g) + s.sum_of_squares
+        seen = total > 0
+        return jnp.where(seen, jax.lax.rsqrt(jnp.where(seen, total, 1) + eps), 0) * g, (total,)
+
+    return leafwise(ScaleByRssState, init, update)
+
+
+@transformation
+def adagrad(
+    learning_rate: ScalarOrSchedule,
+    initial_accumulator_value: Numeric = 0.1,
+    eps: Numeric = 1e-7,
+    *,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """Adagrad, for sparse features: s = s + |g|^2;  p = p - learning_rate g / sqrt(s + eps).
+
+    Args:
+        learning_rate: a number, an array or a schedule.
+        initial_accumulator_value: where the sum begins, at least 0.
+        eps: added inside the root, at least 0.
+        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
+
+    State: a chain's: `ScaleByRssState(sum_of_squares)`, then the learning rate's.
+    Memory: 1 x the parameters.
+    Reference: Duchi, Hazan and Singer, 2011, Adaptive Subgradient Methods for Online Learning and
+        Stochastic Optimization.
+    """
+    return chain(
+        scale_by_rss(initial_accumulator_value, eps),
+        *decoupled(weight_decay, weight_decay_mask),
+        scale_by_learning_rate(learning_rate),
+    )

@@ -1,0 +1,37 @@
+"""AdaMax: Adam with an infinity norm."""
+
+from ..core.chain import chain
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, ScalarOrSchedule
+from ..transforms.decay import decoupled
+from ..transforms.scale_by_adamax import scale_by_adamax
+from ..transforms.scaling import scale_by_learning_rate
+
+
+@transformation
+def adamax(
+    learning_rate: ScalarOrSchedule,
+    b1: ScalarOrSchedule = 0.9,
+    b2: ScalarOrSchedule = 0.999,
+    eps: ScalarOrSchedule = 1e-8,
+    *,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """AdaMax: m = b1 m + (1 - b1) g;  v = max(|g| + eps, b2 v);  p = p - learning_rate m' / v.
+
+    Args:
+        learning_rate: a number, an array or a schedule.
+        b1, b2, eps: see `scale_by_adamax`.
+        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
+
+    State: a chain's: `ScaleByAdamState(count, mu, nu)`, then the learning rate's.
+    Memory: 2 x the parameters.
+    Reference: Kingma and Ba, 2014, Adam: A Method for Stochastic Optimization, section 7.1,
+        arXiv:1412.6980.
+    """
+    return chain(
+        scale_by_adamax(b1, b2, eps),
+        *decoupled(weight_decay, weight_decay_mask),
+        scale_by_learning_rate(learning_rate),
+    )

@@ -1,0 +1,44 @@
+"""Stochastic gradient descent, with momentum and Nesterov's momentum."""
+
+from typing import Any
+
+from ..core.chain import chain, identity
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, Numeric, ScalarOrSchedule
+from ..transforms.decay import decoupled
+from ..transforms.momentum import trace
+from ..transforms.scaling import scale_by_learning_rate
+
+
+@transformation
+def sgd(
+    learning_rate: ScalarOrSchedule,
+    momentum: Numeric | None = None,
+    nesterov: bool = False,
+    accumulator_dtype: Any = None,
+    *,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """Gradient descent: p = p - learning_rate g, or along a decaying sum of gradients.
+
+    With momentum, t = g + momentum t and p = p - learning_rate t; with `nesterov`,
+    p = p - learning_rate (g + momentum t).
+
+    Args:
+        learning_rate: a number, an array or a schedule.
+        momentum: decay of the sum, usually in [0, 1); None keeps no sum.
+        nesterov: look one step ahead (needs `momentum`).
+        accumulator_dtype: dtype of the sum, by default the parameter's.
+        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
+
+    State: a chain's: `TraceState(trace)` (empty without momentum), then the learning rate's.
+    Memory: 1 x the parameters with momentum, else nothing.
+    Reference: Robbins and Monro, 1951; Polyak, 1964; Nesterov, 1983; Sutskever et al., 2013, On the
+        importance of initialization and momentum in deep learning.
+    """
+    return chain(
+        identity() if momentum is None else trace(momentum, nesterov, accumulator_dtype),
+        *decoupled(weight_decay, weight_decay_mask),
+        scale_by_learning_rate(learning_rate),
+    )

@@ -1,0 +1,1 @@
+"""What takes a finished transformation."""

@@ -1,0 +1,62 @@
+"""Adam's rule, which adam, adamw, nadam and others share."""
+
+from typing import Any, NamedTuple
+
+import jax
+
+from ..core.lift import leafwise
+from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import Hyperparameter, Params
+
+
+class ScaleByAdamState(NamedTuple):
+    """State of `scale_by_adam` and `scale_by_adamax`."""
+
+    count: jax.Array  # i32[]  steps taken
+    mu: Params  # like params, or mu_dtype; first moment
+    nu: Params  # like |params|, at least float32, or nu_dtype; second moment
+
+
+@transformation
+def scale_by_adam(
+    b1: Hyperparameter = 0.9,
+    b2: Hyperparameter = 0.999,
+    eps: Hyperparameter = 1e-8,
+    eps_root: Hyperparameter = 0.0,
+    mu_dtype: Any = None,
+    *,
+    nesterov: bool = False,
+    nu_dtype: Any = None,
+) -> GradientTransformationExtraArgs:
+    """Rescales by running averages of the gradient and of its square.
+
+    m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) |g|^2;  u = m' / (sqrt(v' + eps_root) + eps), where
+    m' = m / (1 - b1^t), v' = v / (1 - b2^t) and t counts from 1. With `nesterov`,
+    m' = b1 m / (1 - b1^{t+1}) + (1 - b1) g / (1 - b1^t).
+
+    Args:
+        b1, b2: decay of the first and second moment, in [0, 1).
+        eps: added outside the square root, at least 0.
+        eps_root: added inside it, at least 0.
+        mu_dtype: dtype of the first moment, by default the parameter's.
+        nesterov: Nesterov momentum.
+        nu_dtype: dtype of the second moment, by default real and at least float32.
+
+    State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
+    Reference: Kingma and Ba, 2014, arXiv:1412.6980; Dozat, 2016, Incorporating Nesterov Momentum.
+    """
+
+    def init(p: Any) -> tuple[jax.Array, jax.Array]:
+        return zeros_like(p, mu_dtype), accumulator_like(p, nu_dtype)
+
+    def update(g: Any, s: ScaleByAdamState, p: Any) -> tuple[Any, tuple[Any, Any]]:
+        del p
+        mu, nu = ema(g, s.mu, b1), ema(abs_sq(g), s.nu, b2)
+        if nesterov:
+            m = b1 * debias(mu, b1, s.count + 1) + (1 - b1) * debias(g, b1, s.count)
+        else:
+            m = debias(mu, b1, s.count)
+        return m / (sqrt(debias(nu, b2, s.count) + eps_root) + eps), (mu, nu)
+
+    return leafwise(ScaleByAdamState, init, update)

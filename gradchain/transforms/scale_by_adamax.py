@@ -1,0 +1,36 @@
+"""AdaMax's rule: Adam's, with the largest gradient in place of the mean square."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..core.lift import leafwise
+from ..core.numerics import accumulator_like, debias, ema, zeros_like
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import Hyperparameter
+from .scale_by_adam import ScaleByAdamState
+
+
+@transformation
+def scale_by_adamax(
+    b1: Hyperparameter = 0.9, b2: Hyperparameter = 0.999, eps: Hyperparameter = 1e-8
+) -> GradientTransformationExtraArgs:
+    """Rescales by the gradient's decayed largest absolute value.
+
+    m = b1 m + (1 - b1) g;  v = max(|g| + eps, b2 v);  u = m / (1 - b1^t) / v.
+
+    Args: b1 and b2, decays in [0, 1); eps, at least 0.
+    State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
+    Reference: Kingma and Ba, 2014, section 7.1, arXiv:1412.6980.
+    """
+
+    def init(p: Any) -> tuple[jax.Array, jax.Array]:
+        return zeros_like(p), accumulator_like(p)
+
+    def update(g: Any, s: ScaleByAdamState, p: Any) -> tuple[Any, tuple[Any, Any]]:
+        del p
+        mu, nu = ema(g, s.mu, b1), jnp.maximum(jnp.abs(g) + eps, b2 * s.nu)
+        return debias(mu, b1, s.count) / nu, (mu, nu)
+
+    return leafwise(ScaleByAdamState, init, update)

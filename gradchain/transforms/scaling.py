@@ -1,0 +1,63 @@
+"""Multiplying updates by a number: a constant, a learning rate, a schedule."""
+
+from typing import Any, NamedTuple
+
+import jax
+
+from ..core.chain import identity
+from ..core.lift import leafwise
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import EmptyState, Numeric, ScalarOrSchedule, Schedule
+
+ScaleState = EmptyState
+
+
+class ScaleByScheduleState(NamedTuple):
+    """State of `scale_by_schedule`."""
+
+    count: jax.Array  # i32[]  steps taken
+
+
+def _times(factor: Any, sign: int = 1) -> GradientTransformationExtraArgs:
+    def scale(g: Any, s: Any, p: Any) -> tuple[Any, tuple[()]]:
+        del p
+        return sign * (factor(s.count - 1) if callable(factor) else factor) * g, ()
+
+    return leafwise(ScaleByScheduleState if callable(factor) else EmptyState, lambda p: (), scale)
+
+
+@transformation
+def scale(step_size: Numeric) -> GradientTransformationExtraArgs:
+    """Multiplies the updates by a number: u = step_size g.
+
+    Args: step_size, any finite number or scalar array.
+    State: `EmptyState`.
+    """
+    return _times(step_size)
+
+
+@transformation
+def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformationExtraArgs:
+    """Multiplies the updates by a schedule: u_t = step_size_fn(t) g_t, with t from 0.
+
+    Args: step_size_fn, a function of the step count.
+    State: `ScaleByScheduleState(count)`.
+    """
+    return _times(step_size_fn)
+
+
+@transformation
+def scale_by_learning_rate(
+    learning_rate: ScalarOrSchedule | None = None, *, flip_sign: bool = True
+) -> GradientTransformationExtraArgs:
+    """Multiplies the updates by minus the learning rate, so that adding them goes downhill.
+
+    Args:
+        learning_rate: a number, an array or a schedule; None leaves the updates as they are.
+        flip_sign: False keeps the sign, to go uphill.
+
+    State: `ScaleByScheduleState(count)` for a schedule, else `EmptyState`.
+    """
+    if learning_rate is None:
+        return identity()
+    return _times(learning_rate, -1 if flip_sign else 1)

@@ -1,0 +1,3 @@
+"""Arithmetic on whole trees."""
+
+from .norm import norm as norm
