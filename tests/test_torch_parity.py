@@ -1,0 +1,64 @@
+"""The classics take PyTorch's steps, in float64, where both mean the same algorithm."""
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import gradchain as gc
+
+REFERENCE = json.loads((Path(__file__).parent / "references" / "torch.json").read_text())
+NAMES = {case["name"]: case for case in REFERENCE["cases"]}
+if hasattr(jax, "enable_x64"):
+    enable_x64 = jax.enable_x64
+else:  # before JAX 0.8
+    from jax.experimental import enable_x64
+
+
+def _float64(tree: dict[str, Any]) -> dict[str, Any]:
+    return {name: jnp.asarray(np.asarray(value, np.float64)) for name, value in tree.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_takes_the_steps_of_pytorch(name: str):
+    case = NAMES[name]
+    with enable_x64(True):
+        tx = eval(case["gradchain"], dict(vars(gc)))
+        params = _float64(REFERENCE["params"])
+        state = tx.init(params)
+        update = jax.jit(tx.update)
+        for step, (grads, expected) in enumerate(
+            zip(REFERENCE["grads"], case["trajectory"], strict=True)
+        ):
+            updates, state = update(_float64(grads), state, params)
+            params = gc.apply_updates(params, updates)
+            for key, value in params.items():
+                assert value.dtype == np.float64
+                np.testing.assert_allclose(
+                    value, expected[key], rtol=1e-9, atol=1e-12, err_msg=f"step {step}, {key}"
+                )
+
+
+def test_the_file_holds_what_its_script_says():
+    """The table in `make_torch.py` was not edited without writing the file anew."""
+    script = runpy.run_path(str(Path(__file__).parent / "references" / "make_torch.py"))
+    params, grads = script["problem"]()
+    assert params == REFERENCE["params"]
+    assert grads == REFERENCE["grads"]
+    written = [{k: v for k, v in case.items() if k != "trajectory"} for case in NAMES.values()]
+    assert written == [case._asdict() for case in script["CASES"]]
+
+
+def test_the_steps_are_long_enough_to_tell_rules_apart():
+    """No two cases that differ end in the same place, and every parameter moves."""
+    ends = {name: np.asarray(case["trajectory"][-1]["vector"]) for name, case in NAMES.items()}
+    for name, end in ends.items():
+        assert np.all(np.abs(end - np.asarray(REFERENCE["params"]["vector"])) > 1e-6), name
+        assert not any(
+            np.allclose(end, other, rtol=1e-6) for key, other in ends.items() if key != name
+        ), name
