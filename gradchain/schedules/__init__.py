@@ -1,0 +1,18 @@
+"""Schedules: functions of the step count that remember the call that made them."""
+
+from ..core.schedule import schedule as schedule
+from ..core.types import Schedule as Schedule
+from .constant import constant_schedule as constant_schedule
+from .cosine import cosine_decay_schedule as cosine_decay_schedule
+from .exponential import exponential_decay as exponential_decay
+from .join import join_schedules as join_schedules
+from .onecycle import cosine_onecycle_schedule as cosine_onecycle_schedule
+from .onecycle import linear_onecycle_schedule as linear_onecycle_schedule
+from .piecewise import piecewise_constant_schedule as piecewise_constant_schedule
+from .piecewise import piecewise_interpolate_schedule as piecewise_interpolate_schedule
+from .polynomial import linear_schedule as linear_schedule
+from .polynomial import polynomial_schedule as polynomial_schedule
+from .sgdr import sgdr_schedule as sgdr_schedule
+from .warmup import warmup_constant_schedule as warmup_constant_schedule
+from .warmup import warmup_cosine_decay_schedule as warmup_cosine_decay_schedule
+from .warmup import warmup_exponential_decay_schedule as warmup_exponential_decay_schedule

@@ -1,0 +1,26 @@
+"""The schedule that does not change."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..core.schedule import schedule
+from ..core.types import Numeric, Schedule
+from .progress import real
+
+
+def constant(value: Any, count: Any) -> jax.Array:
+    """`value` once for each count; integers stay integers, since some schedules count steps."""
+    value = jnp.asarray(value)
+    value = real(value) if jnp.issubdtype(value.dtype, jnp.floating) else jnp.array(value)
+    return jnp.broadcast_to(value, jnp.broadcast_shapes(jnp.shape(count), value.shape))
+
+
+@schedule
+def constant_schedule(value: Numeric) -> Schedule:
+    """The same value at every step.
+
+    Args: value, a number or an array; an integer stays one.
+    """
+    return lambda count: constant(value, count)

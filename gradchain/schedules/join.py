@@ -1,0 +1,50 @@
+"""One schedule after another."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..core.dtypes import relaxed_promotion
+from ..core.schedule import schedule
+from ..core.types import Schedule
+from .progress import as_count, reached, real, since
+
+
+def joined(schedules: Sequence[Callable[[Any], Any]], boundaries: Sequence[Any]) -> Schedule:
+    """Each schedule from its boundary on, counting from there."""
+
+    def value(count: Any) -> jax.Array:
+        count = as_count(count)
+        starts = [count, *(since(count, boundary) for boundary in boundaries)]
+        values = [jnp.asarray(f(start)) for f, start in zip(schedules, starts, strict=True)]
+        if any(jnp.issubdtype(v.dtype, jnp.floating) for v in values):
+            values = [real(v) for v in values]
+        result = jnp.array(values[0])
+        with relaxed_promotion():
+            for boundary, v in zip(boundaries, values[1:], strict=True):
+                result = jnp.where(reached(count, boundary), v, result)
+        return jnp.broadcast_to(result, jnp.broadcast_shapes(count.shape, result.shape))
+
+    return value
+
+
+@schedule
+def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> Schedule:
+    """One schedule after another, each counting from 0 at its own beginning.
+
+    v(t) = schedules[i](t - boundaries[i - 1]) for boundaries[i - 1] <= t < boundaries[i].
+
+    Args:
+        schedules: functions of the step count; none is called with a negative count.
+        boundaries: in steps, rising, one less than the schedules.
+
+    Raises: ValueError if the numbers of schedules and boundaries do not fit.
+    """
+    if len(boundaries) != len(schedules) - 1:
+        raise ValueError(
+            f"join_schedules: {len(schedules)} schedules need "
+            f"{max(len(schedules) - 1, 0)} boundaries, received {len(boundaries)}."
+        )
+    return joined(tuple(schedules), tuple(boundaries))

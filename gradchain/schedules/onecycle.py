@@ -1,0 +1,73 @@
+"""Up to the peak and down again, once in a run."""
+
+from typing import Any
+
+import jax
+
+from ..core.schedule import schedule
+from ..core.types import Numeric, Schedule
+from .piecewise import through
+from .progress import check_positive, real
+
+
+@schedule
+def linear_onecycle_schedule(
+    transition_steps: int,
+    peak_value: Numeric,
+    pct_start: float = 0.3,
+    pct_final: float = 0.85,
+    div_factor: float = 25.0,
+    final_div_factor: float = 1e4,
+) -> Schedule:
+    """Rises in a line to the peak, returns to the first value, then fades out.
+
+    Args:
+        transition_steps: length of the whole in steps, positive.
+        peak_value: the highest value.
+        pct_start, pct_final: parts in [0, 1] of the run at which the peak and the return end.
+        div_factor: the first value is peak_value / div_factor.
+        final_div_factor: the last value is the first divided by this.
+
+    Raises: ValueError if `transition_steps` is not positive.
+    Reference: Smith and Topin, 2017, Super-Convergence, arXiv:1708.07120.
+    """
+    check_positive("linear_onecycle_schedule", transition_steps=transition_steps)
+    peak, middle = int(pct_start * transition_steps), int(pct_final * transition_steps)
+
+    def value(count: Any) -> jax.Array:
+        low = real(peak_value) / div_factor
+        values = (low, peak_value, low, low / final_div_factor)
+        return through("linear", (0, peak, middle, transition_steps), values)(count)
+
+    return value
+
+
+@schedule
+def cosine_onecycle_schedule(
+    transition_steps: int,
+    peak_value: Numeric,
+    pct_start: float = 0.3,
+    div_factor: float = 25.0,
+    final_div_factor: float = 1e4,
+) -> Schedule:
+    """Rises along half a cosine to the peak and falls along another.
+
+    Args:
+        transition_steps: length of the whole in steps, positive.
+        peak_value: the highest value.
+        pct_start: part in [0, 1] of the run at which the peak is.
+        div_factor: the first value is peak_value / div_factor.
+        final_div_factor: the last value is the first divided by this.
+
+    Raises: ValueError if `transition_steps` is not positive.
+    Reference: Smith and Topin, 2017, Super-Convergence, arXiv:1708.07120.
+    """
+    check_positive("cosine_onecycle_schedule", transition_steps=transition_steps)
+    peak = int(pct_start * transition_steps)
+
+    def value(count: Any) -> jax.Array:
+        low = real(peak_value) / div_factor
+        values = (low, peak_value, low / final_div_factor)
+        return through("cosine", (0, peak, int(transition_steps)), values)(count)
+
+    return value

@@ -1,0 +1,112 @@
+"""Values given at chosen steps, held or joined by curves."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..core.schedule import schedule
+from ..core.types import Numeric, Schedule
+from .constant import constant
+from .progress import blend, done_and_left, half_cosine, is_known, number, reached, real
+
+SHAPES = {"linear": lambda left: left, "cosine": half_cosine}
+
+
+def scaled_at(name: str, boundaries_and_scales: Mapping[Any, Any] | None) -> list[tuple[Any, Any]]:
+    """The boundaries in order, each with its factor. ValueError for a negative factor."""
+    table = sorted((boundaries_and_scales or {}).items())
+    for boundary, factor in table:
+        if is_known(factor) and factor < 0:
+            raise ValueError(
+                f"{name}: scales must be at least 0, received {factor!r} at {boundary!r}."
+            )
+    return [(number(boundary), number(factor)) for boundary, factor in table]
+
+
+def check_shape(name: str, interpolate_type: str) -> None:
+    """Raises ValueError for an unknown shape."""
+    if interpolate_type not in SHAPES:
+        raise ValueError(
+            f"{name}: interpolate_type must be 'linear' or 'cosine', received {interpolate_type!r}."
+        )
+
+
+def through(shape: str, steps: Sequence[Any], values: Sequence[Any]) -> Schedule:
+    """Takes each value at its step, or the last of several at one step, and goes between them."""
+
+    def value(count: Any) -> jax.Array:
+        result = constant(real(values[0]), count)
+        points = zip(steps, values, strict=True)
+        for (begin, start), (stop, end) in itertools.pairwise(points):
+            if stop > begin:
+                _, left = done_and_left(count, stop - begin, begin)
+                piece = blend(start, end, SHAPES[shape](left))
+            else:
+                piece = real(end)
+            result = jnp.where(reached(count, begin), piece, result)
+        return result
+
+    return value
+
+
+def products(init_value: Any, factors: Sequence[Any]) -> list[jax.Array]:
+    """The running products of `init_value` and the factors."""
+    return list(itertools.accumulate(map(real, factors), jnp.multiply, initial=real(init_value)))
+
+
+def steps_of(init_value: Any, table: Sequence[tuple[Any, Any]]) -> Schedule:
+    """`init_value`, multiplied by each factor from its boundary on."""
+
+    def value(count: Any) -> jax.Array:
+        result = constant(real(init_value), count)
+        values = products(init_value, [factor for _, factor in table])
+        for (boundary, _), v in zip(table, values[1:], strict=True):
+            result = jnp.where(reached(count, boundary), v, result)
+        return result
+
+    return value
+
+
+@schedule
+def piecewise_constant_schedule(
+    init_value: Numeric, boundaries_and_scales: dict[int, float] | None = None
+) -> Schedule:
+    """Multiplies the value by a factor at each boundary.
+
+    v(t) = init_value times the scales of all boundaries <= t.
+
+    Args:
+        init_value: the value before the first boundary.
+        boundaries_and_scales: from steps to factors, which are at least 0.
+
+    Raises: ValueError for a negative factor.
+    """
+    return steps_of(init_value, scaled_at("piecewise_constant_schedule", boundaries_and_scales))
+
+
+@schedule
+def piecewise_interpolate_schedule(
+    interpolate_type: str,
+    init_value: Numeric,
+    boundaries_and_scales: dict[int, float] | None = None,
+) -> Schedule:
+    """Goes from value to value by lines or half cosines.
+
+    The value at a boundary is `init_value` times the scales of all boundaries up to it.
+
+    Args:
+        interpolate_type: "linear" or "cosine".
+        init_value: the value at step 0.
+        boundaries_and_scales: from steps to factors, which are at least 0.
+
+    Raises: ValueError for another type or a negative factor.
+    """
+    name = "piecewise_interpolate_schedule"
+    check_shape(name, interpolate_type)
+    table = scaled_at(name, boundaries_and_scales)
+    steps = [0, *(boundary for boundary, _ in table)]
+    factors = [factor for _, factor in table]
+    return lambda count: through(interpolate_type, steps, products(init_value, factors))(count)

@@ -1,0 +1,102 @@
+"""How far along a step count is: exact at both ends of an interval, however long it is.
+
+Differences and bounds are taken while the count is still an integer. A float32 cannot tell counts
+above 2**24 apart, and `1 - n / steps` loses all its digits near the end of a long decay.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.core import Tracer
+
+
+def real(x: Any) -> jax.Array:
+    """`x` as a strongly typed array of the default float dtype (float32, or float64 under x64)."""
+    return jnp.asarray(x, jnp.result_type(float))
+
+
+def as_count(count: Any) -> jax.Array:
+    """A count as an array: an integer of at least 32 bits, or a float in the default dtype."""
+    count = jnp.asarray(count)
+    if jnp.issubdtype(count.dtype, jnp.integer):
+        return count if count.dtype.itemsize >= 4 else count.astype(jnp.int32)
+    return count.astype(jnp.int32) if count.dtype == bool else real(count)
+
+
+def number(x: Any) -> Any:
+    """`x` as a Python number if its value is known."""
+    known = hasattr(x, "item") and not isinstance(x, Tracer) and jnp.ndim(x) == 0
+    return x.item() if known else x
+
+
+def _is_integer(count: jax.Array) -> bool:
+    return jnp.issubdtype(count.dtype, jnp.integer)
+
+
+def reached(count: Any, boundary: Any) -> jax.Array:
+    """Whether `count` is at or past `boundary`."""
+    count, boundary = as_count(count), number(boundary)
+    if not _is_integer(count) or not isinstance(boundary, (int, float)):
+        return real(count) >= real(boundary)
+    info = jnp.iinfo(count.dtype)
+    if not info.min <= boundary <= info.max:
+        return jnp.full(count.shape, boundary < info.min)
+    return count >= math.ceil(boundary)
+
+
+def since(count: Any, boundary: Any) -> jax.Array:
+    """The steps since `boundary`, 0 before it; an integer where both are."""
+    count, boundary = as_count(count), number(boundary)
+    if (
+        _is_integer(count)
+        and isinstance(boundary, int)
+        and abs(boundary) <= jnp.iinfo(count.dtype).max
+    ):
+        return jnp.maximum(count, boundary) - boundary
+    return jnp.maximum(real(count) - real(boundary), 0)
+
+
+def done_and_left(count: Any, steps: Any, begin: Any = 0) -> tuple[jax.Array, jax.Array]:
+    """The parts in [0, 1] of the interval `begin ... begin + steps` that lie behind and ahead.
+
+    They are (0, 1) up to `begin` and (1, 0) from `begin + steps` on, exactly; each is correctly
+    rounded in between.
+    """
+    n, steps = since(count, begin), number(steps)
+    exact = _is_integer(n) and isinstance(steps, int) and 0 <= steps <= jnp.iinfo(n.dtype).max
+    n = jnp.minimum(n, steps) if exact else jnp.minimum(real(n), real(steps))
+    left = steps - n if exact else real(steps) - n
+    return real(n) / real(steps), real(left) / real(steps)
+
+
+def blend(start: Any, end: Any, weight: Any) -> jax.Array:
+    """`start` where the weight is 1, `end` where it is 0, exactly; the weighted mean in between."""
+    return real(start) * weight + real(end) * (1 - weight)
+
+
+def half_cosine(left: Any) -> jax.Array:
+    """(1 - cos(pi left)) / 2 for `left` in [0, 1]: 0 at 0 and 1 at 1 exactly, no cancellation."""
+    rising = jnp.square(jnp.sin(left * (math.pi / 2)))
+    return jnp.where(left < 0.5, rising, 1 - jnp.square(jnp.sin((1 - left) * (math.pi / 2))))
+
+
+def power(x: Any, exponent: Any) -> jax.Array:
+    """`x ** exponent`, by multiplication where the exponent is a known whole number."""
+    exponent = number(exponent)
+    if isinstance(exponent, (int, float)) and float(exponent).is_integer():
+        return x ** int(exponent)
+    return x ** real(exponent)
+
+
+def is_known(x: Any) -> bool:
+    """Whether `x` has a value now, rather than one per trace."""
+    return not isinstance(x, Tracer)
+
+
+def check_positive(name: str, **steps: Any) -> None:
+    """Raises ValueError in the name of a schedule for a number of steps that is not positive."""
+    for argument, value in steps.items():
+        if is_known(value) and not value > 0:
+            raise ValueError(f"{name}: {argument} must be positive, received {value!r}.")

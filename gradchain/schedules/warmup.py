@@ -1,0 +1,86 @@
+"""A line up to the peak, then a decay."""
+
+from typing import Any
+
+from ..core.schedule import schedule
+from ..core.types import Numeric, Schedule
+from .cosine import cosine
+from .exponential import exponential_decay
+from .join import joined
+from .polynomial import polynomial
+from .progress import is_known
+
+
+@schedule
+def warmup_constant_schedule(
+    init_value: Numeric, peak_value: Numeric, warmup_steps: int
+) -> Schedule:
+    """Rises in a line to the peak and stays there.
+
+    Args:
+        init_value, peak_value: the values at step 0 and from `warmup_steps` on.
+        warmup_steps: length of the rise in steps; 0 or less keeps `init_value` for ever.
+    """
+    return polynomial(init_value, peak_value, 1, warmup_steps, 0)
+
+
+@schedule
+def warmup_cosine_decay_schedule(
+    init_value: Numeric,
+    peak_value: Numeric,
+    warmup_steps: int,
+    decay_steps: int,
+    end_value: Numeric = 0.0,
+    exponent: Numeric = 1.0,
+) -> Schedule:
+    """Rises in a line to the peak, then decays along half a cosine.
+
+    Args:
+        init_value, peak_value: the values at step 0 and at `warmup_steps`.
+        warmup_steps: length of the rise in steps.
+        decay_steps: length of the whole in steps, the rise included; more than `warmup_steps`.
+        end_value: the value from `decay_steps` on; a peak of 0 is kept instead.
+        exponent: power of the cosine.
+
+    Raises: ValueError if `decay_steps` is not more than `warmup_steps`.
+    Reference: Loshchilov and Hutter, 2016, SGDR, arXiv:1608.03983.
+    """
+    steps: Any = decay_steps - warmup_steps
+    if is_known(steps) and not steps > 0:
+        raise ValueError(
+            f"warmup_cosine_decay_schedule: decay_steps must be more than warmup_steps "
+            f"({warmup_steps!r}), since it includes them; received {decay_steps!r}."
+        )
+    no_peak = is_known(peak_value) and isinstance(peak_value, (int, float)) and peak_value == 0
+    rise = polynomial(init_value, peak_value, 1, warmup_steps, 0)
+    fall = cosine(peak_value, 0.0 if no_peak else end_value, steps, exponent)
+    return joined((rise, fall), (warmup_steps,))
+
+
+@schedule
+def warmup_exponential_decay_schedule(
+    init_value: Numeric,
+    peak_value: Numeric,
+    warmup_steps: int,
+    transition_steps: int,
+    decay_rate: Numeric,
+    transition_begin: int = 0,
+    staircase: bool = False,
+    end_value: Numeric | None = None,
+) -> Schedule:
+    """Rises in a line to the peak, then decays by a constant factor per period.
+
+    Args:
+        init_value, peak_value: the values at step 0 and at `warmup_steps`.
+        warmup_steps: length of the rise in steps.
+        transition_steps: length of a period in steps.
+        decay_rate: factor per period, positive.
+        transition_begin: steps from the peak to the beginning of the decay.
+        staircase: decay at the end of each period instead of all along.
+        end_value: the bound, a lower one for a rate below 1 and an upper one otherwise.
+    """
+    rise = polynomial(init_value, peak_value, 1, warmup_steps, 0)
+    fall = exponential_decay(
+        peak_value, transition_steps, decay_rate, transition_begin, staircase, end_value
+    )
+    return joined((rise, fall), (warmup_steps,))
