@@ -67,7 +67,7 @@ def gradchain() -> None:
 @click.option("--optimizers", metavar="A,B,...", help="Names or chains [all of the preset's].")
 @click.option("--epochs", type=Count(), help="Passes over the data [the task's own number].")
 @click.option("--batch-size", type=BatchSize(), default=32, show_default=True)
-@click.option("--seeds", type=Count(), default=3, show_default=True, help="Runs per optimizer.")
+@click.option("--seeds", type=Count(), default=5, show_default=True, help="Runs per optimizer.")
 @click.option(
     "--preset", metavar="|".join(PRESETS), default="defaults", show_default=True,
     help="Whose learning rates and constants.",

@@ -46,7 +46,9 @@ def digits(folder: Path | None) -> Data:
     from sklearn.datasets import load_digits
 
     inputs, targets = load_digits(return_X_y=True)
-    return divide((inputs / 16).astype(np.float32), targets.astype(np.int32))
+    return divide(
+        (np.asarray(inputs) / 16).astype(np.float32), np.asarray(targets).astype(np.int32)
+    )
 
 
 def diabetes(folder: Path | None) -> Data:
@@ -55,7 +57,7 @@ def diabetes(folder: Path | None) -> Data:
     from sklearn.datasets import load_diabetes
 
     inputs, targets = load_diabetes(return_X_y=True, scaled=False)
-    raw = divide(inputs, targets)
+    raw = divide(np.asarray(inputs), np.asarray(targets))
     mean, std = raw.train.inputs.mean(0), raw.train.inputs.std(0)
     middle, spread = raw.train.targets.mean(), raw.train.targets.std()
 

@@ -39,7 +39,8 @@ def shifted_convolution(
     `vmap` over kernels makes of `lax.conv` a grouped convolution, which on a CPU takes five times
     as long as this batched matrix product.
     """
-    assert tuple(strides) == (1, 1) and padding == "SAME"
+    assert tuple(strides) == (1, 1)
+    assert padding == "SAME"
     height, width = x.shape[1:3]
     rows, columns = kernel.shape[:2]
     top, left = rows // 2, columns // 2
@@ -74,5 +75,5 @@ class RNN(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         x = x.reshape(x.shape[0], self.rows, -1)
-        states = nn.RNN(nn.GRUCell(self.hidden))(x)
+        states = jnp.asarray(nn.RNN(nn.GRUCell(self.hidden))(x))
         return nn.Dense(self.outputs)(states[:, -1])

@@ -10,12 +10,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from .results import Result
 from .style import LOOK, lines
 from .tasks import Task
 
-WINDOWS = 120
+WINDOWS = 60
 Style = Mapping[str, dict[str, Any]]
 
 
@@ -25,7 +26,7 @@ def comparison(task: Task, results: Sequence[Result], caption: str) -> bytes:
     names = [r.name for r in results]
     # Colours go by name and not by rank: the same contender looks the same in the next run.
     style = lines(sorted(names))
-    with rc_context(LOOK), warnings.catch_warnings():
+    with rc_context(dict(LOOK)), warnings.catch_warnings():
         # All-NaN windows are what a divergence looks like, no cause for concern.
         warnings.simplefilter("ignore", RuntimeWarning)
         tall = max(4.2, 0.34 * len(results) + 1.4)
@@ -57,7 +58,7 @@ def loss_curves(axes: Axes, results: Sequence[Result], style: Style) -> None:
         if losses.shape[1] > 1:
             low, high = np.nanmin(losses, 1), np.nanmax(losses, 1)
             colour = style[result.name]["color"]
-            axes.fill_between(steps, low, high, color=colour, alpha=0.13, linewidth=0)
+            axes.fill_between(steps, low, high, color=colour, alpha=0.1, linewidth=0)
         for seed, step in enumerate(result.diverged_at):
             finite = np.flatnonzero(np.isfinite(losses[:, seed]))
             if step and len(finite):
@@ -69,15 +70,18 @@ def loss_curves(axes: Axes, results: Sequence[Result], style: Style) -> None:
 
 
 def test_curves(axes: Axes, task: Task, results: Sequence[Result], style: Style) -> None:
-    """The deciding metric after each epoch."""
-    factor = 100 if task.score else 1
-    for result in results:
-        steps = np.arange(len(result.test_curve)) * result.steps_per_epoch
-        axes.plot(steps, factor * np.nanmean(result.test_curve, 1), **style[result.name])
-    axes.axhline(factor * task.target, color="#999999", linewidth=1, linestyle=":")
-    axes.set(title=f"Test {task.metric} at the best rate", xlabel="step", ylabel=_label(task))
-    if not task.score:
-        _log_loss(axes, [np.nanmean(r.test_curve, 1) for r in results])
+    """The test error, or loss, after each epoch, on a log axis: the end is what matters."""
+    shown = [100 * (1 - r.test_curve) if task.score else r.test_curve for r in results]
+    means = [np.nanmean(curves, 1) for curves in shown]
+    for result, mean in zip(results, means, strict=True):
+        steps = np.arange(len(mean)) * result.steps_per_epoch
+        axes.plot(steps, mean, **style[result.name])
+    target = 100 * (1 - task.target) if task.score else task.target
+    axes.axhline(target, color="#888888", linewidth=1, linestyle=":", label="target")
+    what = "test error (%)" if task.score else "test loss"
+    axes.set(title=f"{what.split(' (')[0].capitalize()} at the best rate (dotted: target)")
+    axes.set(xlabel="step", ylabel=what)
+    _log_loss(axes, means)
     axes.margins(x=0.01)
 
 
@@ -94,6 +98,9 @@ def bars(axes: Axes, task: Task, results: Sequence[Result], style: Style) -> Non
     finite = np.concatenate([v[np.isfinite(v)] for v in values])
     low, high = _bar_limits(finite, task)
     axes.set_xlim(low, high + 0.16 * (high - low))
+    if task.score:
+        axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= 100])
+        axes.set_xlim(low, high + 0.16 * (high - low))
     for place, result, mean, dots in zip(places, results, means, values, strict=True):
         steps = result.divergences
         if not np.isfinite(mean):
@@ -166,9 +173,15 @@ def _log_loss(axes: Axes, curves: Sequence[np.ndarray]) -> None:
     if not len(values):
         return
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     starts = [c[0] for c in curves if np.isfinite(c[0]) and c[0] > 0]
     top = max(3 * float(np.median(starts)) if starts else 0.0, float(np.percentile(values, 90)))
-    axes.set_ylim(max(float(values.min()) / 1.3, 1e-12), min(float(values.max()) * 1.3, top * 1.3))
+    low, high = max(float(values.min()) / 1.3, 1e-12), min(float(values.max()), top) * 1.3
+    axes.set_ylim(low, high)
+    few = high < 30 * low  # decades alone would leave such an axis nearly bare
+    axes.yaxis.set_minor_formatter(
+        FuncFormatter(lambda v, _: f"{v:g}" if few and f"{v:e}"[0] in "2346" else "")
+    )
 
 
 def _bar_limits(finite: np.ndarray, task: Task) -> tuple[float, float]:

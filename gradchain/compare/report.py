@@ -19,7 +19,8 @@ h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.1rem; margin: 2.2
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th { text-align: right; font-weight: 600; color: #555; border-bottom: 2px solid #bbb;
      padding: .35rem .6rem; vertical-align: bottom; }
-td { text-align: right; padding: .35rem .6rem; border-bottom: 1px solid #e8e8e8; white-space: nowrap; }
+td { text-align: right; padding: .35rem .6rem; border-bottom: 1px solid #e8e8e8;
+     white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; white-space: normal; }
 tr.best td { background: #eef7ee; font-weight: 600; } tr.lost td { color: #b3261e; }
 table.facts { width: auto; } table.facts td { text-align: left; white-space: normal; }

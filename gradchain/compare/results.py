@@ -101,7 +101,7 @@ def summarize(task: Task, data: Data, history: History) -> Result:
     here = diverged[best]
     curve = deciding[:, TEST, best]
     rate = history.rates[best]
-    measured_distance = distance_to_least_squares(history.params, data.train) if task.exact else None
+    distance = distance_to_least_squares(history.params, data.train)[best] if task.exact else None
     return Result(
         name=history.contender.name,
         code=history.contender.code(rate),
@@ -112,7 +112,7 @@ def summarize(task: Task, data: Data, history: History) -> Result:
         train_loss=Stat.of(loss[-1, TRAIN, best]),
         target_steps=tuple(_first_reached(task, c, history.steps_per_epoch) for c in curve.T),
         diverged_at=tuple(int(step) or None for step in here),
-        distance=None if measured_distance is None else Stat.of(measured_distance[best]),
+        distance=None if distance is None else Stat.of(distance),
         seconds_per_step=history.seconds_per_step,
         compile_seconds=history.compile_seconds,
         state_bytes=history.state_bytes,
@@ -124,14 +124,19 @@ def summarize(task: Task, data: Data, history: History) -> Result:
 
 
 def _best_rate(task: Task, deciding: np.ndarray, loss: np.ndarray, diverged: np.ndarray) -> int:
-    """The learning rate with the fewest divergences, then the best mean on validation."""
+    """The learning rate with the fewest divergences, then the best on validation.
+
+    Compared are means made worse by their standard error: of a grid's many rates, one whose seeds
+    disagree wins too easily by luck.
+    """
 
     def badness(i: int) -> tuple[float, float, float]:
-        value = Stat.of(deciding[VALIDATION, i]).mean
-        tie = Stat.of(loss[VALIDATION, i]).mean
-        if value is None or tie is None:
-            return float((diverged[i] > 0).sum()), np.inf, np.inf
-        return float((diverged[i] > 0).sum()), -value if task.score else value, tie
+        lost = float((diverged[i] > 0).sum())
+        value, tie = Stat.of(deciding[VALIDATION, i]), Stat.of(loss[VALIDATION, i])
+        if value.mean is None or value.std is None or tie.mean is None:
+            return lost, np.inf, np.inf
+        error = value.std / float(np.sqrt(diverged.shape[1]))
+        return lost, (-value.mean if task.score else value.mean) + error, tie.mean
 
     return min(range(len(diverged)), key=badness)
 

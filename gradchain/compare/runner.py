@@ -71,8 +71,11 @@ class Trainer:
 
     def loss(self, params: Any, inputs: jax.Array, targets: jax.Array) -> jax.Array:
         """The mean loss of a batch."""
-        predictions = self.task.model.apply({"params": params}, inputs)
-        return self.task.loss(predictions, targets).mean()
+        return self.task.loss(self.predict(params, inputs), targets).mean()
+
+    def predict(self, params: Any, inputs: jax.Array) -> jax.Array:
+        """The model's outputs for a batch."""
+        return jnp.asarray(self.task.model.apply({"params": params}, inputs))
 
     def step(
         self, contender: Contender, rate: Any, carry: Any, inputs: jax.Array, targets: jax.Array
@@ -161,7 +164,7 @@ class Trainer:
         score = self.task.score or (lambda predictions, targets: jnp.zeros(targets.shape))
 
         def example(pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            predictions = self.task.model.apply({"params": params}, pair[0][None])
+            predictions = self.predict(params, pair[0][None])
             target = pair[1][None]
             return self.task.loss(predictions, target)[0], score(predictions, target)[0]
 

@@ -31,7 +31,7 @@ class Settings:
     optimizers: str | None = None
     epochs: int | None = None
     batch_size: int | str = 32
-    seeds: int = 3
+    seeds: int = 5
     preset: str = "defaults"
     learning_rate: float | None = None
     sweep: bool = False
@@ -180,7 +180,5 @@ def _write(
     files.write(out / "results.csv", files.as_csv(task, results))
     picture = comparison(task, results, caption)
     files.write(out / "comparison.png", picture)
-    page = html(
-        task, results, picture, settings=facts, versions=versions, unfinished=unfinished
-    )
+    page = html(task, results, picture, settings=facts, versions=versions, unfinished=unfinished)
     files.write(out / "report.html", page)

@@ -10,7 +10,7 @@ COLOURS = (
 )  # fmt: skip
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)))
 
-LOOK: dict[str, Any] = {
+LOOK: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "axes.titlesize": 11,

@@ -12,14 +12,15 @@ from .tasks import Task
 def headers(task: Task, results: Sequence[Result]) -> list[str]:
     """The column titles."""
     swept = any(r.sweep for r in results)
+    goal = f"{task.target:.0%}" if task.score else f"loss {task.target:g}"
     return [
         "optimizer",
         *(["best rate"] if swept else ["rate"] if any(r.learning_rate for r in results) else []),
         *(["test acc %", "train acc %"] if task.score else []),
         "test loss",
         "train loss",
-        *(["distance to least squares"] if task.exact else []),
-        f"steps to {task.goal}",
+        *(["distance to exact"] if task.exact else []),
+        f"steps to {goal}",
         "time/step",
         "state",
     ]
@@ -33,10 +34,12 @@ def cells(task: Task, results: Sequence[Result]) -> list[list[str]]:
             result.name,
             *([_rate(result.learning_rate)] if rated else []),
             *([_deciding(result, result.test_score, 100, 1)] if task.score else []),
-            *([_stat(result.train_score, 100, 1)] if task.score else []),
-            _stat(result.test_loss, 1, 3) if task.score else _deciding(result, result.test_loss, 1, 4),
-            _stat(result.train_loss, 1, 3 if task.score else 4),
-            *([_tiny(result.distance)] if task.exact else []),
+            *([_mean(result.train_score, 100, 1)] if task.score else []),
+            _mean(result.test_loss, 1, 3)
+            if task.score
+            else _deciding(result, result.test_loss, 1, 4),
+            _mean(result.train_loss, 1, 3 if task.score else 4),
+            *([_stat(result.distance, 1, 4)] if result.distance else []),
             _target(result),
             seconds(result.seconds_per_step),
             size(result.state_bytes),
@@ -46,11 +49,14 @@ def cells(task: Task, results: Sequence[Result]) -> list[list[str]]:
 
 
 def rich_table(task: Task, results: Sequence[Result]) -> Table:
-    """The table for the terminal, best first."""
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold")
-    for i, title in enumerate(headers(task, results)):
-        table.add_column(title, justify="right" if i else "left", overflow="fold")
-    for i, row in enumerate(cells(task, results)):
+    """The table for the terminal, best first, made to fit 80 columns."""
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), show_edge=False)
+    rows = cells(task, results)
+    names = min(16, max(len("optimizer"), *(len(row[0]) for row in rows)))
+    table.add_column("optimizer", overflow="fold", min_width=names)
+    for title in headers(task, results)[1:]:
+        table.add_column(title.replace(" ", "\n", 1), justify="right")
+    for i, row in enumerate(rows):
         lost = any(cell.startswith("diverged") for cell in row)
         style = "red" if lost else "bold green" if i == 0 else ""
         table.add_row(*(_escaped(cell) for cell in row), style=style)
@@ -59,20 +65,26 @@ def rich_table(task: Task, results: Sequence[Result]) -> Table:
 
 def notes(task: Task, results: Sequence[Result], seeds: int) -> list[str]:
     """What a reader of the table must know."""
-    lines = [f"Mean ± standard deviation over {seeds} seed{'s' * (seeds > 1)}."] if seeds > 1 else []
-    lines.append("Time per step is of one run; all runs of an optimizer train side by side.")
+    lines = [f"± is the standard deviation over the {seeds} seeds."] if seeds > 1 else []
+    lines += [
+        f"Steps to {task.goal}: the median seed's, measured after each epoch.",
+        "Time per step is one run's; all runs of an optimizer train side by side.",
+    ]
     if any(r.sweep for r in results):
-        lines.append("The best rate was chosen on validation examples, not on the test examples.")
-        edges = [r.name for r in results if r.learning_rate in (_ends(r))]
+        lines.append(
+            f"Best rate: by {task.metric} on validation examples (the mean made worse by its "
+            "standard error), not on test examples."
+        )
+        edges = [r.name for r in results if r.learning_rate in _ends(r)]
         if edges:
-            lines.append(f"At the edge of the grid, so perhaps not yet their best: {', '.join(edges)}.")
+            lines.append(f"At an end of the grid, so perhaps not their best: {', '.join(edges)}.")
     if task.exact:
         lines.append(
-            "Distance to least squares: root mean square difference of the predictions on the "
-            "training examples, in standard deviations of the target."
+            "Distance to exact: to the least-squares solution, the root mean square difference of "
+            "the predictions on the training examples, in standard deviations of the target."
         )
     if any(r.divergences for r in results):
-        lines.append("Means leave out diverged seeds; whoever diverged is ranked below the others.")
+        lines.append("Means leave out diverged seeds; whoever diverged ranks below the others.")
     return lines
 
 
@@ -91,14 +103,12 @@ def _stat(stat: Stat, factor: float, digits: int) -> str:
     return f"{_number(stat.mean * factor, digits)} ± {_number(stat.std * factor, digits)}"
 
 
+def _mean(stat: Stat, factor: float, digits: int) -> str:
+    return "-" if stat.mean is None else _number(stat.mean * factor, digits)
+
+
 def _number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if abs(value) < 1e4 else f"{value:.1e}"
-
-
-def _tiny(stat: Stat | None) -> str:
-    if stat is None or stat.mean is None or stat.std is None:
-        return "-"
-    return f"{stat.mean:.1e} ± {stat.std:.0e}"
 
 
 def _deciding(result: Result, stat: Stat, factor: float, digits: int) -> str:

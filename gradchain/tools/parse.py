@@ -12,7 +12,7 @@ from ..core.pair import GradientTransformation, GradientTransformationExtraArgs
 from ..core.types import Schedule
 
 LONGEST = 10_000
-"""Characters read at most: no sensible chain is longer, and a parser should not be a way to hang."""
+"""Characters read at most: no sensible chain is longer."""
 
 
 class ParseError(ValueError):
@@ -108,7 +108,7 @@ class _Reader:
         try:
             hash(value)
         except TypeError:
-            raise self.at(node, "a dictionary's key must be a number, a string or a tuple.") from None
+            raise self.at(node, "a dictionary's key must be a number or a string.") from None
         return value
 
     def factory(self, name: str, node: ast.expr) -> Callable[..., Any]:
