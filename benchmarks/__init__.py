@@ -1,0 +1,1 @@
+"""Optax and gradchain side by side: `python -m benchmarks`."""

@@ -1,0 +1,126 @@
+"""Adam and AdamW: what a training step costs from Python to the machine's memory."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+
+from .. import pytorch
+from ..harness import LIBRARIES, Figure, benchmark, in_turns, module, seconds
+from ..trees import TREES, Tree, abstract, random
+
+Step = Callable[[Any, Any, Any], tuple[Any, Any]]
+
+LIMITS = {"trace": 0.30, "lower": 0.65, "un-jitted step": 0.35, "bytes accessed": 1.0}
+"""Of Optax's figure, on 500 leaves, where Python's share is the largest; bytes everywhere."""
+
+
+def training_step(library: str, optimizer: str) -> tuple[Any, Step]:
+    """The transformation, and a step of it: the update and putting it into the parameters."""
+    lib = module(library)
+    tx = getattr(lib, optimizer)(1e-3)
+
+    def step(params: Any, state: Any, grads: Any) -> tuple[Any, Any]:
+        updates, state = tx.update(grads, state, params)
+        return lib.apply_updates(params, updates), state
+
+    return tx, step
+
+
+def stages(library: str, optimizer: str, shapes: Tree) -> dict[str, float]:
+    """Seconds to trace, to lower and to compile one step, with all of JAX's caches cleared.
+
+    Both libraries' functions are made anew. The caches have to go too, since equal factories of
+    gradchain return one object, whose inner `jit`s would remember the previous repeat.
+    """
+    tx, step = training_step(library, optimizer)
+    params = abstract(shapes)
+    state = jax.eval_shape(tx.init, params)
+    jitted = jax.jit(step, donate_argnums=(0, 1))
+    jax.clear_caches()
+    made: dict[str, Any] = {}
+
+    def trace() -> None:
+        made["traced"] = jitted.trace(params, state, params)
+
+    def lower() -> None:
+        made["lowered"] = made["traced"].lower()
+
+    def compile() -> None:
+        made["compiled"] = made["lowered"].compile()
+
+    times = {f.__name__: seconds(f) for f in (trace, lower, compile)}
+    cost = made["compiled"].cost_analysis()
+    cost = cost[0] if isinstance(cost, list) else cost  # a list in older releases of JAX
+    return times | {
+        "lowered program": len(made["lowered"].as_text().splitlines()),
+        "bytes accessed": cost["bytes accessed"],
+    }
+
+
+def jitted_steps(optimizer: str, shapes: Tree, repeats: int) -> dict[str, list[float]]:
+    """Seconds per compiled step, with parameters and state donated."""
+    grads = random(shapes, 1)
+    steps: dict[str, Any] = {}
+    kept: dict[str, tuple[Any, Any]] = {}
+    for library in LIBRARIES:
+        tx, step = training_step(library, optimizer)
+        params = random(shapes, 0)
+        kept[library] = params, tx.init(params)
+        steps[library] = jax.jit(step, donate_argnums=(0, 1))
+
+    def one(library: str) -> Any:
+        kept[library] = steps[library](*kept[library], grads)
+        return kept[library]
+
+    samples = _alternate(one, repeats)
+    if pytorch.available():
+        samples["pytorch"] = pytorch.step_seconds(optimizer, shapes, repeats)
+    return samples
+
+
+def eager_steps(optimizer: str, shapes: Tree, repeats: int) -> dict[str, list[float]]:
+    """Seconds per step outside `jit`, always from the same parameters and state."""
+    grads, params = random(shapes, 1), random(shapes, 0)
+    steps: dict[str, Any] = {}
+    for library in LIBRARIES:
+        tx, step = training_step(library, optimizer)
+        steps[library] = partial(step, params, tx.init(params), grads)
+    return _alternate(lambda library: steps[library](), repeats)
+
+
+def _alternate(one: Callable[[str], Any], repeats: int) -> dict[str, list[float]]:
+    """Seconds per call for each library, so many in a row that a measurement takes 0.1 s."""
+    for library in LIBRARIES:
+        jax.block_until_ready(one(library))
+    start = time.perf_counter()
+    jax.block_until_ready(one(LIBRARIES[0]))
+    times = max(1, round(0.1 / (time.perf_counter() - start)))
+    actions = {
+        library: lambda library=library: {"step": seconds(lambda: one(library), times)}
+        for library in LIBRARIES
+    }
+    return in_turns(actions, repeats)["step"]
+
+
+def run(optimizer: str, tree: str, repeats: int) -> list[Figure]:
+    """All figures of one optimizer on one tree."""
+    shapes = TREES[tree][1]
+    limits = LIMITS if tree == "500-leaves" else {"bytes accessed": 1.0}
+    units = {"lowered program": "lines", "bytes accessed": "bytes"}
+    samples = in_turns(
+        {library: partial(stages, library, optimizer, shapes) for library in LIBRARIES}, repeats
+    )
+    samples["step"] = jitted_steps(optimizer, shapes, repeats)
+    samples["un-jitted step"] = eager_steps(optimizer, shapes, repeats)
+    jax.clear_caches()
+    return [Figure(q, units.get(q, "s"), s, limits.get(q)) for q, s in samples.items()]
+
+
+for _optimizer in ("adam", "adamw"):
+    for _tree, (_title, _) in TREES.items():
+        benchmark(f"{_optimizer}/{_tree}", f"{_optimizer}: {_title}")(
+            partial(run, _optimizer, _tree)
+        )
