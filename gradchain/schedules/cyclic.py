@@ -1,0 +1,57 @@
+"""Up and down again and again."""
+
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+
+from ..core.schedule import schedule
+from ..core.types import Numeric, Schedule
+from .progress import blend, check_positive, number, real, since
+
+MODES = ("triangular", "triangular2", "exp_range")
+
+
+@schedule
+def cyclic_schedule(
+    init_value: Numeric,
+    peak_value: Numeric,
+    transition_steps: int,
+    mode: Literal["triangular", "triangular2", "exp_range"] = "triangular",
+    decay_rate: Numeric = 1.0,
+) -> Schedule:
+    """Goes in lines from the lowest value to the peak and back, for ever.
+
+    v(t) = init_value + (peak_value - init_value) w(t) a(t): w rises from 0 to 1 in
+    `transition_steps` and falls as long; a is 1 ("triangular"), 1/2 to the power of the full cycles
+    done ("triangular2") or decay_rate^t ("exp_range").
+
+    Args:
+        init_value, peak_value: the lowest and the (first) highest value.
+        transition_steps: half a cycle in steps, positive.
+        mode: how the peaks shrink.
+        decay_rate: in (0, 1], per step, for "exp_range" only.
+
+    Raises: ValueError for another mode or steps out of range.
+    Reference: Smith, 2015, Cyclical Learning Rates for Training Neural Networks, arXiv:1506.01186.
+    """
+    check_positive("cyclic_schedule", transition_steps=transition_steps)
+    if mode not in MODES:
+        modes = ", ".join(map(repr, MODES))
+        raise ValueError(f"cyclic_schedule: mode must be one of {modes}, received {mode!r}.")
+    known = number(transition_steps)
+
+    def value(count: Any) -> jax.Array:
+        n = since(count, 0)
+        exact = isinstance(known, int) and 2 * known <= jnp.iinfo(jnp.int32).max
+        if not (exact and jnp.issubdtype(n.dtype, jnp.integer)):
+            n = real(n)
+        half = jnp.asarray(known, n.dtype)
+        height = real(half - jnp.abs(n % (2 * half) - half)) / real(half)
+        if mode == "triangular2":
+            height = height * 0.5 ** real(n // (2 * half))
+        elif mode == "exp_range":
+            height = height * real(decay_rate) ** real(n)
+        return blend(peak_value, init_value, height)
+
+    return value

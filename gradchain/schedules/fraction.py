@@ -1,0 +1,98 @@
+"""Schedules in parts of the run, so that a change of its length changes one number."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..core.schedule import schedule
+from ..core.types import Numeric, Schedule
+from .piecewise import check_shape, products, scaled_at, steps_of, through
+from .polynomial import polynomial
+from .progress import check_positive
+
+
+def _check_fractions(name: str, fractions: Iterable[Any]) -> None:
+    for fraction in fractions:
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"{name}: fractions must be in [0, 1], received {fraction!r}.")
+
+
+def _at_steps(
+    name: str, total_steps: int, fractions_and_scales: dict[float, float] | None
+) -> list[tuple[int, Any]]:
+    check_positive(name, total_steps=total_steps)
+    table = scaled_at(name, fractions_and_scales)
+    _check_fractions(name, (fraction for fraction, _ in table))
+    return [(round(fraction * total_steps), scale) for fraction, scale in table]
+
+
+@schedule
+def polynomial_schedule_by_fraction(
+    init_value: Numeric,
+    end_value: Numeric,
+    power: Numeric,
+    total_steps: int,
+    begin_fraction: float = 0.0,
+    end_fraction: float = 1.0,
+) -> Schedule:
+    """`polynomial_schedule` between two parts of the run.
+
+    Args:
+        init_value, end_value: the values before and after.
+        power: 1 is a line, more is steep first.
+        total_steps: length of the run in steps, positive.
+        begin_fraction, end_fraction: where the transition begins and ends, in [0, 1], rising;
+            rounded to whole steps.
+
+    Raises: ValueError for fractions or steps out of range.
+    """
+    name = "polynomial_schedule_by_fraction"
+    check_positive(name, total_steps=total_steps)
+    _check_fractions(name, (begin_fraction, end_fraction))
+    begin, end = (round(fraction * total_steps) for fraction in (begin_fraction, end_fraction))
+    if not begin < end:
+        raise ValueError(
+            f"{name}: end_fraction must be at least one step after begin_fraction "
+            f"({begin_fraction!r}), received {end_fraction!r} of {total_steps!r} steps."
+        )
+    return polynomial(init_value, end_value, power, end - begin, begin)
+
+
+@schedule
+def piecewise_constant_schedule_by_fraction(
+    init_value: Numeric, total_steps: int, fractions_and_scales: dict[float, float] | None = None
+) -> Schedule:
+    """`piecewise_constant_schedule` with its boundaries in parts of the run.
+
+    Args:
+        init_value: the value before the first boundary.
+        total_steps: length of the run in steps, positive.
+        fractions_and_scales: from parts in [0, 1], rounded to whole steps, to factors, at least 0.
+
+    Raises: ValueError for fractions, factors or steps out of range.
+    """
+    name = "piecewise_constant_schedule_by_fraction"
+    return steps_of(init_value, _at_steps(name, total_steps, fractions_and_scales))
+
+
+@schedule
+def piecewise_interpolate_schedule_by_fraction(
+    interpolate_type: str,
+    init_value: Numeric,
+    total_steps: int,
+    fractions_and_scales: dict[float, float] | None = None,
+) -> Schedule:
+    """`piecewise_interpolate_schedule` with its boundaries in parts of the run.
+
+    Args:
+        interpolate_type: "linear" or "cosine".
+        init_value: the value at step 0.
+        total_steps: length of the run in steps, positive.
+        fractions_and_scales: from parts in [0, 1], rounded to whole steps, to factors, at least 0.
+
+    Raises: ValueError for another type, or fractions, factors or steps out of range.
+    """
+    name = "piecewise_interpolate_schedule_by_fraction"
+    check_shape(name, interpolate_type)
+    table = _at_steps(name, total_steps, fractions_and_scales)
+    steps, factors = [0, *(step for step, _ in table)], [scale for _, scale in table]
+    return lambda count: through(interpolate_type, steps, products(init_value, factors))(count)

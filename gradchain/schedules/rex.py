@@ -1,0 +1,33 @@
+"""Slow first, fast at the end."""
+
+from typing import Any
+
+import jax
+
+from ..core.schedule import schedule
+from ..core.types import Numeric, Schedule
+from .progress import blend, check_positive, done_and_left
+
+
+@schedule
+def rex_schedule(init_value: Numeric, decay_steps: int, end_value: Numeric = 0.0) -> Schedule:
+    """Decays along a reflected exponential, above the line all the way.
+
+    v(t) = end_value + (init_value - end_value) (1 - x) / (1/2 + (1 - x) / 2) with
+    x = t / decay_steps held in [0, 1], so both ends are exact.
+
+    Args:
+        init_value, end_value: the values at step 0 and from `decay_steps` on.
+        decay_steps: length in steps, positive; usually the whole budget.
+
+    Raises: ValueError if `decay_steps` is not positive.
+    Reference: Chen, Wolfe and Kyrillidis, 2021, REX: Revisiting Budgeted Training with an Improved
+        Schedule, arXiv:2107.04197.
+    """
+    check_positive("rex_schedule", decay_steps=decay_steps)
+
+    def value(count: Any) -> jax.Array:
+        _, left = done_and_left(count, decay_steps)
+        return blend(init_value, end_value, 2 * left / (1 + left))
+
+    return value
