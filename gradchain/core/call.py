@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.core
 import numpy as np
 
 from .errors import nearest
@@ -90,9 +91,7 @@ class Call:
     arguments: dict[str, Any]
 
     @classmethod
-    def bind(
-        cls, factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> "Call":
+    def bind(cls, factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Call":
         """Binds arguments as Python does (TypeError where Python raises it)."""
         try:
             bound = signature(factory).bind(*args, **kwargs)

@@ -26,7 +26,9 @@ def _extra_names(update: Callable[..., Any]) -> frozenset[str] | None:
         return frozenset()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
-    return frozenset(p.name for p in parameters[2:] if p.name != "params" and p.kind is not p.VAR_POSITIONAL)
+    return frozenset(
+        p.name for p in parameters[2:] if p.name != "params" and p.kind is not p.VAR_POSITIONAL
+    )
 
 
 def with_extra_args_support(tx: GradientTransformation) -> GradientTransformationExtraArgs:
@@ -41,7 +43,9 @@ def with_extra_args_support(tx: GradientTransformation) -> GradientTransformatio
         hint = ""
         if callable(tx):
             hint = f" Call it: {getattr(tx, '__name__', 'factory')}(...)."
-        raise TypeError(f"expected a gradient transformation, a pair (init, update), received {tx!r}.{hint}")
+        raise TypeError(
+            f"expected a gradient transformation, a pair (init, update), received {tx!r}.{hint}"
+        )
     init, update = tx
     names = _extra_names(update)
     if names is None:

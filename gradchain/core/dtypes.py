@@ -20,7 +20,7 @@ def is_inexact(x: Any) -> bool:
 
 def compute_dtype(dtype: Any) -> np.dtype:
     """The dtype to compute in: float32 for the half precisions, else the dtype itself."""
-    return jnp.promote_types(dtype, jnp.float32)
+    return np.dtype(jnp.float32) if jnp.finfo(dtype).bits < 32 else np.dtype(dtype)
 
 
 def real_dtype(dtype: Any) -> np.dtype:
@@ -43,9 +43,7 @@ def widen(x: Any) -> Any:
 
 def cast(x: Any, dtype: Any) -> jax.Array:
     """`x` as a strongly typed array of `dtype`; a complex number loses its imaginary part if told to."""
-    if jnp.issubdtype(dtype_of(x), jnp.complexfloating) and not jnp.issubdtype(
-        dtype, jnp.complexfloating
-    ):
+    if jnp.issubdtype(dtype_of(x), jnp.complexfloating) and not jnp.issubdtype(dtype, jnp.complexfloating):
         x = jnp.real(x)
     return jax.lax.convert_element_type(x, dtype)
 

@@ -49,9 +49,7 @@ def tree_mismatch(name: str, what: str, tree: Any, other_what: str, other: Any) 
         if extra
     ]
     if not clauses:
-        clauses = [
-            f"the containers differ: {jax.tree.structure(tree)} and {jax.tree.structure(other)}"
-        ]
+        clauses = [f"the containers differ: {jax.tree.structure(tree)} and {jax.tree.structure(other)}"]
     return ValueError(
         f"{name}: the {what} does not have the structure of the {other_what}; "
         f"{'; '.join(clauses)}. Both must be pytrees of the same structure."

@@ -42,9 +42,7 @@ RANGES: dict[str, Range] = {
 """The range of each name, the same in every factory unless its decorator says otherwise."""
 
 
-def check_hyperparameters(
-    name: str, arguments: Mapping[str, Any], overrides: Mapping[str, Range]
-) -> None:
+def check_hyperparameters(name: str, arguments: Mapping[str, Any], overrides: Mapping[str, Range]) -> None:
     """Raises ValueError for a Python number outside its range; arrays and tracers pass.
 
     TypeError where the argument is no number, array or function at all.

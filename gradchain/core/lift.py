@@ -57,6 +57,19 @@ def check_leaf(name: str, g: Any, p: Any) -> None:
         )
 
 
+def check_updates(name: str, updates: Updates, params: Params | None) -> None:
+    """Raises ValueError, with the path, unless `updates` can be gradients of `params` (None: unknown)."""
+    if params is None:
+        return
+    ps = leaves_like(name, "gradient", updates, "parameters", params)
+    for i, (g, p) in enumerate(zip(jax.tree.leaves(updates, is_leaf=is_none), ps, strict=True)):
+        if not is_absent(g) and p is not None:
+            try:
+                check_leaf(name, g, p)
+            except LeafError as error:
+                raise error.at(path_of_leaf(updates, i)) from None
+
+
 class LeafRule(NamedTuple):
     """What `leafwise` was given: a rule for one array."""
 
@@ -75,9 +88,7 @@ class LeafRule(NamedTuple):
     def state(self, count: Any, values: Iterable[Any]) -> Any:
         """The state from its count and the values of its other fields."""
         rest = iter(values)
-        return self.state_type(
-            *(count if f == "count" else next(rest) for f in self.state_type._fields)
-        )
+        return self.state_type(*(count if f == "count" else next(rest) for f in self.state_type._fields))
 
     def apply(self, g: Any, old: tuple[Any, ...], p: Any, count: Any) -> tuple[Any, Any]:
         """One step of one array under the dtype policy; faults come as `LeafError`."""
@@ -148,8 +159,7 @@ def fused(rules: Sequence[LeafRule]) -> Callable[..., tuple[Updates, tuple[Any, 
 def _rows(rule: LeafRule, updates: Updates, state: Any, n: int) -> list[tuple[Any, ...]]:
     """The state of each leaf: its fields, in the order of the updates' leaves."""
     columns = [
-        leaves_like(rule.name, "gradient", updates, f"state's {f}", getattr(state, f))
-        for f in rule.fields
+        leaves_like(rule.name, "gradient", updates, f"state's {f}", getattr(state, f)) for f in rule.fields
     ]
     return list(zip(*columns, strict=True)) if columns else [()] * n
 
@@ -165,6 +175,7 @@ def leafwise(
     init: Callable[[Any], tuple[Any, ...]],
     update: Rule,
     *,
+    name: str | None = None,
     needs_params: bool = False,
     like_params: bool = True,
 ) -> GradientTransformationExtraArgs:
@@ -178,12 +189,13 @@ def leafwise(
             whose `count` is the number of this step, from 1) and its parameter `p`, None if the user
             gave none. All arrays come in at least float32; results are stored in the dtypes of the
             state and returned in the dtype of the gradient.
+        name: what errors call the rule, by default the function in which `update` is defined.
         needs_params: whether `update` reads `p`.
         like_params: whether every field has the parameter's shape.
 
     Returns: the pair. A leaf without a gradient (None, float0) keeps its state and gets no update.
     """
-    name = update.__qualname__.partition(".")[0]
+    name = name or update.__qualname__.partition(".")[0]
     rule = LeafRule(name, state_type, init, update, needs_params, like_params)
     step = fused((rule,))
 

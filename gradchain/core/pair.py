@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple, ParamSpec
+from typing import Any, NamedTuple, ParamSpec, overload
 
 import jax
 import jax.numpy as jnp
@@ -62,9 +62,18 @@ for _pair in (GradientTransformation, GradientTransformationExtraArgs):
     jax.tree_util.register_static(_pair)
 
 
-def transformation(
-    factory: Callable[P, Any] | None = None, /, **ranges: Range
-) -> Callable[P, GradientTransformationExtraArgs]:
+Factory = Callable[P, GradientTransformationExtraArgs]
+
+
+@overload
+def transformation(factory: Callable[P, Any], /) -> Factory[P]: ...
+
+
+@overload
+def transformation(**ranges: Range) -> Callable[[Callable[P, Any]], Factory[P]]: ...
+
+
+def transformation(factory: Callable[..., Any] | None = None, /, **ranges: Range) -> Any:
     """Makes a factory's pairs remember the call: repr, equality, hash, pickle, links.
 
     Arguments are checked against the ranges of `hyperparameters.RANGES`, or against those given to
@@ -72,20 +81,18 @@ def transformation(
     object, so equal transformations also share their compiled rules.
     """
     if factory is None:
-        return functools.partial(transformation, **ranges)  # type: ignore[return-value]
-
-    by_count = [
-        name
-        for name, parameter in signature(factory).parameters.items()
-        if parameter.annotation is Hyperparameter
-    ]
+        return functools.partial(transformation, **ranges)
 
     @functools.lru_cache(maxsize=256)
     def make(call: Call) -> GradientTransformationExtraArgs:
         check_hyperparameters(call.factory.__name__, call.arguments, ranges)
-        schedules = {name: f for name in by_count if callable(f := call.arguments[name])}
+        schedules = {
+            name: value
+            for name, parameter in signature(factory).parameters.items()
+            if parameter.annotation is Hyperparameter and callable(value := call.arguments[name])
+        }
         inner = _at_count(factory, call, schedules) if schedules else _body(factory, call)
-        update = inner.update
+        update: Any = inner.update
         if isinstance(inner, Remembers) and inner.call is not None:
             update = _named(call.factory.__name__, update)
         pair = GradientTransformationExtraArgs(inner.init, update)
@@ -94,7 +101,7 @@ def transformation(
         return pair
 
     @functools.wraps(factory)
-    def remembering(*args: P.args, **kwargs: P.kwargs) -> GradientTransformationExtraArgs:
+    def remembering(*args: Any, **kwargs: Any) -> GradientTransformationExtraArgs:
         call = Call.bind(remembering, args, kwargs)
         return make(call) if call.by_value else make.__wrapped__(call)
 

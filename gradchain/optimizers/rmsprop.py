@@ -98,7 +98,7 @@ def scale_by_stddev(
     m = decay m + (1 - decay) g;  v = decay v + (1 - decay) |g|^2;  u = g / sqrt(v - |m|^2 + eps), or
     g / (sqrt(v - |m|^2) + eps) if not `eps_in_sqrt`. Rounding never makes v - |m|^2 negative.
 
-    Args: as `scale_by_rms`.
+    Args: decay, eps, initial_scale, eps_in_sqrt and bias_correction, as in `scale_by_rms`.
     State: `ScaleByRStdDevState(mu, nu)`, or with `bias_correction` the same with `count` first.
     Memory: 2 x the parameters.
     Reference: Graves, 2013, Generating Sequences With Recurrent Neural Networks, arXiv:1308.0850.

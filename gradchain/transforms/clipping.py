@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ..core.chain import init_empty_state
-from ..core.lift import leafwise, scaled
+from ..core.lift import check_updates, leafwise, scaled
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import EmptyState, Numeric, OptState, Params, Updates
 from ..tree.norm import norm
@@ -50,7 +50,8 @@ def clip_by_global_norm(max_norm: Numeric) -> GradientTransformationExtraArgs:
     def update(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
-        del params, extra_args
+        del extra_args
+        check_updates("clip_by_global_norm", updates, params)
         size = norm(updates)
         shrink = jnp.logical_and(size > max_norm, jnp.isfinite(size))
         return scaled(updates, jnp.where(shrink, max_norm / jnp.where(shrink, size, 1), 1)), state

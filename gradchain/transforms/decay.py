@@ -24,12 +24,12 @@ def _is_zero(weight_decay: ScalarOrSchedule) -> bool:
 
 
 def _decay(weight_decay: ScalarOrSchedule) -> GradientTransformationExtraArgs:
-    def add_decayed_weights(g: Any, s: Any, p: Any) -> tuple[Any, tuple[()]]:
+    def update(g: Any, s: Any, p: Any) -> tuple[Any, tuple[()]]:
         factor = weight_decay(s.count - 1) if callable(weight_decay) else weight_decay
         return g + factor * p, ()
 
     state = WeightDecaySchedule if callable(weight_decay) else EmptyState
-    return leafwise(state, lambda p: (), add_decayed_weights, needs_params=True)
+    return leafwise(state, lambda p: (), update, name="add_decayed_weights", needs_params=True)
 
 
 @transformation

@@ -9,7 +9,7 @@ import numpy as np
 from ..core.chain import with_extra_args_support
 from ..core.errors import tree_mismatch
 from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import OptState, Params, PyTree, Updates
+from ..core.types import Params, PyTree, Updates
 
 
 class MaskedNode(NamedTuple):
@@ -27,8 +27,10 @@ def is_mask_fn(mask: Any) -> bool:
     if not callable(mask):
         return False
     leaves = jax.tree.leaves(mask)
-    return not leaves or leaves == [mask] or any(
-        not isinstance(leaf, (bool, np.bool_, np.ndarray, jax.Array)) for leaf in leaves
+    return (
+        not leaves
+        or leaves == [mask]
+        or any(not isinstance(leaf, (bool, np.bool_, np.ndarray, jax.Array)) for leaf in leaves)
     )
 
 
@@ -73,7 +75,7 @@ def masked(
     def update(
         updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, MaskedState]:
-        mask_tree = mask_of(updates)
+        mask_tree = mask_of(updates if params is None else params)  # updates may lack leaves
         structure = jax.tree.structure(updates)
         if mask_compatible_extra_args:
             extra_args = {

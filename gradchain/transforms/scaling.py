@@ -18,12 +18,14 @@ class ScaleByScheduleState(NamedTuple):
     count: jax.Array  # i32[]  steps taken
 
 
-def _times(factor: Any, sign: int = 1) -> GradientTransformationExtraArgs:
-    def scale(g: Any, s: Any, p: Any) -> tuple[Any, tuple[()]]:
+def _times(name: str, factor: Any, sign: int = 1) -> GradientTransformationExtraArgs:
+    def update(g: Any, s: Any, p: Any) -> tuple[Any, tuple[()]]:
         del p
-        return sign * (factor(s.count - 1) if callable(factor) else factor) * g, ()
+        number: Any = factor(s.count - 1) if callable(factor) else factor
+        return sign * number * g, ()
 
-    return leafwise(ScaleByScheduleState if callable(factor) else EmptyState, lambda p: (), scale)
+    state = ScaleByScheduleState if callable(factor) else EmptyState
+    return leafwise(state, lambda p: (), update, name=name)
 
 
 @transformation
@@ -33,7 +35,7 @@ def scale(step_size: Numeric) -> GradientTransformationExtraArgs:
     Args: step_size, any finite number or scalar array.
     State: `EmptyState`.
     """
-    return _times(step_size)
+    return _times("scale", step_size)
 
 
 @transformation
@@ -43,7 +45,7 @@ def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformationExtraArgs
     Args: step_size_fn, a function of the step count.
     State: `ScaleByScheduleState(count)`.
     """
-    return _times(step_size_fn)
+    return _times("scale_by_schedule", step_size_fn)
 
 
 @transformation
@@ -60,4 +62,4 @@ def scale_by_learning_rate(
     """
     if learning_rate is None:
         return identity()
-    return _times(learning_rate, -1 if flip_sign else 1)
+    return _times("scale_by_learning_rate", learning_rate, -1 if flip_sign else 1)

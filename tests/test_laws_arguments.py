@@ -1,0 +1,56 @@
+"""Laws of arguments: extras are accepted, missing parameters are named, mistakes are explained."""
+
+import jax.numpy as jnp
+import pytest
+from cases import CASES, Case, ids
+from trees import check_close, gradients, params
+
+
+@pytest.mark.parametrize("case", **ids(CASES))
+def test_extra_arguments_are_accepted(case: Case) -> None:
+    tx, p = case.make(), params()
+    extra = case.extra(p, 0) if case.extra else {}
+    plain, _ = tx.update(gradients(p, 0), tx.init(p), p, **extra)
+    extra = extra | {"nobody_reads_this": "at all"}
+    more, _ = tx.update(gradients(p, 0), tx.init(p), p, **extra)
+    check_close(more, plain, 0)
+
+
+@pytest.mark.parametrize("case", **ids([case for case in CASES if case.needs_params]))
+def test_missing_params_are_named(case: Case) -> None:
+    tx, p = case.make(), params()
+    with pytest.raises(ValueError, match=r"needs the parameters: call update\(grads, state, params\)") as e:
+        tx.update(gradients(p, 0), tx.init(p), **(case.extra(p, 0) if case.extra else {}))
+    if case.name not in ("chain", "named_chain"):
+        assert str(e.value).startswith(case.name)
+
+
+@pytest.mark.parametrize("case", **ids([case for case in CASES if not case.needs_params]))
+def test_params_are_optional_where_unused(case: Case) -> None:
+    tx, p = case.make(), params()
+    extra = case.extra(p, 0) if case.extra else {}
+    without, _ = tx.update(gradients(p, 0), tx.init(p), **extra)
+    given, _ = tx.update(gradients(p, 0), tx.init(p), p, **extra)
+    check_close(without, given, 1e-7)
+
+
+STATEFUL = [case for case in CASES if case.id not in ("identity()",) and "stateless" not in case.name]
+
+
+@pytest.mark.parametrize("case", **ids(STATEFUL))
+def test_a_gradient_of_another_shape_is_named(case: Case) -> None:
+    tx, p = case.make(), params()
+    g = gradients(p, 0) | {"w": jnp.ones((2, 2))}
+    extra = case.extra(p, 0) if case.extra else {}
+    with pytest.raises(ValueError, match=r"\['w'\].*\(2, 2\).*\(3, 2\)"):
+        tx.update(g, tx.init(p), p, **extra)
+
+
+@pytest.mark.parametrize("case", **ids(STATEFUL))
+def test_a_gradient_of_another_structure_is_named(case: Case) -> None:
+    tx, p = case.make(), params()
+    g = gradients(p, 0)
+    g["extra_leaf"] = g.pop("w")
+    extra = case.extra(p, 0) if case.extra else {}
+    with pytest.raises(ValueError, match=r"\['extra_leaf'\]|\['w'\]"):
+        tx.update(g, tx.init(p), p, **extra)

@@ -1,0 +1,38 @@
+"""Laws: updates look like gradients; the state keeps its structure, so that training scans."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from cases import CASES, Case, ids
+from trees import check_close, gradients, params, run, signature_of
+
+import gradchain as gc
+
+
+@pytest.mark.parametrize("case", **ids(CASES))
+def test_updates_look_like_gradients_and_state_keeps_its_signature(case: Case) -> None:
+    tx, p = case.make(), params()
+    state = tx.init(p)
+    g = gradients(p, 0)
+    extra = case.extra(p, 0) if case.extra else {}
+    updates, new_state = tx.update(g, state, p, **extra)
+    assert signature_of(updates) == signature_of(g)
+    assert signature_of(new_state) == signature_of(state)
+    assert type(new_state) is type(state)
+
+
+@pytest.mark.parametrize("case", **ids(CASES))
+def test_a_scan_equals_a_loop(case: Case) -> None:
+    tx, p = case.make(), params()
+    many = jax.tree.map(lambda *g: jnp.stack(g), *[gradients(p, step) for step in range(3)])
+
+    def step(carry, g):
+        p, state = carry
+        extra = case.extra(p, 0) if case.extra else {}
+        updates, state = tx.update(g, state, p, **extra)
+        return (gc.apply_updates(p, updates), state), updates
+
+    (scanned, scanned_state), _ = jax.jit(lambda p, s: jax.lax.scan(step, (p, s), many))(p, tx.init(p))
+    extra = (lambda p, step: case.extra(p, 0)) if case.extra else None
+    _, state, looped = run(gc, tx, p, 3, extra)
+    check_close((scanned, scanned_state), (looped, state), 1e-5)
