@@ -170,9 +170,7 @@ def test_the_exact_solution_is_at_distance_zero():
     inputs = random.normal(size=(30, 2)).astype(np.float32)
     part = Split(inputs, (inputs @ [1.0, -2.0] + 0.5).astype(np.float32))
     regression = Trainer(task, Data(part, part, part), batch_size=30, epochs=300, seeds=2)
-    result = summarize(
-        task, regression.data, regression.run(Contender("sgd", gc.sgd(0.3), (1e-9, 0.3)))
-    )
+    result = summarize(task, regression.data, regression.run(Contender("sgd", gc.sgd(0.3), (1e-9, 0.3))))
     assert result.learning_rate == 0.3
     assert result.distance is not None
     assert result.distance.mean == pytest.approx(0, abs=1e-5)
@@ -188,9 +186,7 @@ def test_the_other_models_learn(name):
     task = tasks.TASKS[name]
     digits = tasks.load(task, None)
     few = Data(*(Split(s.inputs[:64], s.targets[:64]) for s in digits))
-    history = Trainer(task, few, batch_size=16, epochs=6, seeds=2).run(
-        Contender("adam", gc.adam(0.01))
-    )
+    history = Trainer(task, few, batch_size=16, epochs=6, seeds=2).run(Contender("adam", gc.adam(0.01)))
     assert (history.loss[-1, 0] < 0.8 * history.loss[0, 0]).all()
 
 

@@ -42,8 +42,7 @@ class Commands(click.Group):
         if self.get_command(ctx, name) is None:
             known = self.list_commands(ctx)
             raise Refused(
-                f"unknown command {name!r}.{nearest(name, known)} "
-                f"The commands are: {', '.join(known)}."
+                f"unknown command {name!r}.{nearest(name, known)} The commands are: {', '.join(known)}."
             )
         return super().resolve_command(ctx, args)
 

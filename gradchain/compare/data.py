@@ -46,9 +46,7 @@ def digits(folder: Path | None) -> Data:
     from sklearn.datasets import load_digits
 
     inputs, targets = load_digits(return_X_y=True)
-    return divide(
-        (np.asarray(inputs) / 16).astype(np.float32), np.asarray(targets).astype(np.int32)
-    )
+    return divide((np.asarray(inputs) / 16).astype(np.float32), np.asarray(targets).astype(np.int32))
 
 
 def diabetes(folder: Path | None) -> Data:

@@ -49,6 +49,12 @@ def shifted_convolution(
     return jnp.concatenate(shifts, -1) @ kernel.reshape(-1, kernel.shape[-1])
 
 
+def halved(x: jax.Array) -> jax.Array:
+    """The means of 2 x 2 pixels, as a reshape, which is fast under `vmap` as well."""
+    count, height, width, channels = x.shape
+    return x.reshape(count, height // 2, 2, width // 2, 2, channels).mean((2, 4))
+
+
 class CNN(nn.Module):
     """Two convolutions with pooling, and a linear layer, on images given as flat rows."""
 
@@ -61,7 +67,7 @@ class CNN(nn.Module):
         x = x.reshape(x.shape[0], self.side, self.side, 1)
         for channels in self.channels:
             conv = nn.Conv(channels, (3, 3), conv_general_dilated=shifted_convolution)
-            x = nn.avg_pool(nn.relu(conv(x)), (2, 2), (2, 2))
+            x = halved(nn.relu(conv(x)))
         return nn.Dense(self.outputs)(x.reshape(x.shape[0], -1))
 
 

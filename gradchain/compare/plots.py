@@ -40,9 +40,7 @@ def comparison(task: Task, results: Sequence[Result], caption: str) -> bytes:
             rate_curves(figure.add_subplot(grid[1, 0]), task, results, style)
             test_curves(figure.add_subplot(grid[1, 1]), task, results, style)
         handles = [figure.axes[0].plot([], [], label=_short(n), **style[n])[0] for n in names]
-        figure.legend(
-            handles=handles, loc="outside lower center", ncols=min(10, len(names)), fontsize=9.5
-        )
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(10, len(names)), fontsize=9.5)
         figure.suptitle(caption, x=0.015, ha="left", fontsize=12.5, color="#222222")
         content = io.BytesIO()
         figure.savefig(content, format="png")

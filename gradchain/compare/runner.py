@@ -106,9 +106,7 @@ class Trainer:
         """
         rates = contender.rates or (None,)
         values = jnp.asarray([0.0 if r is None else r for r in rates], jnp.float32)
-        start = jax.vmap(
-            lambda rate: jax.vmap(lambda p: (p, contender.at(rate).init(p)))(self.params)
-        )
+        start = jax.vmap(lambda rate: jax.vmap(lambda p: (p, contender.at(rate).init(p)))(self.params))
         step = jax.vmap(jax.vmap(self.step, (None, None, 0, 0, 0)), (None, 0, 0, None, None))
 
         def epoch(carry: Any, order: jax.Array, rates: jax.Array, inputs: Any, targets: Any) -> Any:

@@ -98,9 +98,7 @@ def _batch_size(asked: int | str, examples: int) -> int:
     return size
 
 
-def _train(
-    trainer: Trainer, contenders: list[Contender], console: Console
-) -> tuple[list[Result], bool]:
+def _train(trainer: Trainer, contenders: list[Contender], console: Console) -> tuple[list[Result], bool]:
     """The contenders' results, and whether Ctrl-C kept some of them out."""
     results: list[Result] = []
     columns = (

@@ -35,9 +35,7 @@ def cells(task: Task, results: Sequence[Result]) -> list[list[str]]:
             *([_rate(result.learning_rate)] if rated else []),
             *([_deciding(result, result.test_score, 100, 1)] if task.score else []),
             *([_mean(result.train_score, 100, 1)] if task.score else []),
-            _mean(result.test_loss, 1, 3)
-            if task.score
-            else _deciding(result, result.test_loss, 1, 4),
+            _mean(result.test_loss, 1, 3) if task.score else _deciding(result, result.test_loss, 1, 4),
             _mean(result.train_loss, 1, 3 if task.score else 4),
             *([_stat(result.distance, 1, 4)] if result.distance else []),
             _target(result),

@@ -133,7 +133,5 @@ def find(name: str) -> Task:
 def load(task: Task, folder: Path | None) -> data.Data:
     """A task's data; only mnist is read from a folder."""
     if folder is not None and task.load is not idx.mnist:
-        raise CompareError(
-            f"--data belongs to the task mnist; the task {task.name} brings its own data."
-        )
+        raise CompareError(f"--data belongs to the task mnist; the task {task.name} brings its own data.")
     return task.load(folder)

@@ -129,6 +129,9 @@ class _Reader:
         for keyword in node.keywords:
             if keyword.arg is None:
                 raise self.at(keyword.value, "'**' cannot be used here; write the arguments out.")
+        for i, keyword in enumerate(node.keywords):
+            if keyword.arg in {earlier.arg for earlier in node.keywords[:i]}:
+                raise self.at(keyword, f"the argument {keyword.arg} is repeated.")
         args = [self.read(argument) for argument in node.args]
         kwargs = {str(keyword.arg): self.read(keyword.value) for keyword in node.keywords}
         try:
@@ -136,7 +139,7 @@ class _Reader:
         except Exception as error:  # a factory may refuse its arguments with any class of error
             raise self.at(node, str(error) or repr(error)) from error
 
-    def at(self, node: ast.expr, why: str) -> ParseError:
+    def at(self, node: ast.expr | ast.keyword, why: str) -> ParseError:
         """The error for a node: its place as characters, where `ast` counts bytes."""
         line = self.text.splitlines()[node.lineno - 1].encode()
         start = len(line[: node.col_offset].decode())
