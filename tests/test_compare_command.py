@@ -1,8 +1,10 @@
 """The command as its users meet it: options in, table and files out, errors that help."""
 
+import contextlib
 import csv
 import html.parser
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -120,13 +122,14 @@ def test_divergence_is_reported_and_json_stays_valid(compare):
 
 
 def test_everyone_may_diverge(compare):
-    result = compare(*SHORT, "--optimizers", "sgd", "--learning-rate", "1e30", "--epochs", "2")
+    options = ("--optimizers", "sgd", "--learning-rate", "1e30", "--epochs", "2")
+    result = compare("regression", *SHORT, *options)
     assert result.exit_code == 0, result.output
     assert "diverged" in result.output
 
 
 def test_regression_is_ranked_by_loss_and_shows_the_exact_solution(compare):
-    result = compare("regression", "--epochs", "2", "--seeds", "2", "--batch-size", "full")
+    result = compare("regression", "--epochs", "2", "--batch-size", "full", "--optimizers", "sgd,adam")
     assert result.exit_code == 0, result.output
     assert "distance" in result.output
     rows = read(Path("gradchain-out"))["results"]
@@ -152,7 +155,7 @@ def test_an_interruption_keeps_what_finished(compare, monkeypatch):
         return run(self, contender, on_progress)
 
     monkeypatch.setattr(Trainer, "run", interrupted)
-    result = compare(*SHORT, "--optimizers", "sgd,rmsprop,adam,nadam")
+    result = compare("regression", *SHORT, "--optimizers", "sgd,rmsprop,adam,nadam")
     assert result.exit_code == session.INTERRUPTED == 130
     assert "Interrupted: 2 of 4 optimizers finished; not finished: adam, nadam." in result.output
     content = read(Path("gradchain-out"))
@@ -166,7 +169,7 @@ def test_an_interruption_before_anything_finished(compare, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Trainer, "run", interrupted)
-    result = compare(*SHORT)
+    result = compare("regression", *SHORT)
     assert result.exit_code == 130
     assert "0 of 10 optimizers finished" in result.output
     assert list(Path("gradchain-out").iterdir()) == []
@@ -280,3 +283,20 @@ def test_it_is_also_a_module():
     assert done.returncode == 2
     assert "Did you mean 'digits'?" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_interruption_that_a_callback_swallowed_is_raised_again(compare, monkeypatch):
+    run = Trainer.run
+
+    def interrupted(self, contender, on_progress):
+        with contextlib.suppress(KeyboardInterrupt):  # as the garbage collector would
+            if contender.name == "adam":
+                signal.raise_signal(signal.SIGINT)
+        return run(self, contender, on_progress)
+
+    monkeypatch.setattr(Trainer, "run", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    result = compare("regression", *SHORT, "--optimizers", "sgd,adam")
+    assert result.exit_code == 130
+    assert "1 of 2 optimizers finished; not finished: adam." in result.output
+    assert signal.getsignal(signal.SIGINT) is before

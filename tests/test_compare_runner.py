@@ -39,14 +39,14 @@ def test_side_by_side_equals_one_by_one(tx, batch_size):
     rates = (0.01, 0.1)
     history = both.run(Contender("x", tx, rates))
     inputs, targets = (jnp.asarray(a) for a in both.data.train)
+    slope = jax.jit(jax.value_and_grad(both.loss))
     assert len(history.step_loss) == 2 * (len(both.data.train) // batch_size)
     for r, rate in enumerate(rates):
+        alone = tx.replace(learning_rate=rate)
+        update = jax.jit(alone.update)
         for seed in range(2):
             params = jax.tree.map(lambda p, seed=seed: p[seed], both.params)
-            alone = tx.replace(learning_rate=rate)
             state, losses = alone.init(params), []
-            slope = jax.jit(jax.value_and_grad(both.loss))
-            update = jax.jit(alone.update)
             for epoch in range(2):
                 for chosen in both.order(epoch)[:, seed]:
                     loss, grads = slope(params, inputs[chosen], targets[chosen])

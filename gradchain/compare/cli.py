@@ -3,6 +3,8 @@
 import sys
 from importlib.util import find_spec
 
+from .interruption import Interruption
+
 NEEDED = ("click", "flax", "matplotlib", "rich", "sklearn")
 
 
@@ -17,8 +19,10 @@ def main() -> None:
         )
         sys.exit(2)
     try:
-        from .command import gradchain  # here, since it needs those packages
+        with Interruption() as interruption:
+            from .command import gradchain  # here, since it needs those packages
 
+            interruption.check()
         gradchain(prog_name="gradchain")
     except KeyboardInterrupt:  # before training or after it: there is nothing to be kept
         print("gradchain: interrupted.", file=sys.stderr)

@@ -173,7 +173,7 @@ def _log_loss(axes: Axes, curves: Sequence[np.ndarray]) -> None:
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     starts = [c[0] for c in curves if np.isfinite(c[0]) and c[0] > 0]
-    top = max(3 * float(np.median(starts)) if starts else 0.0, float(np.percentile(values, 90)))
+    top = 10 * float(np.median(starts)) if starts else np.inf
     low, high = max(float(values.min()) / 1.3, 1e-12), min(float(values.max()), top) * 1.3
     axes.set_ylim(low, high)
     few = high < 30 * low  # decades alone would leave such an axis nearly bare

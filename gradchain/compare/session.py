@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from . import files, tasks
 from .contenders import Contender, choose
 from .errors import CompareError
+from .interruption import Interruption
 from .plots import comparison
 from .report import html
 from .results import Result, rank, summarize
@@ -66,7 +68,7 @@ def run(settings: Settings, console: Console) -> int:
     unfinished = [c.name for c in contenders if c.name not in {r.name for r in results}]
     if interrupted:
         done = f"{len(results)} of {len(contenders)} optimizers finished"
-        console.print(f"[yellow]Interrupted: {done}; not finished: {', '.join(unfinished)}.[/]")
+        console.print(f"[yellow]Interrupted: {done}; not finished: {escape(', '.join(unfinished))}.[/]")
     if results:
         console.print(rich_table(task, results))
         for line in notes(task, results, settings.seeds):
@@ -111,14 +113,15 @@ def _train(trainer: Trainer, contenders: list[Contender], console: Console) -> t
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("", total=len(contenders) * trainer.epochs)
         try:
-            for contender in contenders:
-                name = contender.name.replace("[", r"\[")
+            with Interruption() as interruption:
+                for contender in contenders:
 
-                def moved(what: str, epochs: int, name: str = name) -> None:
-                    progress.update(bar, description=f"{name}: {what}", advance=epochs)
+                    def moved(what: str, epochs: int, name: str = contender.name) -> None:
+                        interruption.check()
+                        progress.update(bar, description=escape(f"{name}: {what}"), advance=epochs)
 
-                history = trainer.run(contender, moved)
-                results.append(summarize(trainer.task, trainer.data, history))
+                    history = trainer.run(contender, moved)
+                    results.append(summarize(trainer.task, trainer.data, history))
         except KeyboardInterrupt:
             return results, True
     return results, False

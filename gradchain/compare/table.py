@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from .results import Result, Stat
@@ -50,14 +51,14 @@ def rich_table(task: Task, results: Sequence[Result]) -> Table:
     """The table for the terminal, best first, made to fit 80 columns."""
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), show_edge=False)
     rows = cells(task, results)
-    names = min(16, max(len("optimizer"), *(len(row[0]) for row in rows)))
+    names = max(len("optimizer"), *(len(row[0]) for row in rows if len(row[0]) < 12), 0)
     table.add_column("optimizer", overflow="fold", min_width=names)
     for title in headers(task, results)[1:]:
         table.add_column(title.replace(" ", "\n", 1), justify="right")
     for i, row in enumerate(rows):
         lost = any(cell.startswith("diverged") for cell in row)
         style = "red" if lost else "bold green" if i == 0 else ""
-        table.add_row(*(_escaped(cell) for cell in row), style=style)
+        table.add_row(*(escape(cell) for cell in row), style=style)
     return table
 
 
@@ -89,10 +90,6 @@ def notes(task: Task, results: Sequence[Result], seeds: int) -> list[str]:
 def _ends(result: Result) -> tuple[float, ...]:
     points = result.sweep
     return (points[0].learning_rate, points[-1].learning_rate) if points else ()
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
 
 
 def _stat(stat: Stat, factor: float, digits: int) -> str:
