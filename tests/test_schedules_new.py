@@ -107,7 +107,7 @@ def test_the_numbers_are_those_of_the_formula(row):
     array = jnp.asarray(COUNTS, jnp.int32)
     for values in (schedule(array), jax.jit(jax.vmap(schedule))(array)):
         np.testing.assert_allclose(values, expected, rtol=3e-6, atol=2e-7)
-    assert schedule(10).dtype == jnp.float32
+    assert schedule(10).dtype == jnp.result_type(float)
     np.testing.assert_allclose(schedule(10), schedule(array)[4], rtol=3e-7)
 
 

@@ -1,11 +1,12 @@
 """Norms of whole trees."""
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import is_inexact, widen
+from ..core.dtypes import relaxed_promotion, widen
 from ..core.numerics import abs_sq
 from ..core.numerics import sqrt as safe_sqrt
 from ..core.types import ArrayTree
@@ -19,11 +20,11 @@ def _sum_abs_sq(x: Any) -> jax.Array:
 def sum_of_squares(tree: ArrayTree) -> jax.Array:
     """The sum of |x|^2 over all entries of all leaves: a scalar, at least float32."""
     parts = [_sum_abs_sq(x) for x in jax.tree.leaves(tree)]
-    with jax.numpy_dtype_promotion("standard"):
+    with relaxed_promotion():
         return sum(parts[1:], start=parts[0]) if parts else jnp.zeros(())
 
 
-def norm(tree: ArrayTree, ord: int | str | float | None = None, *, squared: bool = False) -> jax.Array:
+def norm(tree: ArrayTree, ord: int | str | float | None = None, squared: bool = False) -> jax.Array:
     """The norm of a tree taken as one long vector.
 
     Args:
@@ -37,13 +38,13 @@ def norm(tree: ArrayTree, ord: int | str | float | None = None, *, squared: bool
     if ord in (None, 2):
         total = sum_of_squares(tree)
         return total if squared else safe_sqrt(total)
-    leaves = [jnp.abs(widen(x) if is_inexact(x) else jnp.asarray(x)) for x in jax.tree.leaves(tree)]
-    if ord == 1:
-        result = sum((jnp.sum(x) for x in leaves), start=jnp.zeros(()))
-    elif ord in (jnp.inf, "inf"):
-        result = jnp.zeros(())
-        for x in leaves:
-            result = jnp.maximum(result, jnp.max(x, initial=0))
-    else:
-        raise ValueError(f"norm: ord must be None, 1, 2 or inf, received {ord!r}.")
+    with relaxed_promotion():
+        sizes = [jnp.abs(widen(jnp.asarray(x))) for x in jax.tree.leaves(tree)]
+        if ord == 1:
+            result = functools.reduce(jnp.add, map(jnp.sum, sizes)) if sizes else jnp.zeros(())
+        elif ord in (jnp.inf, "inf", "infinity"):
+            largest = (jnp.max(x, initial=0) for x in sizes)
+            result = functools.reduce(jnp.maximum, largest) if sizes else jnp.zeros(())
+        else:
+            raise ValueError(f"norm: ord must be None, 1, 2 or inf, received {ord!r}.")
     return result**2 if squared else result

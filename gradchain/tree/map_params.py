@@ -1,0 +1,86 @@
+"""Mapping over those parts of a state that are shaped like the parameters."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, Union, runtime_checkable
+
+import jax
+
+from ..core.errors import tree_mismatch
+from ..core.types import OptState, Params, PyTree
+from .placeholder import is_placeholder, placeholder
+
+
+@runtime_checkable
+class Initable(Protocol):
+    """Anything with an `init`: a transformation."""
+
+    def init(self, params: Params) -> OptState: ...
+
+
+def map_params(
+    initable: Union[Callable[[Params], OptState], Initable],
+    f: Callable[..., Any],
+    state: OptState,
+    /,
+    *rest: PyTree,
+    transform_non_params: Callable[[Any], Any] | None = None,
+    is_leaf: Callable[[Any], bool] | None = None,
+) -> OptState:
+    """Applies a function to every part of a state that follows the parameters, leaf by leaf.
+
+    `map_params(tx, lambda leaf, sharding: jax.device_put(leaf, sharding), state, shardings)`.
+
+    Args:
+        initable: the transformation, or its `init`. It may be of any library.
+        f: `f(leaf, *rest_leaves)`, for every leaf of those parts.
+        state: a state of that transformation, or a tree of its structure.
+        rest: trees of the structure of the parameters. Where the state holds a mask's
+            `MaskedNode` their leaves are passed over, unless `is_leaf` says otherwise.
+        transform_non_params: a function for all other leaves (counts, keys), by default unchanged.
+        is_leaf: what else counts as a leaf of those parts.
+
+    Raises: ValueError if `state` cannot be a state of the transformation.
+    """
+    init = initable.init if isinstance(initable, Initable) else initable
+    pattern = init(placeholder())
+
+    def map_part(part: Any, value: Any) -> Any:
+        if is_placeholder(part):
+            return _map_leaves(f, value, rest, is_leaf)
+        return value if transform_non_params is None else transform_non_params(value)
+
+    parts, treedef = jax.tree.flatten(pattern, is_leaf=is_placeholder)
+    try:
+        values = treedef.flatten_up_to(state)
+    except ValueError:
+        raise tree_mismatch(
+            "map_params", "state of this transformation", pattern, "given state", state
+        ) from None
+    return jax.tree.unflatten(treedef, map(map_part, parts, values))
+
+
+def _is_masked(x: Any) -> bool:
+    """Whether `x` is the `MaskedNode` of this library or of Optax: no leaf, by its name."""
+    return isinstance(x, tuple) and not x and type(x).__name__ == "MaskedNode"
+
+
+def _map_leaves(
+    f: Callable[..., Any],
+    value: PyTree,
+    rest: tuple[PyTree, ...],
+    is_leaf: Callable[[Any], bool] | None,
+) -> PyTree:
+    def stops(x: Any) -> bool:
+        return _is_masked(x) or (is_leaf is not None and is_leaf(x))
+
+    leaves, treedef = jax.tree.flatten(value, is_leaf=stops)
+    try:
+        columns = [treedef.flatten_up_to(tree) for tree in rest]
+    except ValueError:
+        wrong = next(t for t in rest if jax.tree.structure(t) != jax.tree.structure(value))
+        raise tree_mismatch("map_params", "part of the state", value, "further tree", wrong) from None
+
+    def apply(x: Any, *others: Any) -> Any:
+        return x if _is_masked(x) and not (is_leaf and is_leaf(x)) else f(x, *others)
+
+    return jax.tree.unflatten(treedef, map(apply, leaves, *columns))
