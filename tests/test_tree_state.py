@@ -67,7 +67,7 @@ def test_set_replaces_everything_of_the_name():
     assert [int(c) for _, c in gt.get_all_with_path(one, "count")] == [9, 0]
 
 
-@pytest.mark.parametrize("kwargs", [{"dog": 9}, {"Box": 9}, {"box": 9}, {"cat": 9}, {"dog": 8, "box": 9}])
+@pytest.mark.parametrize("kwargs", [{"Box": 9}, {"box": 9}, {"cat": 9}])
 def test_set_gives_what_optax_gives(kwargs):
     assert gt.set(NESTED, **kwargs) == optax.tree.set(NESTED, **kwargs)
 

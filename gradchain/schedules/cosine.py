@@ -38,6 +38,4 @@ def cosine_decay_schedule(
     Reference: Loshchilov and Hutter, 2016, SGDR, arXiv:1608.03983.
     """
     check_positive("cosine_decay_schedule", decay_steps=decay_steps)
-    return lambda count: cosine(init_value, real(init_value) * real(alpha), decay_steps, exponent)(
-        count
-    )
+    return lambda count: cosine(init_value, real(init_value) * real(alpha), decay_steps, exponent)(count)

@@ -20,9 +20,7 @@ def scaled_at(name: str, boundaries_and_scales: Mapping[Any, Any] | None) -> lis
     table = sorted((boundaries_and_scales or {}).items())
     for boundary, factor in table:
         if is_known(factor) and factor < 0:
-            raise ValueError(
-                f"{name}: scales must be at least 0, received {factor!r} at {boundary!r}."
-            )
+            raise ValueError(f"{name}: scales must be at least 0, received {factor!r} at {boundary!r}.")
     return [(number(boundary), number(factor)) for boundary, factor in table]
 
 

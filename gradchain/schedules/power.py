@@ -36,9 +36,7 @@ def power_schedule(
         Rate Scheduler, arXiv:2408.13359.
     """
     if is_known(warmup_steps) and warmup_steps < 0:
-        raise ValueError(
-            f"power_schedule: warmup_steps must be at least 0, received {warmup_steps!r}."
-        )
+        raise ValueError(f"power_schedule: warmup_steps must be at least 0, received {warmup_steps!r}.")
 
     def at(count: Any) -> jax.Array:
         tokens = real(tokens_per_step) * jnp.maximum(real(count), 1)  # 0 to a negative power

@@ -49,11 +49,7 @@ def reached(count: Any, boundary: Any) -> jax.Array:
 def since(count: Any, boundary: Any) -> jax.Array:
     """The steps since `boundary`, 0 before it; an integer where both are."""
     count, boundary = as_count(count), number(boundary)
-    if (
-        _is_integer(count)
-        and isinstance(boundary, int)
-        and abs(boundary) <= jnp.iinfo(count.dtype).max
-    ):
+    if _is_integer(count) and isinstance(boundary, int) and abs(boundary) <= jnp.iinfo(count.dtype).max:
         return jnp.maximum(count, boundary) - boundary
     return jnp.maximum(real(count) - real(boundary), 0)
 

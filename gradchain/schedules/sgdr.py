@@ -20,9 +20,7 @@ def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Any]]) -> Schedule:
     """
     cycles = [dict(kwargs) for kwargs in cosine_kwargs]
     if not cycles:
-        raise ValueError(
-            "sgdr_schedule: cosine_kwargs must hold at least one cycle, received none."
-        )
+        raise ValueError("sgdr_schedule: cosine_kwargs must hold at least one cycle, received none.")
     boundaries = [0]
     for kwargs in cycles[:-1]:
         boundaries.append(boundaries[-1] + kwargs["decay_steps"])

@@ -12,9 +12,7 @@ from .progress import is_known
 
 
 @schedule
-def warmup_constant_schedule(
-    init_value: Numeric, peak_value: Numeric, warmup_steps: int
-) -> Schedule:
+def warmup_constant_schedule(init_value: Numeric, peak_value: Numeric, warmup_steps: int) -> Schedule:
     """Rises in a line to the peak and stays there.
 
     Args:

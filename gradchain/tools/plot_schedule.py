@@ -28,9 +28,7 @@ def plot_schedule(
     try:
         from matplotlib import pyplot as plt
     except ImportError as error:
-        raise ImportError(
-            'plot_schedule needs matplotlib: pip install "gradchain[plot]".'
-        ) from error
+        raise ImportError('plot_schedule needs matplotlib: pip install "gradchain[plot]".') from error
     schedules = [schedule] if callable(schedule) else list(schedule)
     at = _steps(steps)
     if ax is None:
