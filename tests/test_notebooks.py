@@ -1,0 +1,75 @@
+"""The notebooks run from top to bottom, show what they promise, and are kept with their pictures."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = sorted(path.name for path in FOLDER.glob("*.ipynb"))
+COLAB = "https://colab.research.google.com/github/gradchain/gradchain/blob/main/notebooks/"
+PICTURES = {"01_compose_your_own.ipynb": 4, "02_watching_optimizers.ipynb": 7}
+
+
+def outputs(notebook: Any) -> list[Any]:
+    return [o for cell in notebook.cells for o in cell.get("outputs", [])]
+
+
+def pictures(notebook: Any) -> int:
+    return sum("image/png" in o.get("data", {}) for o in outputs(notebook))
+
+
+def printed(notebook: Any) -> str:
+    return "".join(o.text for o in outputs(notebook) if o.output_type == "stream")
+
+
+def run(name: str, folder: Path) -> Any:
+    """The notebook after running in an empty folder, with Jupyter's own way to show pictures."""
+    notebook = nbformat.read(FOLDER / name, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+    resources = {"metadata": {"path": str(folder)}}
+    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources)
+    client.execute(env={k: v for k, v in os.environ.items() if k not in ("MPLBACKEND", "XLA_FLAGS")})
+    return notebook
+
+
+def test_every_notebook_is_known():
+    assert list(PICTURES) == NOTEBOOKS
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_is_kept_with_its_badge_and_its_pictures(name: str):
+    path = FOLDER / name
+    notebook = nbformat.read(path, as_version=4)
+    first_code = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    assert COLAB + name in notebook.cells[0].source
+    assert "%pip install -q gradchain" in first_code.source
+    assert pictures(notebook) == PICTURES[name]
+    assert not [o for o in outputs(notebook) if o.output_type == "error"]
+    assert path.stat().st_size < 700_000
+
+
+def test_compose_your_own_runs(tmp_path: Path):
+    notebook = run("01_compose_your_own.ipynb", tmp_path)
+    text = printed(notebook)
+    assert pictures(notebook) == PICTURES["01_compose_your_own.ipynb"]
+    assert "the code makes an equal chain: True" in text
+    assert "three equal optimizers, traced: 1" in text
+    gap = re.search(r"difference in training loss to gc.adam: (\S+)", text)
+    assert gap
+    assert float(gap[1]) < 1e-5
+    accuracies = [float(x) for x in re.findall(r"test accuracy (\S+) %", text)]
+    assert len(accuracies) == 2
+    assert min(accuracies) > 95
+
+
+def test_watching_optimizers_runs(tmp_path: Path):
+    notebook = run("02_watching_optimizers.ipynb", tmp_path)
+    assert pictures(notebook) == PICTURES["02_watching_optimizers.ipynb"]
+    assert not printed(notebook)  # no warning, nothing but pictures
