@@ -28,6 +28,15 @@ def real_dtype(dtype: Any) -> np.dtype:
     return np.dtype(jnp.finfo(dtype).dtype)
 
 
+def moment_dtype(dtype: Any, asked: Any = None) -> np.dtype:
+    """Where averages of gradients are kept: as asked (complex for complex gradients), else as they are."""
+    if asked is None:
+        return np.dtype(dtype)
+    if jnp.issubdtype(dtype, jnp.complexfloating) and not jnp.issubdtype(asked, jnp.complexfloating):
+        return np.dtype(jnp.complex128 if jnp.finfo(asked).bits > 32 else jnp.complex64)
+    return np.dtype(asked)
+
+
 def accumulator_dtype(dtype: Any, asked: Any = None) -> np.dtype:
     """Where sums of squares are kept: as asked, else real and at least float32.
 

@@ -14,6 +14,22 @@ class MissingParamsError(ValueError):
         super().__init__(f"{name} needs the parameters: call update(grads, state, params).")
 
 
+class MissingExtraError(TypeError):
+    """An update that needs an extra argument was called without it."""
+
+    def __init__(self, name: str, argument: str):
+        given = f"{argument}=loss" if argument == "value" else f"{argument}=..."
+        super().__init__(
+            f"{name} needs the extra argument {argument}: call update(grads, state, params, {given})."
+        )
+        self.argument = argument
+
+
+def missing_extra(name: str, argument: str) -> MissingExtraError:
+    """The error for an `update` called without the extra argument it needs."""
+    return MissingExtraError(name, argument)
+
+
 class LeafError(ValueError):
     """A fault found in one leaf; `{leaf}` in its text stands for the leaf's path."""
 

@@ -15,7 +15,7 @@ from .dtypes import cast, dtype_of, is_inexact, relaxed_promotion, widen
 from .errors import LeafError, MissingParamsError, path_of_leaf, tree_mismatch
 from .numerics import safe_increment
 from .pair import GradientTransformationExtraArgs
-from .types import OptState, Params, Updates
+from .types import OptState, Params, Updates, counter_of
 
 Rule = Callable[[Any, Any, Any], tuple[Any, tuple[Any, ...]]]
 
@@ -81,14 +81,20 @@ class LeafRule(NamedTuple):
     like_params: bool
 
     @property
+    def counter(self) -> str | None:
+        """The field of the state that counts steps."""
+        return counter_of(self.state_type)
+
+    @property
     def fields(self) -> list[str]:
         """The fields of the state that are trees like the parameters."""
-        return [f for f in self.state_type._fields if f != "count"]
+        return [f for f in self.state_type._fields if f != self.counter]
 
     def state(self, count: Any, values: Iterable[Any]) -> Any:
         """The state from its count and the values of its other fields."""
         rest = iter(values)
-        return self.state_type(*(count if f == "count" else next(rest) for f in self.state_type._fields))
+        counter = self.counter
+        return self.state_type(*(count if f == counter else next(rest) for f in self.state_type._fields))
 
     def apply(self, g: Any, old: tuple[Any, ...], p: Any, count: Any) -> tuple[Any, Any]:
         """One step of one array under the dtype policy; faults come as `LeafError`."""
@@ -135,7 +141,7 @@ def fused(rules: Sequence[LeafRule]) -> Callable[..., tuple[Updates, tuple[Any, 
         if params is not None:
             ps = leaves_like(name, "gradient", updates, "parameters", params)
         counts = [
-            safe_increment(state.count) if "count" in rule.state_type._fields else None
+            safe_increment(getattr(state, rule.counter)) if rule.counter else None
             for rule, state in zip(rules, states, strict=True)
         ]
         rows = [_rows(rule, updates, state, len(gs)) for rule, state in zip(rules, states, strict=True)]
@@ -183,7 +189,7 @@ def leafwise(
 
     Args:
         state_type: the NamedTuple of the state. Each field becomes a tree like the parameters,
-            except `count`, which is one int32 step count, from 0.
+            except `count` (or `t`), which is one int32 step count, from 0.
         init: `init(p) -> fields`, the state of one parameter `p`, without `count`.
         update: `update(g, s, p) -> (u, fields)` for one gradient `g`, its state `s` (a `state_type`
             whose `count` is the number of this step, from 1) and its parameter `p`, None if the user

@@ -5,25 +5,33 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .dtypes import accumulator_dtype, dtype_of
+from .dtypes import accumulator_dtype, dtype_of, moment_dtype
+
+
+def _zeros(p: Any, dtype: Any) -> jax.Array:
+    return jnp.zeros_like(p, dtype) if hasattr(p, "shape") else jnp.zeros((), dtype)
 
 
 def zeros_like(p: Any, dtype: Any = None) -> jax.Array:
-    """Zeros of `p`'s shape and sharding, in `dtype` or `p`'s own."""
-    dtype = dtype_of(p) if dtype is None else dtype
-    return jnp.zeros_like(p, dtype) if hasattr(p, "shape") else jnp.zeros((), dtype)
+    """Zeros of `p`'s shape and sharding, in `dtype` (its complex kind for a complex `p`) or `p`'s own."""
+    return _zeros(p, moment_dtype(dtype_of(p), dtype))
 
 
 def full_like(p: Any, value: Any, dtype: Any = None) -> jax.Array:
     """An accumulator of `p`'s shape filled with `value`: real, at least float32 unless asked."""
-    return zeros_like(p, accumulator_dtype(dtype_of(p), dtype)) + jnp.asarray(
+    return _zeros(p, accumulator_dtype(dtype_of(p), dtype)) + jnp.asarray(
         value, accumulator_dtype(dtype_of(p), dtype)
     )
 
 
 def accumulator_like(p: Any, dtype: Any = None) -> jax.Array:
     """Zeros of `p`'s shape for a sum or mean of squares: real, at least float32 unless asked."""
-    return zeros_like(p, accumulator_dtype(dtype_of(p), dtype))
+    return _zeros(p, accumulator_dtype(dtype_of(p), dtype))
+
+
+def array_of(p: Any) -> jax.Array:
+    """`p` as an array; zeros for a `ShapeDtypeStruct`, so that a state made of values has a shape too."""
+    return jnp.zeros(p.shape, p.dtype) if isinstance(p, jax.ShapeDtypeStruct) else jnp.asarray(p)
 
 
 def abs_sq(x: Any) -> jax.Array:

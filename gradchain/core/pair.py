@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from .call import Call, Remembers, signature
-from .errors import MissingParamsError
+from .errors import MissingExtraError, MissingParamsError
 from .hyperparameters import Range, check_hyperparameters
 from .types import (
     Hyperparameter,
@@ -19,6 +19,7 @@ from .types import (
     TransformUpdateExtraArgsFn,
     TransformUpdateFn,
     Updates,
+    counter_of,
 )
 
 P = ParamSpec("P")
@@ -115,7 +116,7 @@ def _body(factory: Callable[..., Any], call: Call, **changes: Any) -> GradientTr
 
 
 def _named(name: str, update: TransformUpdateExtraArgsFn) -> TransformUpdateExtraArgsFn:
-    """An `update` whose complaint about missing parameters says the name the user wrote."""
+    """An `update` whose complaint about what it was not given says the name the user wrote."""
 
     def named_update(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
@@ -124,6 +125,8 @@ def _named(name: str, update: TransformUpdateExtraArgsFn) -> TransformUpdateExtr
             return update(updates, state, params, **extra_args)
         except MissingParamsError:
             raise MissingParamsError(name) from None
+        except MissingExtraError as error:
+            raise MissingExtraError(name, error.argument) from None
 
     return named_update
 
@@ -138,7 +141,7 @@ def _at_count(
 
     def init(params: Params) -> OptState:
         state = at(jnp.zeros([], jnp.int32)).init(params)
-        if "count" not in getattr(state, "_fields", ()):  # every tuple has a method `count`
+        if counter_of(state) is None:
             raise TypeError(
                 f"{call.factory.__name__}: {', '.join(schedules)} cannot be a schedule, since its "
                 "state counts no steps. Wrap the factory in inject_hyperparams instead."
@@ -148,7 +151,7 @@ def _at_count(
     # One compiled step: outside `jit`, each new value would otherwise be compiled in anew.
     @jax.jit
     def step(updates: Updates, state: Any, params: Params | None) -> tuple[Updates, OptState]:
-        return at(state.count).update(updates, state, params)
+        return at(getattr(state, counter_of(state) or "count")).update(updates, state, params)
 
     def update(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any

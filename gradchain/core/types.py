@@ -51,3 +51,8 @@ class TransformUpdateExtraArgsFn(Protocol):
 
 class EmptyState(NamedTuple):
     """The state of a transformation that remembers nothing."""
+
+
+def counter_of(state_type: Any) -> str | None:
+    """The field of a state that counts steps, if it has one: `count`, or `t` (Adan's)."""
+    return next((f for f in ("count", "t") if f in getattr(state_type, "_fields", ())), None)
