@@ -27,7 +27,7 @@ def options() -> argparse.Namespace:
 def main() -> int:
     """Measures, prints, writes; returns the exit status."""
     args = options()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     try:
         chosen = find(args.names)
     except LookupError as error:
@@ -46,9 +46,7 @@ def main() -> int:
     if args.markdown:
         args.markdown.write_text(markdown(results, args.repeats), encoding="utf-8")
         console.print(f"wrote {args.markdown}")
-    missed = [
-        f"{n}: {f.quantity}" for n, (_, figures) in results.items() for f in figures if not f.holds
-    ]
+    missed = [f"{n}: {f.quantity}" for n, (_, figures) in results.items() for f in figures if not f.holds]
     if missed:
         console.print(f"[red]limits missed:[/] {', '.join(missed)}")
     return int(args.check and bool(missed))

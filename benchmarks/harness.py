@@ -80,9 +80,7 @@ def find(patterns: list[str]) -> list[Benchmark]:
     for pattern in patterns or ["*"]:
         found = {n for n in _registry if fnmatch(n, pattern) or fnmatch(n, f"{pattern}/*")}
         if not found:
-            raise LookupError(
-                f"no benchmark is called {pattern!r}; there are: {', '.join(_registry)}"
-            )
+            raise LookupError(f"no benchmark is called {pattern!r}; there are: {', '.join(_registry)}")
         chosen |= found
     return [b for name, b in _registry.items() if name in chosen]
 

@@ -77,9 +77,7 @@ def columns(figures: Iterable[Figure]) -> list[str]:
 def cells(figure: Figure, libraries: list[str]) -> list[str]:
     """One row of a table: quantity, each library, the ratio, the limit."""
     numbers = [
-        human(figure.median(lib), figure.unit) + spread(figure, lib)
-        if lib in figure.samples
-        else ""
+        human(figure.median(lib), figure.unit) + spread(figure, lib) if lib in figure.samples else ""
         for lib in libraries
     ]
     return [figure.quantity, *numbers, f"{figure.ratio:.2f}x", limit(figure)]
@@ -120,7 +118,8 @@ between the least and the largest); a ratio below 1 says that gradchain needs le
 - **bytes accessed**: what XLA says the compiled program reads and writes.
 - **step**: the compiled step, parameters and state donated.
 - **un-jitted step**: the same step without `jax.jit`.
-- **pytorch**, where there is such a column: its eager `step()` on the same tree.
+- **pytorch**, where there is such a column: its eager `step()` on the same tree. On a CPU much of it
+  is fresh memory for temporaries, as in Optax's un-jitted step, and both vary with that.
 """
 
 

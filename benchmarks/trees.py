@@ -51,9 +51,7 @@ def _is_shape(x: Any) -> bool:
 
 def abstract(shapes: Tree) -> Any:
     """The tree as shapes and dtypes only, which is all that tracing needs."""
-    return jax.tree.map(
-        lambda shape: jax.ShapeDtypeStruct(shape, np.float32), shapes, is_leaf=_is_shape
-    )
+    return jax.tree.map(lambda shape: jax.ShapeDtypeStruct(shape, np.float32), shapes, is_leaf=_is_shape)
 
 
 def random(shapes: Tree, seed: int) -> Any:

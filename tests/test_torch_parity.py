@@ -32,9 +32,7 @@ def test_takes_the_steps_of_pytorch(name: str):
         params = _float64(REFERENCE["params"])
         state = tx.init(params)
         update = jax.jit(tx.update)
-        for step, (grads, expected) in enumerate(
-            zip(REFERENCE["grads"], case["trajectory"], strict=True)
-        ):
+        for step, (grads, expected) in enumerate(zip(REFERENCE["grads"], case["trajectory"], strict=True)):
             updates, state = update(_float64(grads), state, params)
             params = gc.apply_updates(params, updates)
             for key, value in params.items():
@@ -59,6 +57,6 @@ def test_the_steps_are_long_enough_to_tell_rules_apart():
     ends = {name: np.asarray(case["trajectory"][-1]["vector"]) for name, case in NAMES.items()}
     for name, end in ends.items():
         assert np.all(np.abs(end - np.asarray(REFERENCE["params"]["vector"])) > 1e-6), name
-        assert not any(
-            np.allclose(end, other, rtol=1e-6) for key, other in ends.items() if key != name
-        ), name
+        assert not any(np.allclose(end, other, rtol=1e-6) for key, other in ends.items() if key != name), (
+            name
+        )

@@ -121,6 +121,4 @@ def run(optimizer: str, tree: str, repeats: int) -> list[Figure]:
 
 for _optimizer in ("adam", "adamw"):
     for _tree, (_title, _) in TREES.items():
-        benchmark(f"{_optimizer}/{_tree}", f"{_optimizer}: {_title}")(
-            partial(run, _optimizer, _tree)
-        )
+        benchmark(f"{_optimizer}/{_tree}", f"{_optimizer}: {_title}")(partial(run, _optimizer, _tree))

@@ -171,10 +171,7 @@ def main() -> None:
     torch.set_default_dtype(torch.float64)  # NAdam keeps its product of momenta in this
     params, grads = problem()
     cases = [
-        json.dumps(case._asdict())[:-1]
-        + ', "trajectory": '
-        + lines(trajectory(case, params, grads))
-        + "}"
+        json.dumps(case._asdict())[:-1] + ', "trajectory": ' + lines(trajectory(case, params, grads)) + "}"
         for case in CASES
     ]
     FILE.write_text(
