@@ -9,6 +9,7 @@ from . import schedules as schedules
 from . import tools as tools
 from . import transforms as transforms
 from . import tree as tree
+from . import tree_utils as tree_utils
 
 # The protocol and the core
 from .core import EmptyState as EmptyState
@@ -42,48 +43,26 @@ from .core import stateless_with_tree_map as stateless_with_tree_map
 from .core import transformation as transformation
 from .core import with_extra_args_support as with_extra_args_support
 
-# Losses
-from .losses import l2_loss as l2_loss
-from .losses import softmax_cross_entropy as softmax_cross_entropy
-from .losses import softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels
-from .losses import squared_error as squared_error
-
-# Optimizers
-from .optimizers import ScaleByAdaDeltaState as ScaleByAdaDeltaState
-from .optimizers import ScaleByRmsState as ScaleByRmsState
-from .optimizers import ScaleByRmsWithCountState as ScaleByRmsWithCountState
-from .optimizers import ScaleByRssState as ScaleByRssState
-from .optimizers import ScaleByRStdDevState as ScaleByRStdDevState
-from .optimizers import ScaleByRStdDevWithCountState as ScaleByRStdDevWithCountState
-from .optimizers import adadelta as adadelta
-from .optimizers import adagrad as adagrad
-from .optimizers import adam as adam
-from .optimizers import adamax as adamax
-from .optimizers import adamw as adamw
-from .optimizers import nadam as nadam
-from .optimizers import rmsprop as rmsprop
-from .optimizers import scale_by_adadelta as scale_by_adadelta
-from .optimizers import scale_by_rms as scale_by_rms
-from .optimizers import scale_by_rss as scale_by_rss
-from .optimizers import scale_by_stddev as scale_by_stddev
-from .optimizers import sgd as sgd
-
 # Schedules
+from .schedules import InjectHyperparamsState as InjectHyperparamsState
+from .schedules import InjectStatefulHyperparamsState as InjectStatefulHyperparamsState
+from .schedules import StatefulSchedule as StatefulSchedule
+from .schedules import WrappedSchedule as WrappedSchedule
+from .schedules import WrappedScheduleState as WrappedScheduleState
 from .schedules import constant_schedule as constant_schedule
 from .schedules import cooldown_schedule as cooldown_schedule
 from .schedules import cosine_decay_schedule as cosine_decay_schedule
 from .schedules import cosine_onecycle_schedule as cosine_onecycle_schedule
 from .schedules import cyclic_schedule as cyclic_schedule
 from .schedules import exponential_decay as exponential_decay
+from .schedules import inject_hyperparams as inject_hyperparams
 from .schedules import join_schedules as join_schedules
 from .schedules import linear_onecycle_schedule as linear_onecycle_schedule
 from .schedules import linear_schedule as linear_schedule
 from .schedules import piecewise_constant_schedule as piecewise_constant_schedule
 from .schedules import piecewise_constant_schedule_by_fraction as piecewise_constant_schedule_by_fraction
 from .schedules import piecewise_interpolate_schedule as piecewise_interpolate_schedule
-from .schedules import (
-    piecewise_interpolate_schedule_by_fraction as piecewise_interpolate_schedule_by_fraction,
-)
+from .schedules import piecewise_interpolate_schedule_by_fraction as piecewise_interpolate_schedule_by_fraction
 from .schedules import polynomial_schedule as polynomial_schedule
 from .schedules import polynomial_schedule_by_fraction as polynomial_schedule_by_fraction
 from .schedules import power_schedule as power_schedule
@@ -97,25 +76,107 @@ from .schedules import warmup_inverse_sqrt_schedule as warmup_inverse_sqrt_sched
 from .schedules import warmup_stable_decay_schedule as warmup_stable_decay_schedule
 
 # Links and wrappers
+from .transforms import AdaptiveGradClipState as AdaptiveGradClipState
 from .transforms import AddDecayedWeightsState as AddDecayedWeightsState
+from .transforms import AddNoiseState as AddNoiseState
+from .transforms import ApplyIfFiniteState as ApplyIfFiniteState
 from .transforms import ClipByGlobalNormState as ClipByGlobalNormState
 from .transforms import ClipState as ClipState
+from .transforms import ConditionFn as ConditionFn
+from .transforms import ConditionallyMaskState as ConditionallyMaskState
+from .transforms import ConditionallyTransformState as ConditionallyTransformState
 from .transforms import EmaState as EmaState
+from .transforms import GlobalNormState as GlobalNormState
+from .transforms import LookaheadParams as LookaheadParams
+from .transforms import LookaheadState as LookaheadState
 from .transforms import MaskedNode as MaskedNode
 from .transforms import MaskedState as MaskedState
+from .transforms import MonitorState as MonitorState
+from .transforms import MultiSteps as MultiSteps
+from .transforms import MultiStepsState as MultiStepsState
+from .transforms import MultiTransformState as MultiTransformState
+from .transforms import NonNegativeParamsState as NonNegativeParamsState
+from .transforms import PartitionState as PartitionState
 from .transforms import ScaleByAdamState as ScaleByAdamState
+from .transforms import ScaleByOptimisticGradientState as ScaleByOptimisticGradientState
 from .transforms import ScaleByScheduleState as ScaleByScheduleState
+from .transforms import ScaleByTrustRatioState as ScaleByTrustRatioState
 from .transforms import ScaleState as ScaleState
+from .transforms import ShouldSkipUpdateFunction as ShouldSkipUpdateFunction
+from .transforms import SnapshotState as SnapshotState
 from .transforms import TraceState as TraceState
 from .transforms import WeightDecaySchedule as WeightDecaySchedule
+from .transforms import ZeroNansState as ZeroNansState
+from .transforms import accumulate_gradients as accumulate_gradients
+from .transforms import adaptive_grad_clip as adaptive_grad_clip
 from .transforms import add_decayed_weights as add_decayed_weights
+from .transforms import add_noise as add_noise
+from .transforms import apply_if_finite as apply_if_finite
+from .transforms import centralize as centralize
 from .transforms import clip as clip
+from .transforms import clip_by_block_rms as clip_by_block_rms
 from .transforms import clip_by_global_norm as clip_by_global_norm
+from .transforms import conditionally_mask as conditionally_mask
+from .transforms import conditionally_transform as conditionally_transform
+from .transforms import decay_matrices_only as decay_matrices_only
 from .transforms import ema as ema
+from .transforms import flatten as flatten
+from .transforms import freeze as freeze
+from .transforms import keep_params_nonnegative as keep_params_nonnegative
+from .transforms import lookahead as lookahead
 from .transforms import masked as masked
+from .transforms import measure_group_norms as measure_group_norms
+from .transforms import measure_norm as measure_norm
+from .transforms import measure_update_ratio as measure_update_ratio
+from .transforms import measure_with_ema as measure_with_ema
+from .transforms import monitor as monitor
+from .transforms import multi_transform as multi_transform
+from .transforms import normalize_by_update_norm as normalize_by_update_norm
+from .transforms import partition as partition
+from .transforms import per_example_global_norm_clip as per_example_global_norm_clip
+from .transforms import per_example_layer_norm_clip as per_example_layer_norm_clip
 from .transforms import scale as scale
 from .transforms import scale_by_adam as scale_by_adam
 from .transforms import scale_by_adamax as scale_by_adamax
 from .transforms import scale_by_learning_rate as scale_by_learning_rate
+from .transforms import scale_by_optimistic_gradient as scale_by_optimistic_gradient
+from .transforms import scale_by_param_block_norm as scale_by_param_block_norm
+from .transforms import scale_by_param_block_rms as scale_by_param_block_rms
 from .transforms import scale_by_schedule as scale_by_schedule
+from .transforms import scale_by_sign as scale_by_sign
+from .transforms import scale_by_trust_ratio as scale_by_trust_ratio
+from .transforms import selective_transform as selective_transform
+from .transforms import skip_large_updates as skip_large_updates
+from .transforms import skip_not_finite as skip_not_finite
+from .transforms import snapshot as snapshot
 from .transforms import trace as trace
+from .transforms import unitwise_clip as unitwise_clip
+from .transforms import unitwise_norm as unitwise_norm
+from .transforms import with_global_norm as with_global_norm
+from .transforms import zero_nans as zero_nans
+
+# Optimizers
+from .optimizers import ScaleByAdaDeltaState as ScaleByAdaDeltaState
+from .optimizers import ScaleByRStdDevState as ScaleByRStdDevState
+from .optimizers import ScaleByRStdDevWithCountState as ScaleByRStdDevWithCountState
+from .optimizers import ScaleByRmsState as ScaleByRmsState
+from .optimizers import ScaleByRmsWithCountState as ScaleByRmsWithCountState
+from .optimizers import ScaleByRssState as ScaleByRssState
+from .optimizers import adadelta as adadelta
+from .optimizers import adagrad as adagrad
+from .optimizers import adam as adam
+from .optimizers import adamax as adamax
+from .optimizers import adamw as adamw
+from .optimizers import nadam as nadam
+from .optimizers import rmsprop as rmsprop
+from .optimizers import scale_by_adadelta as scale_by_adadelta
+from .optimizers import scale_by_rms as scale_by_rms
+from .optimizers import scale_by_rss as scale_by_rss
+from .optimizers import scale_by_stddev as scale_by_stddev
+from .optimizers import sgd as sgd
+
+# Losses
+from .losses import l2_loss as l2_loss
+from .losses import softmax_cross_entropy as softmax_cross_entropy
+from .losses import softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels
+from .losses import squared_error as squared_error

@@ -31,6 +31,23 @@ def halve_leaf(g: Any, p: Any = None) -> Any:
     return g * 0.5
 
 
+def by_rank(tree: Any) -> Any:
+    """Labels: "a" for leaves of two or more dimensions, else "b"."""
+    return jax.tree.map(lambda p: "a" if p.ndim >= 2 else "b", tree)
+
+
+def every_other(step: Any) -> Any:
+    """A condition: true on even steps."""
+    return step % 2 == 0
+
+
+def largest(updates: Any) -> Any:
+    """A measure: the largest absolute value."""
+    leaves = [jax.numpy.max(jax.numpy.abs(x), initial=0) for x in jax.tree.leaves(updates)]
+    leaves = [x.astype(jax.numpy.float32) for x in leaves]
+    return jax.numpy.max(jax.numpy.stack(leaves)) if leaves else jax.numpy.zeros(())
+
+
 def down(count: Any) -> Any:
     """A schedule that is a plain function."""
     return 1.0 / (10.0 + jax.numpy.asarray(count, jax.numpy.float32))
@@ -42,11 +59,16 @@ class Case:
 
     name: str
     call: dict[str, Any] | Callable[[Any], tuple[Any, ...]] = dataclasses.field(default_factory=dict)
+    keywords: dict[str, Any] = dataclasses.field(default_factory=dict)  # beside a function `call`
     twin: bool = True  # Optax has the same factory with the same arguments
     optimizer: bool = False  # goes downhill by itself
     needs_params: bool = False
     by_value: bool = True  # repr is code: every argument is a literal or remembers its call
     constant: bool = False  # its updates do not depend on the gradients
+    any_tree: bool = True  # fits parameters of any structure
+    absent: bool = True  # a missing leaf changes nothing for the others
+    checks_leaves: bool = True  # complains of gradients unlike the parameters
+    keeps_sharding: bool = True
     complex: bool = True
     low_precision: float = 1.0  # widens the tolerance of float16 and bfloat16 values
     sweep: str | None = "auto"  # hyperparameter for vmap; None where no argument is numeric
@@ -57,7 +79,7 @@ class Case:
         """The transformation, from gradchain or from its twin."""
         factory = getattr(module, self.name)
         if callable(self.call):
-            return factory(*self.call(module))
+            return factory(*self.call(module), **self.keywords)
         return factory(**(self.call | changes))
 
     @property
@@ -90,16 +112,43 @@ def opt(name: str, **call: Any) -> Case:
 
 CASES = [
     # Putting together
-    Case("chain", lambda m: (m.scale(2.0), m.scale_by_adam(), m.scale(-0.1)), optimizer=True),
+    Case("chain", lambda m: (m.clip(2.0), m.scale_by_adam(), m.scale(-0.1)), optimizer=True),
     Case("chain", lambda m: (m.clip_by_global_norm(1.0), m.adamw(0.01)), needs_params=True),
     Case("named_chain", lambda m: (("clip", m.clip(1.0)), ("adam", m.adam(0.01)))),
-    Case("identity"),
+    Case("identity", checks_leaves=False),
     Case("set_to_zero", constant=True),
-    Case("stateless", lambda m: (halve,), by_value=False),
-    Case("stateless_with_tree_map", lambda m: (halve_leaf,), by_value=False),
+    Case("stateless", lambda m: (halve,), by_value=False, checks_leaves=False),
+    Case("stateless_with_tree_map", lambda m: (halve_leaf,), by_value=False, checks_leaves=False),
     Case("masked", lambda m: (m.adam(0.01), matrices_only), by_value=False),
-    Case("masked", lambda m: (m.trace(0.9), {"w": True, "deep": False})),
+    Case("masked", lambda m: (m.trace(0.9), {"w": True, "deep": False}), any_tree=False),
+    # Wrappers
+    Case("partition", lambda m: ({"a": m.adam(0.01), "b": m.sgd(0.1, 0.9)}, by_rank), by_value=False),
+    Case("partition", lambda m: ({"a": m.adamw(0.01), "b": m.set_to_zero()}, {"w": "a", "deep": "b"}),
+         needs_params=True, any_tree=False),
+    Case("freeze", lambda m: (matrices_only,), by_value=False, twin=False, constant=True),
+    Case("freeze", lambda m: ({"w": True, "deep": False},), any_tree=False),
+    Case("selective_transform", lambda m: (m.adam(0.01),), {"freeze_mask": {"w": True, "deep": False}},
+         any_tree=False),
+    Case("accumulate_gradients", lambda m: (m.adam(0.01), 3), twin=False),
+    Case("accumulate_gradients", lambda m: (m.sgd(0.1), 2), {"use_grad_mean": False}, twin=False),
+    Case("accumulate_gradients", lambda m: (m.adamw(0.01), 1), twin=False, needs_params=True),
+    Case("apply_if_finite", lambda m: (m.adam(0.01), 2)),
+    Case("conditionally_transform", lambda m: (m.adam(0.01), every_other), by_value=False),
+    Case("conditionally_mask", lambda m: (m.sgd(0.1, 0.9), every_other), by_value=False),
+    Case("flatten", lambda m: (m.adam(0.01),), keeps_sharding=False, checks_leaves=False, absent=False),
+    Case("lookahead", lambda m: (m.sgd(0.1, 0.9), 2, 0.5), twin=False, optimizer=True, needs_params=True),
+    Case("lookahead", lambda m: (m.adam(0.1), 3, 0.8, True), twin=False, optimizer=True,
+         needs_params=True),
+    Case("with_global_norm", lambda m: (m.chain(m.clip_by_global_norm(1.0), m.sgd(0.1)),), twin=False),
+    Case("snapshot", lambda m: ("largest", largest), by_value=False),
+    Case("monitor", lambda m: ({"size": largest, "slow": m.measure_with_ema(largest, 0.9)},),
+         by_value=False, twin=False, checks_leaves=False),
+    Case("monitor", lambda m: ({"n": m.measure_norm(), "r": m.measure_update_ratio()},), twin=False,
+         needs_params=True, checks_leaves=False),
     # Links
+    Case("adaptive_grad_clip", {"clipping": 0.1, "eps": 0.01}, needs_params=True),
+    Case("keep_params_nonnegative", needs_params=True),
+    Case("zero_nans", checks_leaves=False),
     Case("scale", {"step_size": -0.1}),
     Case("scale_by_learning_rate", {"learning_rate": 0.1}),
     Case("scale_by_learning_rate", {"learning_rate": down, "flip_sign": False}, by_value=False),

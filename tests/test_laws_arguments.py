@@ -21,7 +21,7 @@ def test_missing_params_are_named(case: Case) -> None:
     tx, p = case.make(), params()
     with pytest.raises(ValueError, match=r"needs the parameters: call update\(grads, state, params\)") as e:
         tx.update(gradients(p, 0), tx.init(p), **(case.extra(p, 0) if case.extra else {}))
-    if case.name not in ("chain", "named_chain"):
+    if not callable(case.call):  # a wrapper's complaint has the name of what it wraps
         assert str(e.value).startswith(case.name)
 
 
@@ -34,23 +34,4 @@ def test_params_are_optional_where_unused(case: Case) -> None:
     check_close(without, given, 1e-7)
 
 
-STATEFUL = [case for case in CASES if case.id not in ("identity()",) and "stateless" not in case.name]
-
-
-@pytest.mark.parametrize("case", **ids(STATEFUL))
-def test_a_gradient_of_another_shape_is_named(case: Case) -> None:
-    tx, p = case.make(), params()
-    g = gradients(p, 0) | {"w": jnp.ones((2, 2))}
-    extra = case.extra(p, 0) if case.extra else {}
-    with pytest.raises(ValueError, match=r"\['w'\].*\(2, 2\).*\(3, 2\)"):
-        tx.update(g, tx.init(p), p, **extra)
-
-
-@pytest.mark.parametrize("case", **ids(STATEFUL))
-def test_a_gradient_of_another_structure_is_named(case: Case) -> None:
-    tx, p = case.make(), params()
-    g = gradients(p, 0)
-    g["extra_leaf"] = g.pop("w")
-    extra = case.extra(p, 0) if case.extra else {}
-    with pytest.raises(ValueError, match=r"\['extra_leaf'\]|\['w'\]"):
-        tx.update(g, tx.init(p), p, **extra)
+CHECKING = [case for case in CASES if case.checks_leaves]

@@ -40,9 +40,23 @@ def abs_sq(x: Any) -> jax.Array:
     return (x.real**2 + x.imag**2) if jnp.iscomplexobj(x) else x * x
 
 
+def one_minus(decay: Any) -> Any:
+    """1 - decay, as exact for a float32 array as for a Python number.
+
+    In float32, 1 - 0.999 is 0.00099998713, off by one part in 80,000, since 0.999 itself is rounded.
+    A float32 that is the nearest one to a decimal of seven places stands for that decimal here, so a
+    decay that is swept, injected or traced gives the bits of the same decay written in the code.
+    """
+    if getattr(decay, "dtype", None) != jnp.float32:
+        return 1 - decay
+    scale = 1e7 + 0 * decay  # no constant, by whose inverse XLA would multiply instead of dividing
+    digits = jnp.round(decay * scale)
+    return jnp.where(digits / scale == decay, (scale - digits) / scale, 1 - decay)
+
+
 def ema(x: Any, average: Any, decay: Any) -> jax.Array:
     """One step of an exponential moving average: (1 - decay) x + decay average."""
-    return (1 - decay) * x + decay * average
+    return one_minus(decay) * x + decay * average
 
 
 def debias(average: Any, decay: Any, count: Any) -> jax.Array:
@@ -61,6 +75,16 @@ def _sqrt_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[jax.Array, jax
     (x,), (dx,) = primals, tangents
     root = jnp.sqrt(x)
     return root, jnp.where(root > 0, dx / (2 * jnp.where(root > 0, root, 1)), 0)
+
+
+def norm(x: Any) -> jax.Array:
+    """The 2-norm of all entries of one array: real, with derivative 0 where it is 0."""
+    return sqrt(jnp.sum(abs_sq(x)))
+
+
+def rms(x: Any) -> jax.Array:
+    """The root of the mean square of one array: real, 0 for an empty one, with derivative 0 at 0."""
+    return sqrt(jnp.sum(abs_sq(x)) / max(jnp.size(x), 1))
 
 
 def safe_increment(count: Any) -> jax.Array:

@@ -15,6 +15,12 @@ from .fraction import (
     piecewise_interpolate_schedule_by_fraction as piecewise_interpolate_schedule_by_fraction,
 )
 from .fraction import polynomial_schedule_by_fraction as polynomial_schedule_by_fraction
+from .inject import InjectHyperparamsState as InjectHyperparamsState
+from .inject import InjectStatefulHyperparamsState as InjectStatefulHyperparamsState
+from .inject import StatefulSchedule as StatefulSchedule
+from .inject import WrappedSchedule as WrappedSchedule
+from .inject import WrappedScheduleState as WrappedScheduleState
+from .inject import inject_hyperparams as inject_hyperparams
 from .inverse_sqrt import warmup_inverse_sqrt_schedule as warmup_inverse_sqrt_schedule
 from .join import join_schedules as join_schedules
 from .onecycle import cosine_onecycle_schedule as cosine_onecycle_schedule

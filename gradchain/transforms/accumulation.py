@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.branch import compiled, either, zeros_of
 from ..core.chain import with_extra_args_support
-from ..core.dtypes import cast, dtype_of, is_inexact, relaxed_promotion
+from ..core.dtypes import cast, dtype_of, relaxed_promotion
 from ..core.lift import check_updates, is_absent, is_none, leaves_like
 from ..core.numerics import safe_increment, zeros_like
 from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
@@ -30,9 +30,7 @@ class MultiStepsState(NamedTuple):
 class ShouldSkipUpdateFunction(Protocol):
     """Decides whether a micro-step is left out, e.g. because its gradient is not finite."""
 
-    def __call__(
-        self, updates: Updates, gradient_step: Any, params: Params | None
-    ) -> tuple[Any, Any]: ...
+    def __call__(self, updates: Updates, gradient_step: Any, params: Params | None) -> tuple[Any, Any]: ...
 
 
 def skip_not_finite(
@@ -119,21 +117,13 @@ class MultiSteps:
         """The first state; the accumulator is sharded like the parameters."""
 
         def zeros(p: Any) -> Any:
-            return zeros_like(p, self._accumulator_dtype(p)) if hasattr(p, "shape") else None
+            return zeros_like(p, self._dtype) if hasattr(p, "shape") else None
 
         step = jnp.zeros([], jnp.int32)
         acc = () if self._plain else jax.tree.map(zeros, params)
         template = jax.tree.map(lambda p: zeros_like(p) if hasattr(p, "shape") else None, params)
         _, skip_state = self._skip(template, step, params)
         return MultiStepsState(jnp.zeros([], jnp.int32), step, self._opt.init(params), acc, skip_state)
-
-    def _accumulator_dtype(self, p: Any) -> Any:
-        dtype = dtype_of(p)
-        if self._dtype is None or not is_inexact(p):
-            return dtype
-        if jnp.issubdtype(dtype, jnp.complexfloating):
-            return jnp.result_type(self._dtype, jnp.complex64)
-        return self._dtype
 
     def update(
         self, updates: Updates, state: MultiStepsState, params: Params | None = None, **extra_args: Any

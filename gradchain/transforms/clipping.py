@@ -1,13 +1,14 @@
 """Bounding gradients, one entry at a time or all together."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ..core.chain import init_empty_state
+from ..core.chain import init_empty_state, with_extra_args_support
+from ..core.dtypes import accumulator_dtype, dtype_of
 from ..core.lift import check_updates, leafwise, scaled
-from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
 from ..core.types import EmptyState, Numeric, OptState, Params, Updates
 from ..tree.norm import norm
 
@@ -33,6 +34,39 @@ def clip(max_delta: Numeric) -> GradientTransformationExtraArgs:
     return leafwise(EmptyState, lambda p: (), update)
 
 
+class GlobalNormState(NamedTuple):
+    """State of `with_global_norm`."""
+
+    global_norm: jax.Array  # f32[]  norm of the last gradient, before anything was done to it
+    inner_state: Any  # the inner transformation's
+
+
+@transformation
+def with_global_norm(inner: GradientTransformation) -> GradientTransformationExtraArgs:
+    """Takes the global norm of the gradient once, for everything inside.
+
+    `clip_by_global_norm` and `measure_norm` anywhere inside use it, in groups of a `partition` too:
+    then one norm, that of all parameters, serves every group.
+
+    Args: inner, any transformation; it gets the norm as the extra argument `global_norm`.
+    State: `GlobalNormState(global_norm, inner_state)`: the norm before clipping is there to read.
+    """
+    tx = with_extra_args_support(inner)
+
+    def init(params: Params) -> GlobalNormState:
+        return GlobalNormState(jnp.zeros([], _norm_dtype(params)), tx.init(params))
+
+    def update(
+        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, GlobalNormState]:
+        size = norm(updates)
+        extra_args = extra_args | {"global_norm": size}
+        updates, inner_state = tx.update(updates, state.inner_state, params, **extra_args)
+        return updates, GlobalNormState(size.astype(state.global_norm.dtype), inner_state)
+
+    return GradientTransformationExtraArgs(init, update)
+
+
 @transformation
 def clip_by_global_norm(max_norm: Numeric) -> GradientTransformationExtraArgs:
     """Shrinks all updates together so that their global norm is at most `max_norm`.
@@ -42,7 +76,7 @@ def clip_by_global_norm(max_norm: Numeric) -> GradientTransformationExtraArgs:
     not finite, nothing is scaled, and no entry turns into a different finite one.
 
     Args: max_norm, at least 0; 0 gives zeros.
-    State: `EmptyState`.
+    State: `EmptyState`. Inside `with_global_norm`, |g| is the norm that wrapper took.
     Reference: Pascanu, Mikolov and Bengio, 2012, On the difficulty of training recurrent neural
         networks, arXiv:1211.5063.
     """
@@ -50,10 +84,15 @@ def clip_by_global_norm(max_norm: Numeric) -> GradientTransformationExtraArgs:
     def update(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
-        del extra_args
         check_updates("clip_by_global_norm", updates, params)
-        size = norm(updates)
+        size = extra_args["global_norm"] if "global_norm" in extra_args else norm(updates)
         shrink = jnp.logical_and(size > max_norm, jnp.isfinite(size))
         return scaled(updates, jnp.where(shrink, max_norm / jnp.where(shrink, size, 1), 1)), state
 
     return GradientTransformationExtraArgs(init_empty_state, update)
+
+
+def _norm_dtype(params: Params) -> Any:
+    """The dtype of the norm of a tree like `params`."""
+    dtypes = [accumulator_dtype(dtype_of(p)) for p in jax.tree.leaves(params)]
+    return max(dtypes, key=lambda d: d.itemsize, default=jnp.float32)

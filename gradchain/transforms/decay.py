@@ -1,5 +1,6 @@
 """Weight decay."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -7,8 +8,8 @@ import jax
 from ..core.chain import identity
 from ..core.lift import leafwise
 from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import EmptyState, MaskOrFn, ScalarOrSchedule
-from .masking import masked
+from ..core.types import EmptyState, MaskOrFn, Params, ScalarOrSchedule
+from .masking import is_tree_fn, masked
 
 AddDecayedWeightsState = EmptyState
 
@@ -60,6 +61,20 @@ def decoupled(
     if _is_zero(weight_decay):
         return ()
     return (add_decayed_weights(weight_decay, weight_decay_mask),)
+
+
+def decayed_params(mask: MaskOrFn) -> Callable[[Params], Params]:
+    """The parameters with zeros where a mask says not to decay, for rules that decay by themselves."""
+
+    def where(params: Params) -> Params:
+        if mask is None:
+            return params
+        keep = mask(params) if is_tree_fn(mask) else mask
+        return jax.tree.map(
+            lambda k, node: node if k else jax.tree.map(jax.numpy.zeros_like, node), keep, params
+        )
+
+    return where
 
 
 def one_mask(name: str, mask: MaskOrFn, weight_decay_mask: MaskOrFn) -> MaskOrFn:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 
 from ..core.lift import leafwise
-from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
+from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import Hyperparameter, Params
 
@@ -54,7 +54,7 @@ def scale_by_adam(
         del p
         mu, nu = ema(g, s.mu, b1), ema(abs_sq(g), s.nu, b2)
         if nesterov:
-            m = b1 * debias(mu, b1, s.count + 1) + (1 - b1) * debias(g, b1, s.count)
+            m = b1 * debias(mu, b1, s.count + 1) + one_minus(b1) * debias(g, b1, s.count)
         else:
             m = debias(mu, b1, s.count)
         return m / (sqrt(debias(nu, b2, s.count) + eps_root) + eps), (mu, nu)

@@ -1,0 +1,83 @@
+"""Clipping each unit's gradient by the size of the unit's weights."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..core.lift import leafwise
+from ..core.numerics import abs_sq, sqrt
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import EmptyState, Numeric
+
+AdaptiveGradClipState = EmptyState
+Axis = int | tuple[int, ...] | None
+
+
+def unitwise_norm(x: Any, axis: Axis = None) -> jax.Array:
+    """The norm of each output unit of a weight, broadcast to the weight's shape.
+
+    Args:
+        x: an array. Without `axis`: a scalar or vector is one unit; a matrix (in, out) or a stack
+            of three dimensions is summed over its first, a convolution (height, width, in, out) of
+            four or five dimensions over all but its last.
+        axis: the axes to sum over instead.
+
+    Raises: ValueError for more than five dimensions without `axis`.
+    """
+    x = jnp.asarray(x)
+    if axis is None:
+        effective = sum(size > 1 for size in x.shape)
+        if effective <= 1:
+            axis = tuple(range(x.ndim))
+        elif x.ndim in (2, 3):
+            axis = 0
+        elif x.ndim in (4, 5):
+            axis = tuple(range(x.ndim - 1))
+        else:
+            raise ValueError(
+                f"unitwise_norm: expected at most 5 dimensions, received shape {x.shape}. Say which axes "
+                "to sum over with axis=."
+            )
+    return jnp.broadcast_to(sqrt(jnp.sum(abs_sq(x), axis=axis, keepdims=True)), x.shape)
+
+
+def unitwise_clip(g_norm: Any, max_norm: Any, grad: Any, div_eps: Any = 1e-6) -> jax.Array:
+    """`grad` shrunk to norm `max_norm` where `g_norm` is not below it.
+
+    Args: three arrays of one shape (norms as `unitwise_norm` gives them); div_eps, the least divisor.
+    Raises: ValueError for unequal shapes.
+    """
+    shapes = [jnp.shape(x) for x in (g_norm, max_norm, grad)]
+    if len(set(shapes)) > 1:
+        raise ValueError(
+            f"unitwise_clip: g_norm, max_norm and grad must have one shape, received {shapes}."
+        )
+    return jnp.where(g_norm < max_norm, grad, grad * (max_norm / jnp.maximum(g_norm, div_eps)))
+
+
+@transformation
+def adaptive_grad_clip(
+    clipping: Numeric, eps: Numeric = 1e-3, axis: Axis = None
+) -> GradientTransformationExtraArgs:
+    """Clips each unit's gradient to a fraction of the unit's weights.
+
+    |g_i| is brought down to clipping max(|p_i|, eps), with norms over each output unit i.
+
+    Args:
+        clipping: the largest ratio of norms, at least 0.
+        eps: the least weight norm, so that units at zero can leave it; at least 0.
+        axis: axes over which a unit's norm sums, see `unitwise_norm`.
+
+    State: `EmptyState`.
+    Raises: ValueError if `update` gets no parameters, or a leaf has more than five dimensions.
+    Reference: Brock, De, Smith and Simonyan, 2021, High-Performance Large-Scale Image Recognition
+        Without Normalization, arXiv:2102.06171.
+    """
+
+    def update(g: Any, s: EmptyState, p: Any) -> tuple[Any, tuple[()]]:
+        del s
+        max_norm = clipping * jnp.maximum(unitwise_norm(p, axis), eps)
+        return unitwise_clip(unitwise_norm(g, axis), max_norm, g), ()
+
+    return leafwise(EmptyState, lambda p: (), update, needs_params=True)

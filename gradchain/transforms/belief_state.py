@@ -1,0 +1,15 @@
+"""The state that AdaBelief and ACProp share."""
+
+from typing import NamedTuple
+
+import jax
+
+from ..core.types import Params
+
+
+class ScaleByBeliefState(NamedTuple):
+    """State of `scale_by_belief` and `scale_by_acprop`."""
+
+    count: jax.Array  # i32[]  steps taken
+    mu: Params  # like params; moving average of gradients
+    nu: Params  # like |params|, at least float32; moving average of squared prediction errors

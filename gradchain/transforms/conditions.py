@@ -1,0 +1,161 @@
+"""Transformations that run only on some steps."""
+
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+
+from ..core.branch import compiled, either, zeros_of
+from ..core.chain import with_extra_args_support
+from ..core.lift import check_updates
+from ..core.numerics import safe_increment
+from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
+from ..core.types import OptState, Params, Updates
+
+
+class ConditionFn(Protocol):
+    """Decides from the step count (and the extra arguments, if forwarded) whether to run."""
+
+    def __call__(self, step: Any, **extra_args: Any) -> Any: ...
+
+
+class ConditionallyTransformState(NamedTuple):
+    """State of `conditionally_transform`."""
+
+    inner_state: Any  # the inner transformation's
+    step: jax.Array  # i32[]  calls of update
+
+
+class ConditionallyMaskState(NamedTuple):
+    """State of `conditionally_mask`."""
+
+    step: jax.Array  # i32[]  calls of update
+    inner_state: Any  # the inner transformation's
+
+
+def _conditionally(
+    state_type: Any, inner: GradientTransformation, should: Any, forward: bool, otherwise: Any
+) -> GradientTransformationExtraArgs:
+    tx = with_extra_args_support(inner)
+
+    def init(params: Params) -> OptState:
+        return state_type(inner_state=tx.init(params), step=jnp.zeros([], jnp.int32))
+
+    def update(
+        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, OptState]:
+        updates, inner_state = either(
+            should(state.step, **(extra_args if forward else {})),
+            lambda: tx.update(updates, state.inner_state, params, **extra_args),
+            lambda: (otherwise(updates), state.inner_state),
+            updates,
+            state.inner_state,
+        )
+        return updates, state_type(inner_state=inner_state, step=safe_increment(state.step))
+
+    return GradientTransformationExtraArgs(init, compiled(update))
+
+
+@transformation
+def conditionally_transform(
+    inner: GradientTransformation, should_transform_fn: ConditionFn, forward_extra_args: bool = False
+) -> GradientTransformationExtraArgs:
+    """Applies `inner` on some steps; on the others the updates pass unchanged and `inner` rests.
+
+    Unchanged updates still reach the parameters: to take no step, use `conditionally_mask`.
+
+    Args:
+        inner: any transformation.
+        should_transform_fn: a function of the step count, from 0, to a boolean scalar.
+        forward_extra_args: give it the extra arguments of `update` too.
+
+    State: `ConditionallyTransformState(inner_state, step)`.
+    """
+    return _conditionally(
+        ConditionallyTransformState, inner, should_transform_fn, forward_extra_args, lambda u: u
+    )
+
+
+@transformation
+def conditionally_mask(
+    inner: GradientTransformation, should_transform_fn: ConditionFn, forward_extra_args: bool = False
+) -> GradientTransformationExtraArgs:
+    """Applies `inner` on some steps; on the others the updates are zeros and `inner` rests.
+
+    Args:
+        inner: any transformation.
+        should_transform_fn: a function of the step count, from 0, to a boolean scalar.
+        forward_extra_args: give it the extra arguments of `update` too.
+
+    State: `ConditionallyMaskState(step, inner_state)`.
+    """
+    return _conditionally(ConditionallyMaskState, inner, should_transform_fn, forward_extra_args, zeros_of)
+
+
+class ApplyIfFiniteState(NamedTuple):
+    """State of `apply_if_finite`."""
+
+    notfinite_count: jax.Array  # i32[]  gradients rejected in a row
+    last_finite: jax.Array  # bool[]  whether the last gradient was finite
+    total_notfinite: jax.Array  # i32[]  gradients that were not finite, in all
+    inner_state: Any  # the inner transformation's
+
+
+@jax.jit
+def _is_finite(x: Any) -> jax.Array:
+    # |x| times zero is zero or NaN: a sum vectorizes where a conjunction does not
+    return jnp.isfinite(jnp.sum(jnp.abs(x) * 0))
+
+
+def all_finite(tree: Updates) -> jax.Array:
+    """Whether every entry of every leaf is finite: a boolean scalar."""
+    parts = [_is_finite(x) for x in jax.tree.leaves(tree)]
+    return jnp.all(jnp.stack(parts)) if parts else jnp.array(True)
+
+
+@transformation
+def apply_if_finite(
+    inner: GradientTransformation, max_consecutive_errors: int
+) -> GradientTransformationExtraArgs:
+    """Leaves out gradients with a NaN or an infinity: zero updates, and `inner` does not run.
+
+    After `max_consecutive_errors` rejections in a row the next bad gradient is let through, in case
+    the parameters themselves are lost and should be seen to be; then counting begins again.
+
+    Args:
+        inner: any transformation.
+        max_consecutive_errors: how many bad gradients in a row to reject, at least 0.
+
+    State: `ApplyIfFiniteState(notfinite_count, last_finite, total_notfinite, inner_state)`.
+    Raises: ValueError for a negative `max_consecutive_errors`.
+    """
+    if isinstance(max_consecutive_errors, (int, float)) and max_consecutive_errors < 0:
+        raise ValueError(
+            f"apply_if_finite: max_consecutive_errors must be at least 0, received "
+            f"{max_consecutive_errors!r}."
+        )
+    tx = with_extra_args_support(inner)
+
+    def init(params: Params) -> ApplyIfFiniteState:
+        zero = jnp.zeros([], jnp.int32)
+        return ApplyIfFiniteState(zero, jnp.array(True), zero, tx.init(params))
+
+    def update(
+        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, ApplyIfFiniteState]:
+        check_updates("apply_if_finite", updates, params)
+        finite = all_finite(updates)
+        give_up = state.notfinite_count >= max_consecutive_errors
+        apply = jnp.logical_or(finite, give_up)
+        updates, inner_state = either(
+            apply,
+            lambda: tx.update(updates, state.inner_state, params, **extra_args),
+            lambda: (zeros_of(updates), state.inner_state),
+            updates,
+            state.inner_state,
+        )
+        rejected = jnp.where(apply, jnp.zeros_like(state.notfinite_count), state.notfinite_count + 1)
+        total = jnp.where(finite, state.total_notfinite, safe_increment(state.total_notfinite))
+        return updates, ApplyIfFiniteState(rejected, finite, total, inner_state)
+
+    return GradientTransformationExtraArgs(init, compiled(update))

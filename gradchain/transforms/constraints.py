@@ -1,0 +1,60 @@
+"""Keeping parameters and updates inside bounds."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.lift import is_absent, is_none, leafwise
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import EmptyState, OptState, Params, Updates
+
+NonNegativeParamsState = EmptyState
+
+
+class ZeroNansState(NamedTuple):
+    """State of `zero_nans`."""
+
+    found_nan: Any  # like params, bool[] each; whether the last gradient of the leaf had a NaN
+
+
+@transformation
+def keep_params_nonnegative() -> GradientTransformationExtraArgs:
+    """Keeps parameters at or above zero: u = max(u, -p), so that p + u >= 0.
+
+    State: `EmptyState`. Where p + u would be negative, the parameter becomes exactly zero.
+    Raises: ValueError if `update` gets no parameters.
+    """
+
+    def update(g: Any, s: EmptyState, p: Any) -> tuple[Any, tuple[()]]:
+        del s
+        return jnp.where(p + g < 0, -p, g), ()
+
+    return leafwise(EmptyState, lambda p: (), update, needs_params=True)
+
+
+@transformation
+def zero_nans() -> GradientTransformationExtraArgs:
+    """Replaces NaNs in the updates by zeros; infinities stay.
+
+    State: `ZeroNansState(found_nan)`: which leaves had a NaN in the last gradient.
+    """
+
+    def init(params: Params) -> ZeroNansState:
+        return ZeroNansState(jax.tree.map(lambda p: jnp.array(False), params))
+
+    def update(
+        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, ZeroNansState]:
+        del params, extra_args
+
+        def found(g: Any, before: Any) -> Any:
+            return before if is_absent(g) else jnp.any(jnp.isnan(g))
+
+        def mend(g: Any) -> Any:
+            return g if is_absent(g) else jnp.where(jnp.isnan(g), jnp.zeros_like(g), g)
+
+        nans = jax.tree.map(found, updates, state.found_nan, is_leaf=is_none)
+        return jax.tree.map(mend, updates, is_leaf=is_none), ZeroNansState(nans)
+
+    return GradientTransformationExtraArgs(init, update)

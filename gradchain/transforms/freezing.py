@@ -1,0 +1,45 @@
+"""Keeping some parameters as they are."""
+
+from typing import Any
+
+import jax
+
+from ..core.chain import set_to_zero
+from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
+from ..core.types import ArrayTree
+from .masking import is_tree_fn, masked
+from .partitioning import partition
+
+
+@transformation
+def freeze(mask: bool | ArrayTree) -> GradientTransformationExtraArgs:
+    """Sets the updates to zero where `mask` is True; the others pass through.
+
+    Put it last in a chain: what follows it may move the frozen parameters again. To spare the
+    state of frozen parameters too, use `selective_transform`.
+
+    Args: mask, a boolean, a tree of booleans like the parameters, or a function from them to one.
+    State: `MaskedState(EmptyState())`: nothing is kept for any leaf.
+    """
+    return masked(set_to_zero(), mask)
+
+
+@transformation
+def selective_transform(
+    optimizer: GradientTransformation, *, freeze_mask: bool | ArrayTree
+) -> GradientTransformationExtraArgs:
+    """Applies `optimizer` where `freeze_mask` is False, and sets the other updates to zero.
+
+    Args:
+        optimizer: any transformation.
+        freeze_mask: a boolean, a tree of booleans like the parameters, or a function from them to
+            one: True where a parameter stays as it is.
+
+    State: `PartitionState`; `optimizer` keeps nothing for frozen parameters.
+    """
+
+    def label(tree: Any) -> Any:
+        mask = freeze_mask(tree) if is_tree_fn(freeze_mask) else freeze_mask  # type: ignore[operator]
+        return jax.tree.map(lambda frozen: "freeze" if frozen else "train", mask)
+
+    return partition({"train": optimizer, "freeze": set_to_zero()}, label)

@@ -1,0 +1,213 @@
+"""Measuring on the way: norms, ratios, anything of the updates at that place in a chain."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core import numerics
+from ..core.chain import with_extra_args_support
+from ..core.dtypes import cast, dtype_of, relaxed_promotion, widen
+from ..core.errors import MissingParamsError
+from ..core.numerics import safe_increment, zeros_like
+from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
+from ..core.types import ArrayTree, EmptyState, Numeric, OptState, Params, PyTree, Updates
+from ..tree.norm import norm
+from .masking import is_tree_fn, keep
+from .momentum import EmaState
+
+Measure = Callable[[Updates], ArrayTree]
+
+
+class SnapshotState(NamedTuple):
+    """State of `snapshot`."""
+
+    measurement: dict[str, Any]  # by name: what was measured at the last update
+
+
+class MonitorState(NamedTuple):
+    """State of `monitor`."""
+
+    measurements: dict[str, Any]  # by name: what was measured at the last update
+    measure_states: tuple[OptState, ...]  # one for each measure
+
+
+@transformation
+def snapshot(measure_name: str, measure: Measure) -> GradientTransformationExtraArgs:
+    """Keeps a measure of the updates at this place in a chain; the updates pass unchanged.
+
+    Args: measure_name, under which to find it; measure, a function of the updates.
+    State: `SnapshotState(measurement)`; `init` measures the parameters, for the shapes.
+    """
+
+    def init(params: Params) -> SnapshotState:
+        return SnapshotState({measure_name: _blank(measure, params)})
+
+    def update(
+        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, SnapshotState]:
+        del state, params, extra_args
+        return updates, SnapshotState({measure_name: measure(updates)})
+
+    return GradientTransformationExtraArgs(init, update)
+
+
+def _blank(measure: Callable[..., Any], *args: Any) -> Any:
+    """A measurement as `init` can give it: of the parameters, or zeros where these are only shapes."""
+    if any(isinstance(x, jax.ShapeDtypeStruct) for x in jax.tree.leaves(args)):
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(measure, *args))
+    return measure(*args)
+
+
+@transformation
+def monitor(
+    measures: Mapping[str, GradientTransformation | Measure],
+) -> GradientTransformationExtraArgs:
+    """Keeps measures of the updates at this place in a chain; the updates pass unchanged.
+
+    `gradchain.tools.measurements(state)` reads all measures of a chain by one call.
+
+    Args:
+        measures: by name, functions of the updates, or transformations whose updates are the
+            measurement (`measure_with_ema`, `measure_norm`, `measure_update_ratio`, ...).
+
+    State: `MonitorState(measurements, measure_states)`. `init` fills in zeros, so that the state
+        keeps its structure (Optax's is empty before the first update).
+    """
+    txs = {name: _as_pair(measure) for name, measure in measures.items()}
+
+    def init(params: Params) -> MonitorState:
+        states = tuple(tx.init(params) for tx in txs.values())
+
+        def first(params: Params) -> dict[str, Any]:
+            return {
+                name: tx.update(params, state, params)[0]
+                for (name, tx), state in zip(txs.items(), states, strict=True)
+            }
+
+        shapes = jax.eval_shape(first, params)
+        return MonitorState(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes), states)
+
+    def update(
+        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, MonitorState]:
+        measurements, states = {}, []
+        for (name, tx), measure_state in zip(txs.items(), state.measure_states, strict=True):
+            measurements[name], new = tx.update(updates, measure_state, params, **extra_args)
+            states.append(new)
+        return updates, MonitorState(measurements, tuple(states))
+
+    return GradientTransformationExtraArgs(init, update)
+
+
+def _as_pair(measure: Any) -> GradientTransformationExtraArgs:
+    if isinstance(measure, tuple):
+        return with_extra_args_support(measure)  # type: ignore[arg-type]
+    return _measure(lambda updates, params, extra_args: measure(updates))
+
+
+def _measure(of: Callable[[Updates, Params | None, dict[str, Any]], Any]) -> Any:
+    """A pair without state whose updates are a measurement."""
+
+    def update(
+        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Any, OptState]:
+        return of(updates, params, extra_args), state
+
+    return GradientTransformationExtraArgs(lambda params: EmptyState(), update)
+
+
+@transformation
+def measure_with_ema(
+    measure: Measure, decay: Numeric, debias: bool = True, accumulator_dtype: Any = None
+) -> GradientTransformationExtraArgs:
+    """A measure, for `monitor`, averaged over the steps: see `ema`.
+
+    Args:
+        measure: a function of the updates.
+        decay: of the average, in [0, 1].
+        debias: divide by the weight the average has so far.
+        accumulator_dtype: dtype of the average, by default the measure's.
+
+    State: a chain's: `(EmptyState(), EmaState(count, ema))`.
+    """
+
+    def init(params: Params) -> tuple[EmptyState, EmaState]:
+        shapes = jax.eval_shape(measure, params)
+        blank = jax.tree.map(lambda x: zeros_like(x, accumulator_dtype), shapes)
+        return EmptyState(), EmaState(jnp.zeros([], jnp.int32), blank)
+
+    def update(
+        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Any, tuple[EmptyState, EmaState]]:
+        del params, extra_args
+        count = safe_increment(state[1].count)
+        measured = measure(updates)
+
+        def average(x: Any, old: Any) -> jax.Array:
+            return cast(numerics.ema(widen(x), widen(old), decay), dtype_of(old))
+
+        def show(m: Any, x: Any) -> jax.Array:
+            return cast(numerics.debias(widen(m), decay, count) if debias else m, dtype_of(x))
+
+        with relaxed_promotion():
+            kept = jax.tree.map(average, measured, state[1].ema)
+            shown = jax.tree.map(show, kept, measured)
+        return shown, (EmptyState(), EmaState(count, kept))
+
+    return GradientTransformationExtraArgs(init, update)
+
+
+@transformation
+def measure_norm() -> GradientTransformationExtraArgs:
+    """A measure, for `monitor`: the global 2-norm of the updates, f32[].
+
+    Inside `with_global_norm` it is the norm that wrapper has computed already (of the gradient as it
+    came in). State: `EmptyState`.
+    """
+
+    def of(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> Any:
+        del params
+        return extra_args["global_norm"] if "global_norm" in extra_args else norm(updates)
+
+    return _measure(of)
+
+
+@transformation
+def measure_update_ratio() -> GradientTransformationExtraArgs:
+    """A measure, for `monitor`: |updates| / |parameters|, f32[], with 0 for zero parameters.
+
+    At the end of a chain, about 1e-3 is usual for healthy training. State: `EmptyState`.
+    Raises: ValueError if `update` gets no parameters.
+    """
+
+    def ratio(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> jax.Array:
+        del extra_args
+        if params is None:
+            raise MissingParamsError("measure_update_ratio")
+        size = norm(params)
+        return jnp.where(size > 0, norm(updates) / jnp.where(size > 0, size, 1), 0)
+
+    return _measure(ratio)
+
+
+@transformation
+def measure_group_norms(
+    param_labels: PyTree | Callable[[PyTree], PyTree],
+) -> GradientTransformationExtraArgs:
+    """A measure, for `monitor`: the 2-norm of the updates of each group, a dict of f32[] by label.
+
+    Args: param_labels, a tree of labels like the updates or a prefix of them, or a function from
+        the updates to one.
+    State: `EmptyState`.
+    """
+
+    def norms(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> dict[Any, Any]:
+        del params, extra_args
+        labels = param_labels(updates) if is_tree_fn(param_labels) else param_labels
+        groups = sorted(set(jax.tree.leaves(labels)))
+        masks = {g: jax.tree.map(lambda x, g=g: x == g, labels) for g in groups}
+        return {g: norm(keep("measure_group_norms", masks[g], updates)) for g in groups}
+
+    return _measure(norms)

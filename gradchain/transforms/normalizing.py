@@ -1,0 +1,56 @@
+"""Updates of a given norm, and updates whose mean is zero."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import init_empty_state
+from ..core.hyperparameters import FINITE
+from ..core.lift import check_updates, leafwise, scaled
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import EmptyState, Numeric, OptState, Params, Updates
+from ..tree.norm import norm
+
+
+@transformation(scale_factor=FINITE)
+def normalize_by_update_norm(
+    scale_factor: Numeric = 1.0, eps: Numeric = 1e-6
+) -> GradientTransformationExtraArgs:
+    """Scales all updates together to one global norm: u = g scale_factor / (|g| + eps).
+
+    |g| is the 2-norm over all entries of all leaves, summed in at least float32.
+
+    Args: scale_factor, the norm of the result; eps, at least 0 (at 0, zeros stay zeros).
+    State: `EmptyState`. Memory: none.
+    Reference: Hazan, Levy and Shalev-Shwartz, 2015, Beyond Convexity: Stochastic Quasi-Convex
+        Optimization, arXiv:1507.02030.
+    """
+
+    def update(
+        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, OptState]:
+        del extra_args
+        check_updates("normalize_by_update_norm", updates, params)
+        size = norm(updates) + eps
+        return scaled(updates, jnp.where(size > 0, scale_factor / jnp.where(size > 0, size, 1), 0)), state
+
+    return GradientTransformationExtraArgs(init_empty_state, update)
+
+
+@transformation
+def centralize() -> GradientTransformationExtraArgs:
+    """Subtracts from each row its mean: u = g - mean(g over all dimensions but the first).
+
+    Vectors and scalars stay as they are.
+
+    State: `EmptyState`. Memory: none.
+    Reference: Yong et al., 2020, Gradient Centralization: A New Optimization Technique for Deep
+        Neural Networks, arXiv:2004.01461.
+    """
+
+    def update(g: Any, s: EmptyState, p: Any) -> tuple[jax.Array, tuple[()]]:
+        del s, p
+        return (g - jnp.mean(g, axis=tuple(range(1, g.ndim)), keepdims=True) if g.ndim > 1 else g), ()
+
+    return leafwise(EmptyState, lambda p: (), update)

@@ -1,0 +1,47 @@
+"""Updates in the parameters' own units: each array's update times the size of its parameter."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..core.lift import leafwise
+from ..core.numerics import norm, rms
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import EmptyState, Numeric
+
+
+@transformation
+def scale_by_param_block_norm(min_scale: Numeric = 1e-3) -> GradientTransformationExtraArgs:
+    """Multiplies each array's update by the norm of its parameter: u = g max(|p|, min_scale).
+
+    Args: min_scale, at least 0, so that parameters at zero can leave it.
+    State: `EmptyState`. Memory: none.
+    Raises: ValueError if `update` gets no parameters.
+    Reference: Shazeer and Stern, 2018, Adafactor, arXiv:1804.04235 (relative step sizes).
+    """
+
+    def update(g: Any, s: EmptyState, p: Any) -> tuple[jax.Array, tuple[()]]:
+        del s
+        return g * jnp.maximum(norm(p), min_scale), ()
+
+    return leafwise(EmptyState, lambda p: (), update, needs_params=True)
+
+
+@transformation
+def scale_by_param_block_rms(min_scale: Numeric = 1e-3) -> GradientTransformationExtraArgs:
+    """Multiplies each array's update by the root mean square of its parameter.
+
+    u = g max(sqrt(mean |p|^2), min_scale).
+
+    Args: min_scale, at least 0, so that parameters at zero can leave it.
+    State: `EmptyState`. Memory: none.
+    Raises: ValueError if `update` gets no parameters.
+    Reference: Shazeer and Stern, 2018, Adafactor, section 8, arXiv:1804.04235.
+    """
+
+    def update(g: Any, s: EmptyState, p: Any) -> tuple[jax.Array, tuple[()]]:
+        del s
+        return g * jnp.maximum(rms(p), min_scale), ()
+
+    return leafwise(EmptyState, lambda p: (), update, needs_params=True)

@@ -1,0 +1,94 @@
+"""Different transformations for different groups of parameters."""
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+
+from ..core.chain import with_extra_args_support
+from ..core.errors import nearest
+from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
+from ..core.types import Params, PyTree, Updates
+from ..tree.placeholder import is_placeholder
+from .masking import MaskedState, is_tree_fn, keep, mask_extra_args, merge
+
+
+class PartitionState(NamedTuple):
+    """State of `partition`."""
+
+    inner_states: Mapping[Hashable, Any]  # by label: the group's state, in a MaskedState
+
+
+MultiTransformState = PartitionState
+
+
+def _check_labels(labels: PyTree, known: Mapping[Hashable, Any]) -> None:
+    for path, label in jax.tree_util.tree_leaves_with_path(labels):
+        if label not in known:
+            raise ValueError(
+                f"partition: parameter {jax.tree_util.keystr(path) or '(all)'} has label {label!r}; the "
+                f"transformations have labels {', '.join(map(repr, known))}."
+                + (nearest(label, map(str, known)) if isinstance(label, str) else "")
+            )
+
+
+@transformation
+def partition(
+    transforms: Mapping[Hashable, GradientTransformation],
+    param_labels: PyTree | Callable[[PyTree], PyTree],
+    *,
+    mask_compatible_extra_args: bool = False,
+) -> GradientTransformationExtraArgs:
+    """Gives each group of parameters its own transformation: `{"decay": adamw(..), "rest": adam(..)}`.
+
+    A group's transformation sees only its own parameters, the rest of the tree being empty there.
+
+    Args:
+        transforms: the transformations by label.
+        param_labels: a tree of labels like the parameters or a prefix of them, or a function from
+            the parameters (from the updates, where `update` gets no parameters) to one.
+        mask_compatible_extra_args: see `masked`.
+
+    State: `PartitionState(inner_states)`, a dict by label; a group keeps state for its own
+        parameters only.
+    Raises: ValueError for a label without transformation (its path, and the labels there are), and
+        for labels that are no prefix of the parameters.
+    """
+    txs = {label: with_extra_args_support(tx) for label, tx in transforms.items()}
+
+    def masks(tree: PyTree) -> dict[Hashable, PyTree]:
+        labels = param_labels(tree) if is_tree_fn(param_labels) else param_labels
+        _check_labels(labels, txs)
+        return {group: jax.tree.map(lambda x, g=group: x == g, labels) for group in txs}
+
+    def init(params: Params) -> PartitionState:
+        if is_placeholder(params):
+            return PartitionState({g: MaskedState(tx.init(params)) for g, tx in txs.items()})
+        groups = masks(params)
+        return PartitionState(
+            {g: MaskedState(tx.init(keep("partition", groups[g], params))) for g, tx in txs.items()}
+        )
+
+    def update(
+        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, PartitionState]:
+        groups = masks(updates if params is None else params)
+        result, states = updates, {}
+        for group, tx in txs.items():
+            mask = groups[group]
+            inside, inner_state = tx.update(
+                keep("partition", mask, updates),
+                state.inner_states[group].inner_state,
+                None if params is None else keep("partition", mask, params),
+                **mask_extra_args(
+                    "partition", mask, updates, params, extra_args, mask_compatible_extra_args
+                ),
+            )
+            result = merge(mask, inside, result)
+            states[group] = MaskedState(inner_state)
+        return result, PartitionState(states)
+
+    return GradientTransformationExtraArgs(init, update)
+
+
+multi_transform = partition

@@ -1,0 +1,42 @@
+"""Steps in proportion to the parameters they change: the trust ratio of LARS, LAMB and Fromage."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..core.lift import leafwise
+from ..core.numerics import norm
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import EmptyState, Numeric
+
+ScaleByTrustRatioState = EmptyState
+
+
+@transformation
+def scale_by_trust_ratio(
+    min_norm: Numeric = 0.0, trust_coefficient: Numeric = 1.0, eps: Numeric = 0.0
+) -> GradientTransformationExtraArgs:
+    """Gives each array's update a norm in proportion to that of the parameter.
+
+    u = g trust_coefficient |p| / (|g| + eps), with both 2-norms at least min_norm; u = g where either
+    is 0.
+
+    Args:
+        min_norm: the smallest norm reckoned with, at least 0.
+        trust_coefficient: the norm of u over that of p, usually in (0, 1].
+        eps: added to the gradient's norm, at least 0.
+
+    State: `EmptyState`. Memory: none.
+    Raises: ValueError if `update` gets no parameters.
+    Reference: You, Gitman and Ginsburg, 2017, Large Batch Training of Convolutional Networks,
+        arXiv:1708.03888.
+    """
+
+    def update(g: Any, s: EmptyState, p: Any) -> tuple[jax.Array, tuple[()]]:
+        del s
+        p_norm, g_norm = jnp.maximum(norm(p), min_norm), jnp.maximum(norm(g), min_norm)
+        zero = jnp.logical_or(p_norm == 0, g_norm == 0)
+        return g * jnp.where(zero, 1, trust_coefficient * p_norm / jnp.where(zero, 1, g_norm + eps)), ()
+
+    return leafwise(EmptyState, lambda p: (), update, needs_params=True)
