@@ -43,6 +43,71 @@ from .core import stateless_with_tree_map as stateless_with_tree_map
 from .core import transformation as transformation
 from .core import with_extra_args_support as with_extra_args_support
 
+# Losses
+from .losses import l2_loss as l2_loss
+from .losses import softmax_cross_entropy as softmax_cross_entropy
+from .losses import softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels
+from .losses import squared_error as squared_error
+
+# Optimizers
+from .optimizers import FactoredState as FactoredState
+from .optimizers import ScaleByAdaDeltaState as ScaleByAdaDeltaState
+from .optimizers import ScaleByAdanState as ScaleByAdanState
+from .optimizers import ScaleByAmsgradState as ScaleByAmsgradState
+from .optimizers import ScaleByDistanceOverGradientsState as ScaleByDistanceOverGradientsState
+from .optimizers import ScaleByLionState as ScaleByLionState
+from .optimizers import ScaleByNovogradState as ScaleByNovogradState
+from .optimizers import ScaleByRpropState as ScaleByRpropState
+from .optimizers import ScaleByRssState as ScaleByRssState
+from .optimizers import ScaleByRStdDevState as ScaleByRStdDevState
+from .optimizers import ScaleByRStdDevWithCountState as ScaleByRStdDevWithCountState
+from .optimizers import ScaleBySM3State as ScaleBySM3State
+from .optimizers import adabelief as adabelief
+from .optimizers import adadelta as adadelta
+from .optimizers import adafactor as adafactor
+from .optimizers import adagrad as adagrad
+from .optimizers import adam as adam
+from .optimizers import adamax as adamax
+from .optimizers import adamaxw as adamaxw
+from .optimizers import adamw as adamw
+from .optimizers import adan as adan
+from .optimizers import amsgrad as amsgrad
+from .optimizers import fromage as fromage
+from .optimizers import lamb as lamb
+from .optimizers import lars as lars
+from .optimizers import lion as lion
+from .optimizers import nadam as nadam
+from .optimizers import nadamw as nadamw
+from .optimizers import nnls as nnls
+from .optimizers import noisy_sgd as noisy_sgd
+from .optimizers import novograd as novograd
+from .optimizers import optimistic_adam_v2 as optimistic_adam_v2
+from .optimizers import optimistic_gradient_descent as optimistic_gradient_descent
+from .optimizers import polyak_sgd as polyak_sgd
+from .optimizers import radam as radam
+from .optimizers import rmsprop as rmsprop
+from .optimizers import rprop as rprop
+from .optimizers import scale_by_adadelta as scale_by_adadelta
+from .optimizers import scale_by_adan as scale_by_adan
+from .optimizers import scale_by_amsgrad as scale_by_amsgrad
+from .optimizers import scale_by_belief as scale_by_belief
+from .optimizers import scale_by_distance_over_gradients as scale_by_distance_over_gradients
+from .optimizers import scale_by_factored_rms as scale_by_factored_rms
+from .optimizers import scale_by_lion as scale_by_lion
+from .optimizers import scale_by_novograd as scale_by_novograd
+from .optimizers import scale_by_polyak as scale_by_polyak
+from .optimizers import scale_by_radam as scale_by_radam
+from .optimizers import scale_by_rprop as scale_by_rprop
+from .optimizers import scale_by_rss as scale_by_rss
+from .optimizers import scale_by_sm3 as scale_by_sm3
+from .optimizers import scale_by_stddev as scale_by_stddev
+from .optimizers import scale_by_yogi as scale_by_yogi
+from .optimizers import sgd as sgd
+from .optimizers import sign_sgd as sign_sgd
+from .optimizers import signum as signum
+from .optimizers import sm3 as sm3
+from .optimizers import yogi as yogi
+
 # Schedules
 from .schedules import InjectHyperparamsState as InjectHyperparamsState
 from .schedules import InjectStatefulHyperparamsState as InjectStatefulHyperparamsState
@@ -62,7 +127,9 @@ from .schedules import linear_schedule as linear_schedule
 from .schedules import piecewise_constant_schedule as piecewise_constant_schedule
 from .schedules import piecewise_constant_schedule_by_fraction as piecewise_constant_schedule_by_fraction
 from .schedules import piecewise_interpolate_schedule as piecewise_interpolate_schedule
-from .schedules import piecewise_interpolate_schedule_by_fraction as piecewise_interpolate_schedule_by_fraction
+from .schedules import (
+    piecewise_interpolate_schedule_by_fraction as piecewise_interpolate_schedule_by_fraction,
+)
 from .schedules import polynomial_schedule as polynomial_schedule
 from .schedules import polynomial_schedule_by_fraction as polynomial_schedule_by_fraction
 from .schedules import power_schedule as power_schedule
@@ -82,9 +149,9 @@ from .transforms import AddNoiseState as AddNoiseState
 from .transforms import ApplyIfFiniteState as ApplyIfFiniteState
 from .transforms import ClipByGlobalNormState as ClipByGlobalNormState
 from .transforms import ClipState as ClipState
-from .transforms import ConditionFn as ConditionFn
 from .transforms import ConditionallyMaskState as ConditionallyMaskState
 from .transforms import ConditionallyTransformState as ConditionallyTransformState
+from .transforms import ConditionFn as ConditionFn
 from .transforms import EmaState as EmaState
 from .transforms import GlobalNormState as GlobalNormState
 from .transforms import LookaheadParams as LookaheadParams
@@ -98,7 +165,10 @@ from .transforms import MultiTransformState as MultiTransformState
 from .transforms import NonNegativeParamsState as NonNegativeParamsState
 from .transforms import PartitionState as PartitionState
 from .transforms import ScaleByAdamState as ScaleByAdamState
+from .transforms import ScaleByBeliefState as ScaleByBeliefState
 from .transforms import ScaleByOptimisticGradientState as ScaleByOptimisticGradientState
+from .transforms import ScaleByRmsState as ScaleByRmsState
+from .transforms import ScaleByRmsWithCountState as ScaleByRmsWithCountState
 from .transforms import ScaleByScheduleState as ScaleByScheduleState
 from .transforms import ScaleByTrustRatioState as ScaleByTrustRatioState
 from .transforms import ScaleState as ScaleState
@@ -142,6 +212,7 @@ from .transforms import scale_by_learning_rate as scale_by_learning_rate
 from .transforms import scale_by_optimistic_gradient as scale_by_optimistic_gradient
 from .transforms import scale_by_param_block_norm as scale_by_param_block_norm
 from .transforms import scale_by_param_block_rms as scale_by_param_block_rms
+from .transforms import scale_by_rms as scale_by_rms
 from .transforms import scale_by_schedule as scale_by_schedule
 from .transforms import scale_by_sign as scale_by_sign
 from .transforms import scale_by_trust_ratio as scale_by_trust_ratio
@@ -154,29 +225,3 @@ from .transforms import unitwise_clip as unitwise_clip
 from .transforms import unitwise_norm as unitwise_norm
 from .transforms import with_global_norm as with_global_norm
 from .transforms import zero_nans as zero_nans
-
-# Optimizers
-from .optimizers import ScaleByAdaDeltaState as ScaleByAdaDeltaState
-from .optimizers import ScaleByRStdDevState as ScaleByRStdDevState
-from .optimizers import ScaleByRStdDevWithCountState as ScaleByRStdDevWithCountState
-from .optimizers import ScaleByRmsState as ScaleByRmsState
-from .optimizers import ScaleByRmsWithCountState as ScaleByRmsWithCountState
-from .optimizers import ScaleByRssState as ScaleByRssState
-from .optimizers import adadelta as adadelta
-from .optimizers import adagrad as adagrad
-from .optimizers import adam as adam
-from .optimizers import adamax as adamax
-from .optimizers import adamw as adamw
-from .optimizers import nadam as nadam
-from .optimizers import rmsprop as rmsprop
-from .optimizers import scale_by_adadelta as scale_by_adadelta
-from .optimizers import scale_by_rms as scale_by_rms
-from .optimizers import scale_by_rss as scale_by_rss
-from .optimizers import scale_by_stddev as scale_by_stddev
-from .optimizers import sgd as sgd
-
-# Losses
-from .losses import l2_loss as l2_loss
-from .losses import softmax_cross_entropy as softmax_cross_entropy
-from .losses import softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels
-from .losses import squared_error as squared_error

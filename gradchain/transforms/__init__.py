@@ -71,6 +71,9 @@ from .per_example import per_example_layer_norm_clip as per_example_layer_norm_c
 from .scale_by_adam import ScaleByAdamState as ScaleByAdamState
 from .scale_by_adam import scale_by_adam as scale_by_adam
 from .scale_by_adamax import scale_by_adamax as scale_by_adamax
+from .scale_by_rms import ScaleByRmsState as ScaleByRmsState
+from .scale_by_rms import ScaleByRmsWithCountState as ScaleByRmsWithCountState
+from .scale_by_rms import scale_by_rms as scale_by_rms
 from .scaling import ScaleByScheduleState as ScaleByScheduleState
 from .scaling import ScaleState as ScaleState
 from .scaling import scale as scale

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from ..core.hyperparameters import NON_NEGATIVE_OR_INF
 from ..core.lift import leafwise
 from ..core.numerics import rms
+from ..core.order import Trait
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import EmptyState, Numeric
 
@@ -29,4 +30,4 @@ def clip_by_block_rms(threshold: Numeric) -> GradientTransformationExtraArgs:
         within = size <= threshold
         return g * jnp.where(within, 1, threshold / jnp.where(within, 1, size)), ()
 
-    return leafwise(EmptyState, lambda p: (), update)
+    return leafwise(EmptyState, lambda p: (), update).saying(Trait.CLIPS)

@@ -7,6 +7,7 @@ import jax
 
 from ..core.chain import identity
 from ..core.lift import leafwise
+from ..core.order import Trait
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import EmptyState, MaskOrFn, Params, ScalarOrSchedule
 from .masking import is_tree_fn, masked
@@ -20,7 +21,8 @@ class WeightDecaySchedule(NamedTuple):
     count: jax.Array  # i32[]  steps taken
 
 
-def _is_zero(weight_decay: ScalarOrSchedule) -> bool:
+def is_zero(weight_decay: ScalarOrSchedule) -> bool:
+    """Whether a weight decay is the Python number 0, so that nothing need be done."""
     return isinstance(weight_decay, (int, float)) and weight_decay == 0
 
 
@@ -30,7 +32,9 @@ def _decay(weight_decay: ScalarOrSchedule) -> GradientTransformationExtraArgs:
         return g + factor * p, ()
 
     state = WeightDecaySchedule if callable(weight_decay) else EmptyState
-    return leafwise(state, lambda p: (), update, name="add_decayed_weights", needs_params=True)
+    return leafwise(state, lambda p: (), update, name="add_decayed_weights", needs_params=True).saying(
+        Trait.DECAYS
+    )
 
 
 @transformation
@@ -50,7 +54,7 @@ def add_decayed_weights(
     Raises: ValueError if `update` gets no parameters.
     Reference: Loshchilov and Hutter, 2017, Decoupled Weight Decay Regularization, arXiv:1711.05101.
     """
-    decay = identity() if _is_zero(weight_decay) else _decay(weight_decay)
+    decay = identity() if is_zero(weight_decay) else _decay(weight_decay)
     return decay if mask is None else masked(decay, mask)
 
 
@@ -58,7 +62,7 @@ def decoupled(
     weight_decay: ScalarOrSchedule, weight_decay_mask: MaskOrFn
 ) -> tuple[GradientTransformationExtraArgs, ...]:
     """The link for an optimizer's `weight_decay`, or none where it is the number 0."""
-    if _is_zero(weight_decay):
+    if is_zero(weight_decay):
         return ()
     return (add_decayed_weights(weight_decay, weight_decay_mask),)
 

@@ -53,7 +53,7 @@ def add_noise(
         if key is not None:
             raise ValueError("add_noise: key and seed are two names of one argument: give key.")
         warnings.warn("add_noise: seed is deprecated, use key.", DeprecationWarning, stacklevel=4)
-    chosen = seed if seed is not None else 0 if key is None else key
+    chosen: Any = seed if seed is not None else 0 if key is None else key
 
     def init(params: Params) -> AddNoiseState:
         del params

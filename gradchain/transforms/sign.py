@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ..core.lift import leafwise
+from ..core.order import Trait
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import EmptyState
 
@@ -25,4 +26,4 @@ def scale_by_sign() -> GradientTransformationExtraArgs:
         del s, p
         return jnp.sign(g), ()
 
-    return leafwise(EmptyState, lambda p: (), update)
+    return leafwise(EmptyState, lambda p: (), update).saying(Trait.RESCALES)

@@ -1,0 +1,108 @@
+"""Adan: adaptive Nesterov momentum."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import chain
+from ..core.lift import leafwise
+from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
+from ..core.order import Trait
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
+from ..transforms.decay import add_decayed_weights, one_mask
+from ..transforms.scaling import scale_by_learning_rate
+
+
+class ScaleByAdanState(NamedTuple):
+    """State of `scale_by_adan`."""
+
+    m: Params  # like params, or mu_dtype; first moment
+    v: Params  # like params, or mu_dtype; moving average of the gradient's changes
+    n: Params  # like |params|, at least float32, or nu_dtype; second moment of the gradient ahead
+    g: Params  # like params; the last gradient
+    t: jax.Array  # i32[]  steps taken
+
+
+@transformation
+def scale_by_adan(
+    b1: Hyperparameter = 0.98,
+    b2: Hyperparameter = 0.92,
+    b3: Hyperparameter = 0.99,
+    eps: Hyperparameter = 1e-8,
+    eps_root: Hyperparameter = 0.0,
+    *,
+    mu_dtype: Any = None,
+    nu_dtype: Any = None,
+) -> GradientTransformationExtraArgs:
+    """Rescales by averages of the gradient, of its change, and of the square of both together.
+
+    d = g - (the last g), 0 at first;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) d;
+    n = b3 n + (1 - b3) |g + (1 - b2) d|^2;  u = (m' + (1 - b2) v') / (sqrt(n' + eps_root) + eps), with
+    m', v' and n' debiased. The paper's betas are one minus these.
+
+    Args:
+        b1, b2, b3: decay of m, v and n, in [0, 1).
+        eps: added outside the square root, at least 0.
+        eps_root: added inside it, at least 0.
+        mu_dtype: dtype of m and v, by default the parameter's.
+        nu_dtype: dtype of n, by default real and at least float32.
+
+    State: `ScaleByAdanState(m, v, n, g, t)`. Memory: 4 x the parameters.
+    Reference: Xie et al., 2022, Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep
+        Models, arXiv:2208.06677.
+    """
+
+    def init(p: Any) -> tuple[jax.Array, ...]:
+        m, v = zeros_like(p, mu_dtype), zeros_like(p, mu_dtype)
+        return m, v, accumulator_like(p, nu_dtype), zeros_like(p)
+
+    def update(g: Any, s: ScaleByAdanState, p: Any) -> tuple[Any, tuple[Any, ...]]:
+        del p
+        d = jnp.where(s.t == 1, jnp.zeros_like(g), g - s.g)
+        m, v = ema(g, s.m, b1), ema(d, s.v, b2)
+        n = ema(abs_sq(g + (1 - b2) * d), s.n, b3)
+        ahead = debias(m, b1, s.t) + (1 - b2) * debias(v, b2, s.t)
+        return ahead / (sqrt(debias(n, b3, s.t) + eps_root) + eps), (m, v, n, g)
+
+    return leafwise(ScaleByAdanState, init, update).saying(Trait.RESCALES)
+
+
+@transformation
+def adan(
+    learning_rate: ScalarOrSchedule,
+    b1: ScalarOrSchedule = 0.98,
+    b2: ScalarOrSchedule = 0.92,
+    b3: ScalarOrSchedule = 0.99,
+    eps: ScalarOrSchedule = 1e-8,
+    eps_root: ScalarOrSchedule = 1e-8,
+    weight_decay: ScalarOrSchedule = 0.0,
+    mask: MaskOrFn = None,
+    *,
+    mu_dtype: Any = None,
+    nu_dtype: Any = None,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """Adan: Nesterov's look ahead from the change between gradients, with Adam's scaling.
+
+    p = p - learning_rate ((m' + (1 - b2) v') / (sqrt(n' + eps_root) + eps) + weight_decay p), see
+    `scale_by_adan`. The paper divides by 1 + learning_rate weight_decay instead of subtracting.
+
+    Args:
+        learning_rate: a number, an array or a schedule.
+        b1, b2, b3, eps, eps_root, mu_dtype, nu_dtype: see `scale_by_adan`.
+        weight_decay: a number, an array or a schedule; it is multiplied by the learning rate.
+        mask: where to decay, see `add_decayed_weights`.
+        weight_decay_mask: the same, under the name it has in other optimizers.
+
+    State: a chain's: `ScaleByAdanState(m, v, n, g, t)`, the decay's, the learning rate's.
+    Memory: 4 x the parameters.
+    Reference: Xie et al., 2022, Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep
+        Models, arXiv:2208.06677.
+    """
+    return chain(
+        scale_by_adan(b1, b2, b3, eps, eps_root, mu_dtype=mu_dtype, nu_dtype=nu_dtype),
+        add_decayed_weights(weight_decay, one_mask("adan", mask, weight_decay_mask)),
+        scale_by_learning_rate(learning_rate),
+    )

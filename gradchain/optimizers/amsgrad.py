@@ -1,0 +1,119 @@
+"""AMSGrad: Adam whose second moment never shrinks."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import chain
+from ..core.lift import leafwise
+from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
+from ..core.order import Trait
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
+from ..transforms.decay import decoupled
+from ..transforms.scaling import scale_by_learning_rate
+
+
+class ScaleByAmsgradState(NamedTuple):
+    """State of `scale_by_amsgrad`."""
+
+    count: jax.Array  # i32[]  steps taken
+    mu: Params  # like params, or mu_dtype; first moment
+    nu: Params  # like |params|, at least float32, or nu_dtype; second moment
+    nu_max: Params  # like nu; its largest value so far
+
+
+@transformation
+def scale_by_amsgrad(
+    b1: Hyperparameter = 0.9,
+    b2: Hyperparameter = 0.999,
+    eps: Hyperparameter = 1e-8,
+    eps_root: Hyperparameter = 0.0,
+    mu_dtype: Any = None,
+    bias_correction_mu: bool = True,
+    bias_correction_nu: bool = True,
+    *,
+    correct_after_max: bool = False,
+    nu_dtype: Any = None,
+) -> GradientTransformationExtraArgs:
+    """Rescales by Adam's first moment over the root of the largest second moment so far.
+
+    m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) |g|^2;  w = max(w, v');
+    u = m' / (sqrt(w + eps_root) + eps), with m' = m / (1 - b1^t) and v' = v / (1 - b2^t).
+
+    Args:
+        b1, b2: decay of the first and second moment, in [0, 1).
+        eps: added outside the square root, at least 0.
+        eps_root: added inside it, at least 0.
+        mu_dtype: dtype of the first moment, by default the parameter's.
+        bias_correction_mu, bias_correction_nu: False takes m for m', v for v'.
+        correct_after_max: w = max(w, v), and w / (1 - b2^t) in its place in u, as PyTorch does.
+        nu_dtype: dtype of the second moments, by default real and at least float32.
+
+    State: `ScaleByAmsgradState(count, mu, nu, nu_max)`. Memory: 3 x the parameters.
+    Reference: Reddi, Kale and Kumar, 2018, On the Convergence of Adam and Beyond, arXiv:1904.09237.
+    """
+
+    def init(p: Any) -> tuple[jax.Array, ...]:
+        return zeros_like(p, mu_dtype), accumulator_like(p, nu_dtype), accumulator_like(p, nu_dtype)
+
+    def update(g: Any, s: ScaleByAmsgradState, p: Any) -> tuple[Any, tuple[Any, ...]]:
+        del p
+        mu, nu = ema(g, s.mu, b1), ema(abs_sq(g), s.nu, b2)
+        m = debias(mu, b1, s.count) if bias_correction_mu else mu
+        if bias_correction_nu and not correct_after_max:
+            v = nu_max = jnp.maximum(s.nu_max, debias(nu, b2, s.count))
+        else:
+            nu_max = jnp.maximum(s.nu_max, nu)
+            v = debias(nu_max, b2, s.count) if bias_correction_nu else nu_max
+        return m / (sqrt(v + eps_root) + eps), (mu, nu, nu_max)
+
+    return leafwise(ScaleByAmsgradState, init, update).saying(Trait.RESCALES)
+
+
+@transformation
+def amsgrad(
+    learning_rate: ScalarOrSchedule,
+    b1: ScalarOrSchedule = 0.9,
+    b2: ScalarOrSchedule = 0.999,
+    eps: ScalarOrSchedule = 1e-8,
+    eps_root: ScalarOrSchedule = 0.0,
+    mu_dtype: Any = None,
+    bias_correction_mu: bool = True,
+    bias_correction_nu: bool = True,
+    *,
+    correct_after_max: bool = False,
+    nu_dtype: Any = None,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """AMSGrad: p = p - learning_rate m' / (sqrt(w + eps_root) + eps), with w = max(w, v').
+
+    m' and v' are Adam's debiased moments, see `scale_by_amsgrad`.
+
+    Args:
+        learning_rate: a number, an array or a schedule.
+        b1, b2, eps, eps_root, mu_dtype, bias_correction_mu, bias_correction_nu, correct_after_max,
+            nu_dtype: see `scale_by_amsgrad`.
+        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
+
+    State: a chain's: `ScaleByAmsgradState(count, mu, nu, nu_max)`, then the learning rate's.
+    Memory: 3 x the parameters.
+    Reference: Reddi, Kale and Kumar, 2018, On the Convergence of Adam and Beyond, arXiv:1904.09237.
+    """
+    return chain(
+        scale_by_amsgrad(
+            b1,
+            b2,
+            eps,
+            eps_root,
+            mu_dtype,
+            bias_correction_mu,
+            bias_correction_nu,
+            correct_after_max=correct_after_max,
+            nu_dtype=nu_dtype,
+        ),
+        *decoupled(weight_decay, weight_decay_mask),
+        scale_by_learning_rate(learning_rate),
+    )

@@ -1,0 +1,45 @@
+"""Fromage: steps in proportion to each array, and no learning rate to tune."""
+
+from typing import Any
+
+from ..core.chain import chain
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import Numeric, ScalarOrSchedule
+from ..transforms.decay import add_decayed_weights
+from ..transforms.scaling import scale_by_learning_rate
+from ..transforms.trust_ratio import scale_by_trust_ratio
+
+
+@transformation
+def fromage(learning_rate: ScalarOrSchedule, min_norm: Numeric = 1e-6) -> GradientTransformationExtraArgs:
+    """Fromage: p = (p - learning_rate g |p| / |g|) / sqrt(1 + learning_rate^2), for each array p.
+
+    The division keeps norms from growing, so no weight decay is needed and none is offered.
+
+    Args:
+        learning_rate: the relative length of a step: a number, an array or a schedule; the paper's is
+            0.01.
+        min_norm: the smallest norm of p or g reckoned with, at least 0.
+
+    State: a chain's: `EmptyState`, the learning rate's, the decay's; with a schedule both count steps.
+    Memory: none.
+    Raises: ValueError if `update` gets no parameters.
+    Reference: Bernstein et al., 2020, On the Distance Between Two Neural Networks and the Stability of
+        Learning, arXiv:2002.03432.
+    """
+
+    def shrinking(rate: Any) -> Any:
+        return 1 / (1 + rate**2) ** 0.5
+
+    if callable(learning_rate):
+        schedule = learning_rate
+
+        def step(count: Any) -> Any:
+            return schedule(count) * shrinking(schedule(count))
+
+        def decay(count: Any) -> Any:
+            return shrinking(schedule(count)) - 1
+
+    else:
+        step, decay = learning_rate * shrinking(learning_rate), shrinking(learning_rate) - 1
+    return chain(scale_by_trust_ratio(min_norm), scale_by_learning_rate(step), add_decayed_weights(decay))

@@ -1,0 +1,51 @@
+"""LAMB: Adam with steps in proportion to each array, for very large batches."""
+
+from typing import Any
+
+from ..core.chain import chain
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, ScalarOrSchedule
+from ..transforms.decay import add_decayed_weights, one_mask
+from ..transforms.scale_by_adam import scale_by_adam
+from ..transforms.scaling import scale_by_learning_rate
+from ..transforms.trust_ratio import scale_by_trust_ratio
+
+
+@transformation
+def lamb(
+    learning_rate: ScalarOrSchedule,
+    b1: ScalarOrSchedule = 0.9,
+    b2: ScalarOrSchedule = 0.999,
+    eps: ScalarOrSchedule = 1e-6,
+    eps_root: ScalarOrSchedule = 0.0,
+    weight_decay: ScalarOrSchedule = 0.0,
+    mask: MaskOrFn = None,
+    *,
+    mu_dtype: Any = None,
+    nu_dtype: Any = None,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """LAMB: p = p - learning_rate r |p| / |r|, with r = m' / (sqrt(v' + eps_root) + eps) + weight_decay p.
+
+    m' and v' are Adam's debiased moments, the norms are those of each array, see
+    `scale_by_trust_ratio`.
+
+    Args:
+        learning_rate: a number, an array or a schedule.
+        b1, b2, eps, eps_root, mu_dtype, nu_dtype: see `scale_by_adam`.
+        weight_decay: a number, an array or a schedule.
+        mask: where to decay, see `add_decayed_weights`.
+        weight_decay_mask: the same, under the name it has in other optimizers.
+
+    State: a chain's: `ScaleByAdamState(count, mu, nu)`, the decay's, the ratio's, the learning rate's.
+    Memory: 2 x the parameters.
+    Raises: ValueError if `update` gets no parameters.
+    Reference: You et al., 2019, Large Batch Optimization for Deep Learning: Training BERT in 76
+        minutes, arXiv:1904.00962.
+    """
+    return chain(
+        scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nu_dtype=nu_dtype),
+        add_decayed_weights(weight_decay, one_mask("lamb", mask, weight_decay_mask)),
+        scale_by_trust_ratio(),
+        scale_by_learning_rate(learning_rate),
+    )

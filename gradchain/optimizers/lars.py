@@ -1,0 +1,48 @@
+"""LARS: momentum with steps in proportion to each array, for large batches."""
+
+from ..core.chain import chain
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, Numeric, ScalarOrSchedule
+from ..transforms.decay import add_decayed_weights
+from ..transforms.masking import masked
+from ..transforms.momentum import trace
+from ..transforms.scaling import scale_by_learning_rate
+from ..transforms.trust_ratio import scale_by_trust_ratio
+
+
+@transformation
+def lars(
+    learning_rate: ScalarOrSchedule,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: MaskOrFn = True,
+    trust_coefficient: Numeric = 0.001,
+    eps: Numeric = 0.0,
+    trust_ratio_mask: MaskOrFn = True,
+    momentum: Numeric = 0.9,
+    nesterov: bool = False,
+) -> GradientTransformationExtraArgs:
+    """LARS: r = g + weight_decay p;  t = momentum t + learning_rate c r |p| / |r|;  p = p - t.
+
+    c is the trust coefficient, the norms are those of each array, see `scale_by_trust_ratio`.
+
+    Args:
+        learning_rate: a number, an array or a schedule.
+        weight_decay, weight_decay_mask: an L2 penalty: added to the gradient before the rule.
+        trust_coefficient: c, the relative length of a step at learning rate 1.
+        eps: added to |r|, at least 0.
+        trust_ratio_mask: where to scale by the ratio: a tree of booleans, or a function from the
+            parameters to one; elsewhere it is plain momentum.
+        momentum, nesterov: see `trace`.
+
+    State: a chain's: the decay's, the ratio's, the learning rate's, `TraceState(trace)`.
+    Memory: 1 x the parameters.
+    Raises: ValueError if `update` gets no parameters.
+    Reference: You, Gitman and Ginsburg, 2017, Large Batch Training of Convolutional Networks,
+        arXiv:1708.03888.
+    """
+    return chain(
+        add_decayed_weights(weight_decay, weight_decay_mask),
+        masked(scale_by_trust_ratio(trust_coefficient=trust_coefficient, eps=eps), trust_ratio_mask),
+        scale_by_learning_rate(learning_rate),
+        trace(momentum, nesterov),
+    )

@@ -1,0 +1,106 @@
+"""Lion: the sign of an average."""
+
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import chain
+from ..core.hyperparameters import FINITE
+from ..core.lift import leafwise
+from ..core.numerics import ema, zeros_like
+from ..core.order import Trait
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
+from ..transforms.decay import add_decayed_weights, one_mask
+from ..transforms.scaling import scale_by_learning_rate
+
+
+class ScaleByLionState(NamedTuple):
+    """State of `scale_by_lion`."""
+
+    count: jax.Array  # i32[]  steps taken
+    mu: Params  # like params, or mu_dtype; moving average of gradients
+
+
+def _bounded(x: Any, mode: str, beta: Any) -> jax.Array:
+    """`x` with its size, |x|, brought into [0, 1]."""
+    if mode == "hard":
+        return jnp.sign(x)
+    if mode == "smooth":
+        return jnp.sign(x) * jnp.tanh(beta * jnp.abs(x)) if jnp.iscomplexobj(x) else jnp.tanh(beta * x)
+    return jnp.where(jnp.abs(x) < 1, x, jnp.sign(x))
+
+
+@transformation(smooth_beta=FINITE)
+def scale_by_lion(
+    b1: Hyperparameter = 0.9,
+    b2: Hyperparameter = 0.99,
+    mu_dtype: Any = None,
+    *,
+    mode: Literal["hard", "smooth", "refined"] = "hard",
+    smooth_beta: Hyperparameter = 1.0,
+) -> GradientTransformationExtraArgs:
+    """The sign of a mean of the gradient and its moving average.
+
+    x = b1 m + (1 - b1) g;  u = sign(x);  m = b2 m + (1 - b2) g.
+
+    Args:
+        b1: weight of the average in the step, in [0, 1).
+        b2: decay of the average, in [0, 1).
+        mu_dtype: dtype of the average, by default the parameter's.
+        mode: "hard", or "smooth" for u = tanh(smooth_beta x), or "refined" for u = x where |x| < 1.
+            A complex number keeps its direction, |x| is treated so.
+        smooth_beta: steepness of the smooth step.
+
+    State: `ScaleByLionState(count, mu)`. Memory: 1 x the parameters.
+    Raises: ValueError for another `mode`.
+    Reference: Chen et al., 2023, Symbolic Discovery of Optimization Algorithms, arXiv:2302.06675.
+    """
+    if mode not in ("hard", "smooth", "refined"):
+        raise ValueError(f"scale_by_lion: mode must be 'hard', 'smooth' or 'refined', received {mode!r}.")
+
+    def init(p: Any) -> tuple[jax.Array]:
+        return (zeros_like(p, mu_dtype),)
+
+    def update(g: Any, s: ScaleByLionState, p: Any) -> tuple[Any, tuple[Any]]:
+        del p
+        return _bounded(ema(g, s.mu, b1), mode, smooth_beta), (ema(g, s.mu, b2),)
+
+    return leafwise(ScaleByLionState, init, update).saying(Trait.RESCALES)
+
+
+@transformation(smooth_beta=FINITE)
+def lion(
+    learning_rate: ScalarOrSchedule,
+    b1: ScalarOrSchedule = 0.9,
+    b2: ScalarOrSchedule = 0.99,
+    mu_dtype: Any = None,
+    weight_decay: ScalarOrSchedule = 1e-3,
+    mask: MaskOrFn = None,
+    *,
+    mode: Literal["hard", "smooth", "refined"] = "hard",
+    smooth_beta: ScalarOrSchedule = 1.0,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """Lion: p = p - learning_rate (sign(b1 m + (1 - b1) g) + weight_decay p);  m = b2 m + (1 - b2) g.
+
+    Every entry moves by the same length, so the rate is usually 3 to 10 times smaller than Adam's and
+    the decay as many times larger.
+
+    Args:
+        learning_rate: a number, an array or a schedule.
+        b1, b2, mu_dtype, mode, smooth_beta: see `scale_by_lion`.
+        weight_decay: a number, an array or a schedule; it is multiplied by the learning rate.
+        mask: where to decay, see `add_decayed_weights`.
+        weight_decay_mask: the same, under the name it has in other optimizers.
+
+    State: a chain's: `ScaleByLionState(count, mu)`, the decay's, the learning rate's.
+    Memory: 1 x the parameters.
+    Reference: Chen et al., 2023, Symbolic Discovery of Optimization Algorithms, arXiv:2302.06675.
+    """
+    return chain(
+        scale_by_lion(b1, b2, mu_dtype, mode=mode, smooth_beta=smooth_beta),
+        add_decayed_weights(weight_decay, one_mask("lion", mask, weight_decay_mask)),
+        scale_by_learning_rate(learning_rate),
+    )

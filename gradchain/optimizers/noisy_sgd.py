@@ -1,0 +1,43 @@
+"""Gradient descent with noise that fades."""
+
+from typing import Any
+
+from ..core.chain import chain
+from ..core.hyperparameters import FINITE, NON_NEGATIVE
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, ScalarOrSchedule
+from ..transforms.decay import decoupled
+from ..transforms.noise import add_noise
+from ..transforms.scaling import scale_by_learning_rate
+
+
+@transformation(eta=NON_NEGATIVE, gamma=FINITE)
+def noisy_sgd(
+    learning_rate: ScalarOrSchedule,
+    eta: ScalarOrSchedule = 0.01,
+    gamma: ScalarOrSchedule = 0.55,
+    key: Any = None,
+    *,
+    seed: int | None = None,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """Noisy gradient descent: p = p - learning_rate (g + N(0, eta / t^gamma)), with t from 1.
+
+    Args:
+        learning_rate: a number, an array or a schedule.
+        eta: variance of the first step's noise, at least 0.
+        gamma: how fast it fades.
+        key: a random key, or an integer to make one from; None is 0.
+        seed: deprecated, another name of `key`.
+        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
+
+    State: a chain's: `AddNoiseState(count, rng_key)`, then the learning rate's. Memory: none.
+    Reference: Neelakantan et al., 2015, Adding Gradient Noise Improves Learning for Very Deep
+        Networks, arXiv:1511.06807.
+    """
+    return chain(
+        add_noise(eta, gamma, key, seed=seed),
+        *decoupled(weight_decay, weight_decay_mask),
+        scale_by_learning_rate(learning_rate),
+    )

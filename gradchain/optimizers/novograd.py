@@ -1,0 +1,123 @@
+"""NovoGrad: momentum of gradients normalized array by array."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import chain
+from ..core.lift import leafwise
+from ..core.numerics import abs_sq, accumulator_like, ema, sqrt, zeros_like
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import Hyperparameter, MaskOrFn, OptState, Params, ScalarOrSchedule, Updates
+from ..transforms.decay import decayed_params, is_zero
+from ..transforms.scaling import scale_by_learning_rate
+
+
+class ScaleByNovogradState(NamedTuple):
+    """State of `scale_by_novograd`."""
+
+    count: jax.Array  # i32[]  steps taken
+    mu: Params  # like params, or mu_dtype; momentum
+    nu: Params  # f32[] for each array, or nu_dtype; moving average of its squared norm
+
+
+@transformation
+def scale_by_novograd(
+    b1: Hyperparameter = 0.9,
+    b2: Hyperparameter = 0.25,
+    eps: Hyperparameter = 1e-8,
+    eps_root: Hyperparameter = 0.0,
+    weight_decay: Hyperparameter = 0.0,
+    mu_dtype: Any = None,
+    *,
+    nu_dtype: Any = None,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """Momentum of gradients, each divided by its array's averaged norm.
+
+    v = b2 v + (1 - b2) |g|^2, from v = |g|^2 at the first step;
+    m = b1 m + g / (sqrt(v + eps_root) + eps) + weight_decay p;  u = m.
+
+    Args:
+        b1: decay of the momentum, in [0, 1).
+        b2: decay of the squared norm, in [0, 1).
+        eps: added outside the square root, at least 0.
+        eps_root: added inside it, at least 0.
+        weight_decay: added to the momentum, as a multiple of the parameters.
+        mu_dtype: dtype of the momentum, by default the parameter's.
+        nu_dtype: dtype of the squared norms, by default real and at least float32.
+        weight_decay_mask: where to decay: a tree of booleans, or a function to one.
+
+    State: `ScaleByNovogradState(count, mu, nu)`. Memory: 1 x the parameters.
+    Raises: ValueError if `update` gets no parameters while there is decay.
+    Reference: Ginsburg et al., 2019, Stochastic Gradient Methods with Layer-wise Adaptive Moments for
+        Training of Deep Networks, arXiv:1905.11286.
+    """
+    decays = not is_zero(weight_decay)
+
+    def init(p: Any) -> tuple[jax.Array, jax.Array]:
+        return zeros_like(p, mu_dtype), jnp.sum(accumulator_like(p, nu_dtype))
+
+    def update(g: Any, s: ScaleByNovogradState, p: Any) -> tuple[Any, tuple[Any, Any]]:
+        square = jnp.sum(abs_sq(g))
+        nu = jnp.where(s.count == 1, square, ema(square, s.nu, b2))
+        root = sqrt(nu + eps_root) + eps
+        mu = b1 * s.mu + g / jnp.where(root > 0, root, 1)
+        if decays:
+            mu = mu + weight_decay * p
+        return mu, (mu, nu)
+
+    rule = leafwise(ScaleByNovogradState, init, update, needs_params=decays, like_params=False)
+    if weight_decay_mask is None:
+        return rule
+
+    def masked_update(
+        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, OptState]:
+        where = params if params is None else decayed_params(weight_decay_mask)(params)
+        return rule.update(updates, state, where, **extra_args)
+
+    return GradientTransformationExtraArgs(rule.init, masked_update)
+
+
+@transformation
+def novograd(
+    learning_rate: ScalarOrSchedule,
+    b1: ScalarOrSchedule = 0.9,
+    b2: ScalarOrSchedule = 0.25,
+    eps: ScalarOrSchedule = 1e-6,
+    eps_root: ScalarOrSchedule = 0.0,
+    weight_decay: ScalarOrSchedule = 0.0,
+    *,
+    mu_dtype: Any = None,
+    nu_dtype: Any = None,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """NovoGrad: m = b1 m + g / (sqrt(v + eps_root) + eps) + weight_decay p;  p = p - learning_rate m.
+
+    v is a moving average of |g|^2, one number for each array, see `scale_by_novograd`.
+
+    Args:
+        learning_rate: a number, an array or a schedule.
+        b1, b2, eps, eps_root, weight_decay, mu_dtype, nu_dtype, weight_decay_mask: see
+            `scale_by_novograd`.
+
+    State: a chain's: `ScaleByNovogradState(count, mu, nu)`, then the learning rate's.
+    Memory: 1 x the parameters.
+    Reference: Ginsburg et al., 2019, Stochastic Gradient Methods with Layer-wise Adaptive Moments for
+        Training of Deep Networks, arXiv:1905.11286.
+    """
+    return chain(
+        scale_by_novograd(
+            b1,
+            b2,
+            eps,
+            eps_root,
+            weight_decay,
+            mu_dtype,
+            nu_dtype=nu_dtype,
+            weight_decay_mask=weight_decay_mask,
+        ),
+        scale_by_learning_rate(learning_rate),
+    )

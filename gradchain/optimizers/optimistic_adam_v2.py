@@ -1,0 +1,49 @@
+"""Optimistic Adam, for games."""
+
+from typing import Any
+
+from ..core.chain import chain
+from ..core.hyperparameters import FINITE
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, Numeric, ScalarOrSchedule
+from ..transforms.decay import decoupled
+from ..transforms.optimistic import scale_by_optimistic_gradient
+from ..transforms.scale_by_adam import scale_by_adam
+from ..transforms.scaling import scale_by_learning_rate
+
+
+@transformation(alpha=FINITE, beta=FINITE)
+def optimistic_adam_v2(
+    learning_rate: ScalarOrSchedule,
+    *,
+    alpha: Numeric = 1.0,
+    beta: Numeric = 1.0,
+    b1: ScalarOrSchedule = 0.9,
+    b2: ScalarOrSchedule = 0.999,
+    eps: ScalarOrSchedule = 1e-8,
+    eps_root: ScalarOrSchedule = 0.0,
+    mu_dtype: Any = None,
+    nesterov: bool = True,
+    nu_dtype: Any = None,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """Optimistic Adam: p = p - learning_rate (alpha a_t + beta (a_t - a_{t-1})), with a_t Adam's step.
+
+    Args:
+        learning_rate: a number, an array or a schedule.
+        alpha, beta: weight of the step and of its change, see `scale_by_optimistic_gradient`.
+        b1, b2, eps, eps_root, mu_dtype, nesterov, nu_dtype: see `scale_by_adam`.
+        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
+
+    State: a chain's: `ScaleByAdamState(count, mu, nu)`,
+        `ScaleByOptimisticGradientState(is_initial_step, previous_gradient)`, the learning rate's.
+    Memory: 3 x the parameters.
+    Reference: Daskalakis et al., 2017, Training GANs with Optimism, arXiv:1711.00141.
+    """
+    return chain(
+        scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nesterov=nesterov, nu_dtype=nu_dtype),
+        scale_by_optimistic_gradient(alpha, beta),
+        *decoupled(weight_decay, weight_decay_mask),
+        scale_by_learning_rate(learning_rate),
+    )

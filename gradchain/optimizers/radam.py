@@ -1,0 +1,109 @@
+"""RAdam: Adam that waits until its second moment can be trusted."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import chain
+from ..core.hyperparameters import FINITE
+from ..core.lift import leafwise
+from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
+from ..core.order import Trait
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import Hyperparameter, MaskOrFn, ScalarOrSchedule
+from ..transforms.decay import decoupled
+from ..transforms.scale_by_adam import ScaleByAdamState
+from ..transforms.scaling import scale_by_learning_rate
+
+
+@transformation(threshold=FINITE)
+def scale_by_radam(
+    b1: Hyperparameter = 0.9,
+    b2: Hyperparameter = 0.999,
+    eps: Hyperparameter = 1e-8,
+    eps_root: Hyperparameter = 0.0,
+    threshold: Hyperparameter = 5.0,
+    *,
+    nesterov: bool = False,
+    mu_dtype: Any = None,
+    nu_dtype: Any = None,
+) -> GradientTransformationExtraArgs:
+    """Rescales by Adam's moments, times the rectification of the second's variance.
+
+    ro_inf = 2 / (1 - b2) - 1;  ro = ro_inf - 2 t b2^t / (1 - b2^t);
+    r^2 = (ro - 4) (ro - 2) ro_inf / ((ro_inf - 4) (ro_inf - 2) ro);
+    u = r m' / (sqrt(v' + eps_root) + eps) where ro >= threshold, else u = m'; m' and v' as in
+    `scale_by_adam`, t from 1.
+
+    Args:
+        b1, b2: decay of the first and second moment, in [0, 1).
+        eps, eps_root: added outside and inside the square root, at least 0.
+        threshold: how many samples (ro) the second moment must be worth, at least 4.
+        nesterov: Nesterov momentum, as in `scale_by_adam`.
+        mu_dtype: dtype of the first moment, by default the parameter's.
+        nu_dtype: dtype of the second moment, by default real and at least float32.
+
+    State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
+    Reference: Liu et al., 2019, On the Variance of the Adaptive Learning Rate and Beyond,
+        arXiv:1908.03265.
+    """
+
+    def init(p: Any) -> tuple[jax.Array, jax.Array]:
+        return zeros_like(p, mu_dtype), accumulator_like(p, nu_dtype)
+
+    def update(g: Any, s: ScaleByAdamState, p: Any) -> tuple[Any, tuple[Any, Any]]:
+        del p
+        mu, nu = ema(g, s.mu, b1), ema(abs_sq(g), s.nu, b2)
+        if nesterov:
+            m = b1 * debias(mu, b1, s.count + 1) + (1 - b1) * debias(g, b1, s.count)
+        else:
+            m = debias(mu, b1, s.count)
+        ro_inf = 2 / (1 - b2) - 1
+        ro = ro_inf - 2 * s.count * b2**s.count / (1 - b2**s.count)
+        trusted = ro >= threshold
+        ro = jnp.where(trusted, ro, 5)  # below 4 the root has no real value
+        r = sqrt((ro - 4) * (ro - 2) * ro_inf / ((ro_inf - 4) * (ro_inf - 2) * ro))
+        root = sqrt(debias(nu, b2, s.count) + eps_root) + eps
+        return jnp.where(trusted, r * m / jnp.where(root > 0, root, 1), m), (mu, nu)
+
+    return leafwise(ScaleByAdamState, init, update).saying(Trait.RESCALES)
+
+
+@transformation(threshold=FINITE)
+def radam(
+    learning_rate: ScalarOrSchedule,
+    b1: ScalarOrSchedule = 0.9,
+    b2: ScalarOrSchedule = 0.999,
+    eps: ScalarOrSchedule = 1e-8,
+    eps_root: ScalarOrSchedule = 0.0,
+    threshold: ScalarOrSchedule = 5.0,
+    *,
+    nesterov: bool = False,
+    mu_dtype: Any = None,
+    nu_dtype: Any = None,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """RAdam: momentum first, then Adam with a rectified step, so that it needs no warmup.
+
+    p = p - learning_rate r m' / (sqrt(v' + eps_root) + eps), or learning_rate m' in the first steps, see
+    `scale_by_radam`.
+
+    Args:
+        learning_rate: a number, an array or a schedule.
+        b1, b2, eps, eps_root, threshold, nesterov, mu_dtype, nu_dtype: see `scale_by_radam`.
+        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
+
+    State: a chain's: `ScaleByAdamState(count, mu, nu)`, then the learning rate's.
+    Memory: 2 x the parameters.
+    Reference: Liu et al., 2019, On the Variance of the Adaptive Learning Rate and Beyond,
+        arXiv:1908.03265.
+    """
+    return chain(
+        scale_by_radam(
+            b1, b2, eps, eps_root, threshold, nesterov=nesterov, mu_dtype=mu_dtype, nu_dtype=nu_dtype
+        ),
+        *decoupled(weight_decay, weight_decay_mask),
+        scale_by_learning_rate(learning_rate),
+    )

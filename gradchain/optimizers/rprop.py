@@ -1,0 +1,107 @@
+"""Rprop: a step size for every entry, grown and shrunk by the signs of its gradients."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import chain
+from ..core.hyperparameters import NON_NEGATIVE, POSITIVE
+from ..core.lift import leafwise
+from ..core.numerics import full_like, zeros_like
+from ..core.order import Trait
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import Numeric, Params
+from ..transforms.scaling import scale
+
+
+class ScaleByRpropState(NamedTuple):
+    """State of `scale_by_rprop`."""
+
+    step_sizes: Params  # like params, at least float32; of each entry (complex: of each part)
+    prev_updates: Params  # like params; the last step, 0 where it was taken back
+
+
+_RANGES = {
+    "learning_rate": NON_NEGATIVE,
+    "eta_minus": POSITIVE,
+    "eta_plus": POSITIVE,
+    "min_step_size": NON_NEGATIVE,
+    "max_step_size": NON_NEGATIVE,
+}
+
+
+@transformation(**_RANGES)
+def scale_by_rprop(
+    learning_rate: Numeric,
+    eta_minus: Numeric = 0.5,
+    eta_plus: Numeric = 1.2,
+    min_step_size: Numeric = 1e-6,
+    max_step_size: Numeric = 50.0,
+) -> GradientTransformationExtraArgs:
+    """Steps by the sign of the gradient, with a size that adapts to how often the sign changes.
+
+    Where g has the sign of the last step, d = min(d eta_plus, max_step_size) and u = d sign(g); where it
+    has the other, d = max(d eta_minus, min_step_size) and u = 0, and the next step counts as the first;
+    at the first, u = d sign(g).
+
+    Args:
+        learning_rate: the first step size d, at least 0.
+        eta_minus: factor after a change of sign, in (0, 1).
+        eta_plus: factor without one, at least 1.
+        min_step_size, max_step_size: bounds of d, at least 0.
+
+    State: `ScaleByRpropState(step_sizes, prev_updates)`. Memory: 2 x the parameters.
+    Reference: Riedmiller and Braun, 1993, A Direct Adaptive Method for Faster Backpropagation
+        Learning: The RPROP Algorithm.
+    """
+
+    def init(p: Any) -> tuple[jax.Array, jax.Array]:
+        sizes, last = full_like(p, learning_rate), zeros_like(p)
+        return (jax.lax.complex(sizes, sizes) if jnp.iscomplexobj(last) else sizes), last
+
+    def real_step(g: Any, size: Any, last: Any) -> tuple[Any, Any]:
+        sign = jnp.sign(g) * jnp.sign(last)  # their own product could underflow
+        adapted = jnp.clip(size * jnp.where(sign > 0, eta_plus, eta_minus), min_step_size, max_step_size)
+        size = jnp.where(sign == 0, size, adapted)
+        return jnp.where(sign < 0, 0, size * jnp.sign(g)), size
+
+    def update(g: Any, s: ScaleByRpropState, p: Any) -> tuple[Any, tuple[Any, Any]]:
+        del p
+        if not jnp.iscomplexobj(g):
+            u, sizes = real_step(g, s.step_sizes, s.prev_updates)
+        else:
+            arrays = g, s.step_sizes, s.prev_updates
+            parts = [real_step(*map(part, arrays)) for part in (jnp.real, jnp.imag)]
+            u, sizes = (jax.lax.complex(*pair) for pair in zip(*parts, strict=True))
+        return u, (sizes, u)
+
+    return leafwise(ScaleByRpropState, init, update).saying(Trait.RESCALES)
+
+
+@transformation(**_RANGES)
+def rprop(
+    learning_rate: Numeric,
+    eta_minus: Numeric = 0.5,
+    eta_plus: Numeric = 1.2,
+    min_step_size: Numeric = 1e-6,
+    max_step_size: Numeric = 50.0,
+) -> GradientTransformationExtraArgs:
+    """Rprop, for gradients without noise: p = p - d sign(g), with a step size d for each entry.
+
+    d grows while the sign of its gradient stays and shrinks when it changes, see `scale_by_rprop`.
+    Sizes of gradients play no part, so weight decay would have no measure.
+
+    Args:
+        learning_rate: the first step size d, at least 0.
+        eta_minus, eta_plus, min_step_size, max_step_size: see `scale_by_rprop`.
+
+    State: a chain's: `ScaleByRpropState(step_sizes, prev_updates)`, `EmptyState`.
+    Memory: 2 x the parameters.
+    Reference: Riedmiller and Braun, 1993, A Direct Adaptive Method for Faster Backpropagation
+        Learning: The RPROP Algorithm; Igel and Huesken, 2003, Empirical Evaluation of the Improved
+        Rprop Learning Algorithms (this variant, iRprop-).
+    """
+    return chain(
+        scale_by_rprop(learning_rate, eta_minus, eta_plus, min_step_size, max_step_size), scale(-1.0)
+    )

@@ -1,0 +1,32 @@
+"""Gradient descent by signs."""
+
+from ..core.chain import chain
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, ScalarOrSchedule
+from ..transforms.decay import decoupled
+from ..transforms.scaling import scale_by_learning_rate
+from ..transforms.sign import scale_by_sign
+
+
+@transformation
+def sign_sgd(
+    learning_rate: ScalarOrSchedule,
+    *,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """Gradient descent by signs: p = p - learning_rate sign(g).
+
+    Args:
+        learning_rate: how far every entry moves: a number, an array or a schedule.
+        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
+
+    State: a chain's: `EmptyState`, then the learning rate's. Memory: none.
+    Reference: Bernstein et al., 2018, signSGD: Compressed Optimisation for Non-Convex Problems,
+        arXiv:1802.04434.
+    """
+    return chain(
+        scale_by_sign(),
+        *decoupled(weight_decay, weight_decay_mask),
+        scale_by_learning_rate(learning_rate),
+    )

@@ -1,0 +1,42 @@
+"""Signum: the sign of momentum."""
+
+from typing import Any
+
+from ..core.chain import chain
+from ..core.hyperparameters import CLOSED_UNIT
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, ScalarOrSchedule
+from ..transforms.decay import decoupled
+from ..transforms.momentum import ema
+from ..transforms.scaling import scale_by_learning_rate
+from ..transforms.sign import scale_by_sign
+
+
+@transformation(beta=CLOSED_UNIT)
+def signum(
+    learning_rate: ScalarOrSchedule,
+    beta: ScalarOrSchedule = 0.9,
+    accumulator_dtype: Any = None,
+    *,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """Signum: m = beta m + (1 - beta) g;  p = p - learning_rate sign(m).
+
+    Args:
+        learning_rate: how far every entry moves: a number, an array or a schedule.
+        beta: decay of the average, in [0, 1].
+        accumulator_dtype: dtype of the average, by default the parameter's.
+        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
+
+    State: a chain's: `EmaState(count, ema)`, `EmptyState`, the learning rate's.
+    Memory: 1 x the parameters.
+    Reference: Bernstein et al., 2018, signSGD: Compressed Optimisation for Non-Convex Problems,
+        arXiv:1802.04434.
+    """
+    return chain(
+        ema(beta, debias=False, accumulator_dtype=accumulator_dtype),
+        scale_by_sign(),
+        *decoupled(weight_decay, weight_decay_mask),
+        scale_by_learning_rate(learning_rate),
+    )

@@ -1,0 +1,97 @@
+"""SM3: Adagrad whose memory is a row and a column instead of a matrix."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import chain
+from ..core.hyperparameters import CLOSED_UNIT
+from ..core.lift import leafwise
+from ..core.numerics import abs_sq, accumulator_like, ema, zeros_like
+from ..core.order import Trait
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
+from ..transforms.decay import decoupled
+from ..transforms.scaling import scale_by_learning_rate
+
+
+class ScaleBySM3State(NamedTuple):
+    """State of `scale_by_sm3`."""
+
+    mu: Params  # for each array a list of vectors, one for each dimension, real, at least float32
+    nu: Params  # like params; momentum
+
+
+def _maximum_along(x: Any) -> list[jax.Array]:
+    """For each dimension, the maximum over all others; a scalar is its own."""
+    dims = range(x.ndim)
+    return [jnp.max(x, [j for j in dims if j != i], initial=0) for i in dims] if x.ndim else [x]
+
+
+def _spread(v: Any, i: int, ndim: int) -> jax.Array:
+    """The vector of dimension `i` as an array of `ndim` dimensions."""
+    return jnp.expand_dims(v, [j for j in range(ndim) if j != i]) if ndim else v
+
+
+@transformation(b2=CLOSED_UNIT)
+def scale_by_sm3(
+    b1: Numeric = 0.9, b2: Numeric = 1.0, eps: Numeric = 1e-8
+) -> GradientTransformationExtraArgs:
+    """Rescales by an upper bound of Adagrad's sum of squares, kept as one vector per dimension.
+
+    a_ij = min(row_i, column_j) + |g_ij|^2;  row_i = max_j a_ij;  column_j = max_i a_ij;
+    u = b1 u + (1 - b1) g / sqrt(a + eps), and g / sqrt(a + eps) = 0 where a = 0. With b2 < 1, a is
+    b2 times the minimum plus 1 - b2 times the square.
+
+    Args:
+        b1: decay of the momentum, in [0, 1).
+        b2: decay of the sum of squares, in [0, 1].
+        eps: added inside the square root, at least 0.
+
+    State: `ScaleBySM3State(mu, nu)`. Memory: 1 x the parameters, and a vector for each dimension.
+    Reference: Anil et al., 2019, Memory-Efficient Adaptive Optimization, arXiv:1901.11150.
+    """
+
+    def init(p: Any) -> tuple[list[jax.Array], jax.Array]:
+        return _maximum_along(accumulator_like(p)), zeros_like(p)
+
+    def update(g: Any, s: ScaleBySM3State, p: Any) -> tuple[Any, tuple[Any, Any]]:
+        del p
+        bound = functools.reduce(jnp.minimum, [_spread(v, i, g.ndim) for i, v in enumerate(s.mu)])
+        total = jnp.where(b2 == 1, 1, 1 - b2) * abs_sq(g) + b2 * bound
+        seen = total > 0
+        u = ema(g * jnp.where(seen, jax.lax.rsqrt(jnp.where(seen, total, 1) + eps), 0), s.nu, b1)
+        return u, (_maximum_along(total), u)
+
+    return leafwise(ScaleBySM3State, init, update, like_params=False).saying(Trait.RESCALES)
+
+
+@transformation
+def sm3(
+    learning_rate: ScalarOrSchedule,
+    momentum: Numeric = 0.9,
+    *,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """SM3: u = momentum u + (1 - momentum) g / sqrt(a);  p = p - learning_rate u.
+
+    a is an upper bound of the sum of squared gradients, stored as one vector for each dimension of each
+    array, see `scale_by_sm3`.
+
+    Args:
+        learning_rate: a number, an array or a schedule.
+        momentum: decay of the averaged steps, in [0, 1).
+        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
+
+    State: a chain's: `ScaleBySM3State(mu, nu)`, then the learning rate's.
+    Memory: 1 x the parameters, and a vector for each dimension.
+    Reference: Anil et al., 2019, Memory-Efficient Adaptive Optimization, arXiv:1901.11150.
+    """
+    return chain(
+        scale_by_sm3(momentum),
+        *decoupled(weight_decay, weight_decay_mask),
+        scale_by_learning_rate(learning_rate),
+    )

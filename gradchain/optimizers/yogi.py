@@ -1,0 +1,92 @@
+"""Yogi: Adam whose second moment falls slowly when gradients become small."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import chain
+from ..core.lift import leafwise
+from ..core.numerics import abs_sq, debias, ema, full_like, sqrt, zeros_like
+from ..core.order import Trait
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import Hyperparameter, MaskOrFn, Numeric, ScalarOrSchedule
+from ..transforms.decay import decoupled
+from ..transforms.scale_by_adam import ScaleByAdamState
+from ..transforms.scaling import scale_by_learning_rate
+
+
+@transformation
+def scale_by_yogi(
+    b1: Hyperparameter = 0.9,
+    b2: Hyperparameter = 0.999,
+    eps: Hyperparameter = 1e-3,
+    eps_root: Hyperparameter = 0.0,
+    initial_accumulator_value: Numeric = 1e-6,
+    *,
+    mu_dtype: Any = None,
+    nu_dtype: Any = None,
+) -> GradientTransformationExtraArgs:
+    """Rescales as Adam does, with a second moment that moves by steps of the gradient's size.
+
+    m = b1 m + (1 - b1) g;  v = v - (1 - b2) sign(v - |g|^2) |g|^2;  u = m' / (sqrt(v' + eps_root) + eps),
+    where m' = m / (1 - b1^t), v' = v / (1 - b2^t) and t counts from 1.
+
+    Args:
+        b1, b2: decay of the first and second moment, in [0, 1).
+        eps: added outside the square root, at least 0.
+        eps_root: added inside it, at least 0.
+        initial_accumulator_value: where both moments begin (as in Optax; in the paper only v does).
+        mu_dtype: dtype of the first moment, by default the parameter's.
+        nu_dtype: dtype of the second moment, by default real and at least float32.
+
+    State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
+    Reference: Zaheer et al., 2018, Adaptive Methods for Nonconvex Optimization, NeurIPS.
+    """
+
+    def init(p: Any) -> tuple[jax.Array, jax.Array]:
+        mu = zeros_like(p, mu_dtype)
+        start = jnp.asarray(initial_accumulator_value).astype(mu.dtype)
+        return mu + start, full_like(p, initial_accumulator_value, nu_dtype)
+
+    def update(g: Any, s: ScaleByAdamState, p: Any) -> tuple[Any, tuple[Any, Any]]:
+        del p
+        square = abs_sq(g)
+        mu, nu = ema(g, s.mu, b1), s.nu - (1 - b2) * jnp.sign(s.nu - square) * square
+        root = sqrt(debias(nu, b2, s.count) + eps_root) + eps
+        return debias(mu, b1, s.count) / jnp.where(root > 0, root, 1), (mu, nu)
+
+    return leafwise(ScaleByAdamState, init, update).saying(Trait.RESCALES)
+
+
+@transformation
+def yogi(
+    learning_rate: ScalarOrSchedule,
+    b1: ScalarOrSchedule = 0.9,
+    b2: ScalarOrSchedule = 0.999,
+    eps: ScalarOrSchedule = 1e-3,
+    *,
+    mu_dtype: Any = None,
+    nu_dtype: Any = None,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """Yogi: v = v - (1 - b2) sign(v - |g|^2) |g|^2;  p = p - learning_rate m' / (sqrt(v') + eps).
+
+    Adam's v forgets fast when gradients become small, so that its steps become large; Yogi's falls by
+    their own small squares. m' is Adam's first moment, see `scale_by_yogi`.
+
+    Args:
+        learning_rate: a number, an array or a schedule; the paper's is 0.01.
+        b1, b2, eps, mu_dtype, nu_dtype: see `scale_by_yogi`.
+        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
+
+    State: a chain's: `ScaleByAdamState(count, mu, nu)`, then the learning rate's.
+    Memory: 2 x the parameters.
+    Reference: Zaheer et al., 2018, Adaptive Methods for Nonconvex Optimization, NeurIPS.
+    """
+    return chain(
+        scale_by_yogi(b1, b2, eps, mu_dtype=mu_dtype, nu_dtype=nu_dtype),
+        *decoupled(weight_decay, weight_decay_mask),
+        scale_by_learning_rate(learning_rate),
+    )
