@@ -3,6 +3,7 @@
 Every name is here flat (`gradchain.adam`) and in its folder (`gradchain.optimizers.adam`).
 """
 
+from . import contrib as contrib
 from . import losses as losses
 from . import optimizers as optimizers
 from . import schedules as schedules
@@ -12,11 +13,13 @@ from . import tree as tree
 from . import tree_utils as tree_utils
 
 # The protocol and the core
+from .core import ArrayTree as ArrayTree
 from .core import EmptyState as EmptyState
 from .core import GradientTransformation as GradientTransformation
 from .core import GradientTransformationExtraArgs as GradientTransformationExtraArgs
 from .core import Hyperparameter as Hyperparameter
 from .core import MaskOrFn as MaskOrFn
+from .core import Numeric as Numeric
 from .core import OptState as OptState
 from .core import Params as Params
 from .core import ScalarOrSchedule as ScalarOrSchedule
@@ -36,6 +39,9 @@ from .core import named_chain as named_chain
 from .core import periodic_update as periodic_update
 from .core import safe_increment as safe_increment
 from .core import safe_int32_increment as safe_int32_increment
+from .core import safe_norm as safe_norm
+from .core import safe_root_mean_squares as safe_root_mean_squares
+from .core import scale_gradient as scale_gradient
 from .core import schedule as schedule
 from .core import set_to_zero as set_to_zero
 from .core import stateless as stateless
@@ -50,9 +56,21 @@ from .losses import softmax_cross_entropy_with_integer_labels as softmax_cross_e
 from .losses import squared_error as squared_error
 
 # Optimizers
+from .optimizers import COCOBState as COCOBState
+from .optimizers import DAdaptAdamWState as DAdaptAdamWState
+from .optimizers import DoGState as DoGState
+from .optimizers import DoWGState as DoWGState
 from .optimizers import FactoredState as FactoredState
+from .optimizers import GaLoreDimensionNumbers as GaLoreDimensionNumbers
+from .optimizers import GaLoreState as GaLoreState
+from .optimizers import HutchinsonState as HutchinsonState
+from .optimizers import MadgradState as MadgradState
+from .optimizers import MomoAdamState as MomoAdamState
+from .optimizers import MomoState as MomoState
+from .optimizers import ProdigyState as ProdigyState
 from .optimizers import ScaleByAdaDeltaState as ScaleByAdaDeltaState
 from .optimizers import ScaleByAdanState as ScaleByAdanState
+from .optimizers import ScaleByAdemamixState as ScaleByAdemamixState
 from .optimizers import ScaleByAmsgradState as ScaleByAmsgradState
 from .optimizers import ScaleByDistanceOverGradientsState as ScaleByDistanceOverGradientsState
 from .optimizers import ScaleByLionState as ScaleByLionState
@@ -61,7 +79,10 @@ from .optimizers import ScaleByRpropState as ScaleByRpropState
 from .optimizers import ScaleByRssState as ScaleByRssState
 from .optimizers import ScaleByRStdDevState as ScaleByRStdDevState
 from .optimizers import ScaleByRStdDevWithCountState as ScaleByRStdDevWithCountState
+from .optimizers import ScaleBySimplifiedAdEMAMixState as ScaleBySimplifiedAdEMAMixState
 from .optimizers import ScaleBySM3State as ScaleBySM3State
+from .optimizers import SophiaState as SophiaState
+from .optimizers import acprop as acprop
 from .optimizers import adabelief as adabelief
 from .optimizers import adadelta as adadelta
 from .optimizers import adafactor as adafactor
@@ -71,11 +92,23 @@ from .optimizers import adamax as adamax
 from .optimizers import adamaxw as adamaxw
 from .optimizers import adamw as adamw
 from .optimizers import adan as adan
+from .optimizers import ademamix as ademamix
+from .optimizers import adopt as adopt
 from .optimizers import amsgrad as amsgrad
+from .optimizers import cocob as cocob
+from .optimizers import dadapt_adamw as dadapt_adamw
+from .optimizers import dog as dog
+from .optimizers import dowg as dowg
 from .optimizers import fromage as fromage
+from .optimizers import galore as galore
+from .optimizers import hutchinson_estimator_diag_hessian as hutchinson_estimator_diag_hessian
 from .optimizers import lamb as lamb
 from .optimizers import lars as lars
 from .optimizers import lion as lion
+from .optimizers import madgrad as madgrad
+from .optimizers import momo as momo
+from .optimizers import momo_adam as momo_adam
+from .optimizers import muon as muon
 from .optimizers import nadam as nadam
 from .optimizers import nadamw as nadamw
 from .optimizers import nnls as nnls
@@ -84,32 +117,46 @@ from .optimizers import novograd as novograd
 from .optimizers import optimistic_adam_v2 as optimistic_adam_v2
 from .optimizers import optimistic_gradient_descent as optimistic_gradient_descent
 from .optimizers import polyak_sgd as polyak_sgd
+from .optimizers import prodigy as prodigy
 from .optimizers import radam as radam
 from .optimizers import rmsprop as rmsprop
 from .optimizers import rprop as rprop
+from .optimizers import scale_by_acprop as scale_by_acprop
 from .optimizers import scale_by_adadelta as scale_by_adadelta
 from .optimizers import scale_by_adan as scale_by_adan
+from .optimizers import scale_by_ademamix as scale_by_ademamix
+from .optimizers import scale_by_adopt as scale_by_adopt
 from .optimizers import scale_by_amsgrad as scale_by_amsgrad
 from .optimizers import scale_by_belief as scale_by_belief
+from .optimizers import scale_by_cocob as scale_by_cocob
 from .optimizers import scale_by_distance_over_gradients as scale_by_distance_over_gradients
+from .optimizers import scale_by_dog as scale_by_dog
+from .optimizers import scale_by_dowg as scale_by_dowg
 from .optimizers import scale_by_factored_rms as scale_by_factored_rms
+from .optimizers import scale_by_galore as scale_by_galore
 from .optimizers import scale_by_lion as scale_by_lion
+from .optimizers import scale_by_madgrad as scale_by_madgrad
 from .optimizers import scale_by_novograd as scale_by_novograd
 from .optimizers import scale_by_polyak as scale_by_polyak
 from .optimizers import scale_by_radam as scale_by_radam
 from .optimizers import scale_by_rprop as scale_by_rprop
 from .optimizers import scale_by_rss as scale_by_rss
+from .optimizers import scale_by_simplified_ademamix as scale_by_simplified_ademamix
 from .optimizers import scale_by_sm3 as scale_by_sm3
+from .optimizers import scale_by_sophia as scale_by_sophia
 from .optimizers import scale_by_stddev as scale_by_stddev
 from .optimizers import scale_by_yogi as scale_by_yogi
+from .optimizers import schedule_free_adamw as schedule_free_adamw
+from .optimizers import schedule_free_sgd as schedule_free_sgd
 from .optimizers import sgd as sgd
 from .optimizers import sign_sgd as sign_sgd
 from .optimizers import signum as signum
+from .optimizers import simplified_ademamix as simplified_ademamix
 from .optimizers import sm3 as sm3
+from .optimizers import sophia as sophia
 from .optimizers import yogi as yogi
 
 # Schedules
-from .schedules import InjectHyperparamsState as InjectHyperparamsState
 from .schedules import InjectStatefulHyperparamsState as InjectStatefulHyperparamsState
 from .schedules import StatefulSchedule as StatefulSchedule
 from .schedules import WrappedSchedule as WrappedSchedule
@@ -142,10 +189,14 @@ from .schedules import warmup_exponential_decay_schedule as warmup_exponential_d
 from .schedules import warmup_inverse_sqrt_schedule as warmup_inverse_sqrt_schedule
 from .schedules import warmup_stable_decay_schedule as warmup_stable_decay_schedule
 
+# Tools
+from .tools import eval_params as eval_params
+
 # Links and wrappers
 from .transforms import AdaptiveGradClipState as AdaptiveGradClipState
 from .transforms import AddDecayedWeightsState as AddDecayedWeightsState
 from .transforms import AddNoiseState as AddNoiseState
+from .transforms import ApplyEvery as ApplyEvery
 from .transforms import ApplyIfFiniteState as ApplyIfFiniteState
 from .transforms import ClipByGlobalNormState as ClipByGlobalNormState
 from .transforms import ClipState as ClipState
@@ -158,12 +209,18 @@ from .transforms import LookaheadParams as LookaheadParams
 from .transforms import LookaheadState as LookaheadState
 from .transforms import MaskedNode as MaskedNode
 from .transforms import MaskedState as MaskedState
+from .transforms import MechanicState as MechanicState
 from .transforms import MonitorState as MonitorState
 from .transforms import MultiSteps as MultiSteps
 from .transforms import MultiStepsState as MultiStepsState
 from .transforms import MultiTransformState as MultiTransformState
+from .transforms import MuonDimensionNumbers as MuonDimensionNumbers
+from .transforms import MuonState as MuonState
 from .transforms import NonNegativeParamsState as NonNegativeParamsState
+from .transforms import NormalizeState as NormalizeState
 from .transforms import PartitionState as PartitionState
+from .transforms import ReduceLROnPlateauState as ReduceLROnPlateauState
+from .transforms import SAMState as SAMState
 from .transforms import ScaleByAdamState as ScaleByAdamState
 from .transforms import ScaleByBeliefState as ScaleByBeliefState
 from .transforms import ScaleByOptimisticGradientState as ScaleByOptimisticGradientState
@@ -172,8 +229,10 @@ from .transforms import ScaleByRmsWithCountState as ScaleByRmsWithCountState
 from .transforms import ScaleByScheduleState as ScaleByScheduleState
 from .transforms import ScaleByTrustRatioState as ScaleByTrustRatioState
 from .transforms import ScaleState as ScaleState
+from .transforms import ScheduleFreeState as ScheduleFreeState
 from .transforms import ShouldSkipUpdateFunction as ShouldSkipUpdateFunction
 from .transforms import SnapshotState as SnapshotState
+from .transforms import SplitRealAndImaginaryState as SplitRealAndImaginaryState
 from .transforms import TraceState as TraceState
 from .transforms import WeightDecaySchedule as WeightDecaySchedule
 from .transforms import ZeroNansState as ZeroNansState
@@ -181,6 +240,7 @@ from .transforms import accumulate_gradients as accumulate_gradients
 from .transforms import adaptive_grad_clip as adaptive_grad_clip
 from .transforms import add_decayed_weights as add_decayed_weights
 from .transforms import add_noise as add_noise
+from .transforms import apply_every as apply_every
 from .transforms import apply_if_finite as apply_if_finite
 from .transforms import centralize as centralize
 from .transforms import clip as clip
@@ -199,16 +259,21 @@ from .transforms import measure_group_norms as measure_group_norms
 from .transforms import measure_norm as measure_norm
 from .transforms import measure_update_ratio as measure_update_ratio
 from .transforms import measure_with_ema as measure_with_ema
+from .transforms import mechanize as mechanize
 from .transforms import monitor as monitor
 from .transforms import multi_transform as multi_transform
+from .transforms import normalize as normalize
 from .transforms import normalize_by_update_norm as normalize_by_update_norm
 from .transforms import partition as partition
 from .transforms import per_example_global_norm_clip as per_example_global_norm_clip
 from .transforms import per_example_layer_norm_clip as per_example_layer_norm_clip
+from .transforms import reduce_on_plateau as reduce_on_plateau
+from .transforms import sam as sam
 from .transforms import scale as scale
 from .transforms import scale_by_adam as scale_by_adam
 from .transforms import scale_by_adamax as scale_by_adamax
 from .transforms import scale_by_learning_rate as scale_by_learning_rate
+from .transforms import scale_by_muon as scale_by_muon
 from .transforms import scale_by_optimistic_gradient as scale_by_optimistic_gradient
 from .transforms import scale_by_param_block_norm as scale_by_param_block_norm
 from .transforms import scale_by_param_block_rms as scale_by_param_block_rms
@@ -216,12 +281,30 @@ from .transforms import scale_by_rms as scale_by_rms
 from .transforms import scale_by_schedule as scale_by_schedule
 from .transforms import scale_by_sign as scale_by_sign
 from .transforms import scale_by_trust_ratio as scale_by_trust_ratio
+from .transforms import schedule_free as schedule_free
+from .transforms import schedule_free_eval_params as schedule_free_eval_params
 from .transforms import selective_transform as selective_transform
 from .transforms import skip_large_updates as skip_large_updates
 from .transforms import skip_not_finite as skip_not_finite
 from .transforms import snapshot as snapshot
+from .transforms import split_real_and_imaginary as split_real_and_imaginary
 from .transforms import trace as trace
 from .transforms import unitwise_clip as unitwise_clip
 from .transforms import unitwise_norm as unitwise_norm
 from .transforms import with_global_norm as with_global_norm
 from .transforms import zero_nans as zero_nans
+
+# Trees
+from .tree import update_infinity_moment as update_infinity_moment
+from .tree import update_moment as update_moment
+from .tree import update_moment_per_elem_norm as update_moment_per_elem_norm
+
+tree_map_params = tree.map_params
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    from .deprecated import lookup
+
+    return lookup(__name__, name)

@@ -1,8 +1,5 @@
 """The tree functions under the names of `optax.tree_utils`; see `gradchain.tree`."""
 
-import functools
-import warnings
-from typing import Any
 
 from . import tree
 from .tree.state import NamedTupleKey as NamedTupleKey
@@ -43,18 +40,7 @@ tree_vdot = tree.vdot
 tree_where = tree.where
 tree_zeros_like = tree.zeros_like
 
-_DEPRECATED = {
-    "tree_add_scalar_mul": ("tree_add_scale", tree.add_scale),
-    "tree_scalar_mul": ("tree_scale", tree.scale),
-    "tree_l1_norm": ("tree_norm(..., ord=1)", functools.partial(tree.norm, ord=1)),
-    "tree_l2_norm": ("tree_norm(..., ord=2)", functools.partial(tree.norm, ord=2)),
-    "tree_linf_norm": ("tree_norm(..., ord='inf')", functools.partial(tree.norm, ord="inf")),
-}
+def __getattr__(name: str) -> object:
+    from .deprecated import lookup
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _DEPRECATED:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    instead, function = _DEPRECATED[name]
-    warnings.warn(f"{name} is deprecated; use {instead}.", DeprecationWarning, stacklevel=2)
-    return function
+    return lookup(__name__, name)

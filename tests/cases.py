@@ -53,6 +53,16 @@ def down(count: Any) -> Any:
     return 1.0 / (10.0 + jax.numpy.asarray(count, jax.numpy.float32))
 
 
+def constant_decay(step: Any, rate: Any) -> Any:
+    """A decay_rate_fn."""
+    return 0.9 * rate
+
+
+def lossy(p: Any, step: int) -> dict[str, Any]:
+    """The extra argument of those that ask for the loss's value."""
+    return {"value": jax.numpy.float32(0.5 + 0.1 * step)}
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """A row. The columns after `call` say what the transformation can do, never a test."""
@@ -71,6 +81,7 @@ class Case:
     keeps_sharding: bool = True
     complex: bool = True
     low_precision: float = 1.0  # widens the tolerance of float16 and bfloat16 values
+    random: bool = False  # draws other numbers in float64
     sweep: str | None = "auto"  # hyperparameter for vmap; None where no argument is numeric
     extra: Callable[[Any, int], dict[str, Any]] | None = None
     rtol: float = 1e-6
@@ -132,6 +143,7 @@ CASES = [
     Case("accumulate_gradients", lambda m: (m.adam(0.01), 3), twin=False),
     Case("accumulate_gradients", lambda m: (m.sgd(0.1), 2), {"use_grad_mean": False}, twin=False),
     Case("accumulate_gradients", lambda m: (m.adamw(0.01), 1), twin=False, needs_params=True),
+    Case("apply_every", {"k": 3}),
     Case("apply_if_finite", lambda m: (m.adam(0.01), 2)),
     Case("conditionally_transform", lambda m: (m.adam(0.01), every_other), by_value=False),
     Case("conditionally_mask", lambda m: (m.sgd(0.1, 0.9), every_other), by_value=False),
@@ -200,6 +212,124 @@ CASES = [
     ),
     opt("adamax", learning_rate=0.05),
     opt("nadam", learning_rate=0.05),
+    # Links and rules of the flat namespace: blocks, signs, noise
+    Case("scale_by_trust_ratio", needs_params=True),
+    Case("scale_by_trust_ratio", {"min_norm": 2.0, "trust_coefficient": 0.1, "eps": 0.5}, needs_params=True),
+    Case("scale_by_param_block_norm", {"min_scale": 1.5}, needs_params=True),
+    Case("scale_by_param_block_rms", {"min_scale": 1.1}, needs_params=True),
+    Case("clip_by_block_rms", {"threshold": 0.5}, sweep="threshold"),
+    Case("normalize_by_update_norm"),
+    Case("normalize_by_update_norm", {"scale_factor": 2.0, "eps": 0.5}, sweep="scale_factor"),
+    Case("centralize"),
+    Case("scale_by_sign"),
+    Case("add_noise", {"eta": 0.1, "gamma": 0.5, "key": 3}, random=True, sweep="eta"),
+    Case("scale_by_optimistic_gradient", {"alpha": 0.5, "beta": 2.0}, sweep="alpha"),
+    Case("scale_by_belief", {"b1": 0.8, "b2": 0.95, "eps": 1e-3, "eps_root": 1e-4, "nesterov": True}),
+    Case("scale_by_belief", {"mu_dtype": "float32", "nu_dtype": "float32", "b2": down}, twin=False, by_value=False),
+    Case("scale_by_adan", {"b1": 0.9, "b2": 0.8, "b3": 0.95, "eps": 1e-3, "eps_root": 1e-4}),
+    Case("scale_by_adan", {"b1": down, "mu_dtype": "float32", "nu_dtype": "float32"}, twin=False, by_value=False),
+    Case("scale_by_amsgrad", {"b1": 0.8, "b2": 0.95, "eps": 1e-3, "eps_root": 1e-4, "mu_dtype": "float32"}),
+    Case("scale_by_amsgrad", {"bias_correction_mu": False, "bias_correction_nu": False, "eps": 0.1}),
+    Case("scale_by_amsgrad", {"correct_after_max": True, "nu_dtype": "float32"}, twin=False),
+    Case("scale_by_lion", {"b1": 0.8, "b2": 0.95, "mu_dtype": "float32"}),
+    Case("scale_by_lion", {"mode": "smooth", "smooth_beta": 2.0}),
+    Case("scale_by_lion", {"mode": "refined"}),
+    Case("scale_by_novograd", {"b1": 0.8, "b2": 0.5, "eps": 0.1, "eps_root": 0.1, "weight_decay": 0.1,
+                               "mu_dtype": "float32"}, needs_params=True),
+    Case("scale_by_novograd", {"weight_decay": 0.1, "weight_decay_mask": matrices_only,
+                               "nu_dtype": "float32"}, twin=False, needs_params=True, by_value=False),
+    Case("scale_by_radam", {"b1": 0.8, "b2": 0.95, "eps": 1e-3, "eps_root": 1e-4, "nesterov": True}),
+    Case("scale_by_radam", {"b2": 0.9, "threshold": 4.5}, rtol=1e-5),  # Optax's ro cancels
+    Case("scale_by_rprop", {"learning_rate": 0.1, "eta_minus": 0.4, "eta_plus": 1.3, "min_step_size": 0.05,
+                            "max_step_size": 0.2}),
+    Case("scale_by_sm3", {"b1": 0.8, "b2": 0.9, "eps": 1e-3}, twin=False),  # Optax fails on scalars
+    Case("scale_by_yogi", {"b1": 0.8, "b2": 0.95, "eps": 1e-2, "eps_root": 1e-4,
+                           "initial_accumulator_value": 0.1}),
+    Case("scale_by_polyak", extra=lossy, sweep="f_min"),
+    Case("scale_by_polyak", {"f_min": 0.7, "max_learning_rate": 0.05, "eps": 0.5, "variant": "sps+"},
+         extra=lossy, sweep="f_min"),
+    Case("scale_by_distance_over_gradients", needs_params=True, twin=False, sweep="global_scale"),
+    Case("scale_by_factored_rms", {"min_dim_size_to_factor": 2, "decay_rate": 0.5, "epsilon": 1e-3}),
+    Case("scale_by_factored_rms", {"factored": False, "min_dim_size_to_factor": 1,
+                                   "decay_rate_fn": constant_decay}, by_value=False),
+    Case("scale_by_factored_rms", {"step_offset": 1000, "decay_rate": down}, twin=False, by_value=False),
+    # Optimizers of the flat namespace
+    opt("adabelief", learning_rate=0.05),
+    opt("adabelief", learning_rate=0.05, b1=0.8, b2=0.9, eps=1e-4, eps_root=1e-6, nesterov=True),
+    Case("adafactor", {"learning_rate": 0.05}, optimizer=True, needs_params=True),
+    Case("adafactor", {"learning_rate": 0.05, "min_dim_size_to_factor": 2, "decay_rate": 0.5, "eps": 1e-3,
+                       "multiply_by_parameter_scale": False, "clipping_threshold": 0.8, "momentum": 0.5,
+                       "dtype_momentum": "float32", "weight_decay_rate": 1e-3,
+                       "weight_decay_mask": matrices_only},
+         optimizer=True, needs_params=True, by_value=False),
+    Case("adafactor", {"learning_rate": down, "factored": False, "clipping_threshold": None,
+                       "decay_offset": 100, "weight_decay": 0.01},
+         optimizer=True, needs_params=True, twin=False, by_value=False),
+    Case("adamaxw", {"learning_rate": 0.05}, optimizer=True, needs_params=True),
+    Case("adamaxw", {"learning_rate": 0.05, "b1": 0.8, "b2": 0.9, "eps": 1e-3, "weight_decay": 0.1,
+                     "mask": matrices_only}, optimizer=True, needs_params=True, by_value=False),
+    opt("adan", learning_rate=0.05),
+    Case("adan", {"learning_rate": 0.05, "b1": 0.9, "b2": 0.8, "b3": 0.95, "eps": 1e-3, "eps_root": 1e-4,
+                  "weight_decay": 0.1, "mask": matrices_only},
+         optimizer=True, needs_params=True, by_value=False),
+    opt("amsgrad", learning_rate=0.05),
+    opt("amsgrad", learning_rate=0.05, b1=0.8, b2=0.9, eps=1e-3, eps_root=1e-4, mu_dtype="float32",
+        bias_correction_mu=False, bias_correction_nu=False),
+    Case("fromage", {"learning_rate": 0.02}, optimizer=True, needs_params=True),
+    Case("fromage", {"learning_rate": down, "min_norm": 0.1}, optimizer=True, needs_params=True,
+         by_value=False),
+    Case("lamb", {"learning_rate": 0.02}, optimizer=True, needs_params=True),
+    Case("lamb", {"learning_rate": 0.02, "b1": 0.8, "b2": 0.9, "eps": 1e-3, "eps_root": 1e-4,
+                  "weight_decay": 0.1, "mask": matrices_only},
+         optimizer=True, needs_params=True, by_value=False),
+    Case("lars", {"learning_rate": 2.0}, optimizer=True, needs_params=True),
+    Case("lars", {"learning_rate": 0.1, "weight_decay": 0.01, "weight_decay_mask": matrices_only,
+                  "trust_coefficient": 0.1, "eps": 1e-3, "trust_ratio_mask": matrices_only,
+                  "momentum": 0.5, "nesterov": True}, optimizer=True, needs_params=True, by_value=False),
+    Case("lion", {"learning_rate": 0.02}, optimizer=True, needs_params=True),
+    Case("lion", {"learning_rate": 0.02, "b1": 0.8, "b2": 0.9, "mu_dtype": "float32", "weight_decay": 0.1,
+                  "mask": matrices_only}, optimizer=True, needs_params=True, by_value=False),
+    Case("lion", {"learning_rate": 0.05, "mode": "refined", "weight_decay": 0.0}, optimizer=True, twin=False),
+    Case("nadamw", {"learning_rate": 0.05}, optimizer=True, needs_params=True),
+    Case("nadamw", {"learning_rate": 0.05, "b1": 0.8, "b2": 0.9, "eps": 1e-3, "eps_root": 1e-4,
+                    "mu_dtype": "float32", "weight_decay": 0.1, "mask": matrices_only},
+         optimizer=True, needs_params=True, by_value=False),
+    Case("noisy_sgd", {"learning_rate": 0.05, "key": 0}, optimizer=True, random=True),
+    Case("noisy_sgd", {"learning_rate": 0.05, "eta": 0.1, "gamma": 0.6, "key": 5}, optimizer=True, random=True),
+    opt("novograd", learning_rate=0.02),
+    Case("novograd", {"learning_rate": 0.02, "b1": 0.8, "b2": 0.5, "eps": 1e-3, "eps_root": 1e-4,
+                      "weight_decay": 0.01}, optimizer=True, needs_params=True),
+    opt("optimistic_adam_v2", learning_rate=0.05),
+    opt("optimistic_adam_v2", learning_rate=0.05, alpha=0.8, beta=0.5, b1=0.8, b2=0.9, eps=1e-3,
+        eps_root=1e-4, mu_dtype="float32", nesterov=False),
+    opt("optimistic_gradient_descent", learning_rate=0.05),
+    opt("optimistic_gradient_descent", learning_rate=0.05, alpha=0.8, beta=0.5),
+    Case("polyak_sgd", optimizer=True, extra=lossy, sweep="scaling"),
+    Case("polyak_sgd", {"max_learning_rate": 0.1, "scaling": 0.5, "f_min": -0.5, "eps": 0.1,
+                        "variant": "sps+"}, optimizer=True, extra=lossy, sweep="scaling"),
+    dataclasses.replace(opt("radam", learning_rate=0.05), rtol=2e-2),  # in float32 Optax's ro has 2 digits
+    opt("radam", learning_rate=0.05, b1=0.8, b2=0.9, eps=1e-3, eps_root=1e-4, threshold=4.5, nesterov=True),
+    opt("rprop", learning_rate=0.05),
+    opt("rprop", learning_rate=0.05, eta_minus=0.4, eta_plus=1.3, min_step_size=1e-3, max_step_size=0.5),
+    dataclasses.replace(opt("rprop", learning_rate=0.05, delayed=False), twin=False),
+    opt("sign_sgd", learning_rate=0.02),
+    opt("signum", learning_rate=0.02),
+    opt("signum", learning_rate=0.02, beta=0.5, accumulator_dtype="float32"),
+    Case("sm3", {"learning_rate": 0.5}, optimizer=True, twin=False),  # Optax fails on scalars
+    Case("sm3", {"learning_rate": 0.5, "momentum": 0.5}, optimizer=True, twin=False),
+    opt("yogi", learning_rate=0.05),
+    opt("yogi", learning_rate=0.05, b1=0.8, b2=0.9, eps=1e-2),
+    # The uniform decay, where Optax has none
+    *(
+        Case(name, {"learning_rate": 0.02, "weight_decay": 0.01, "weight_decay_mask": gc.decay_matrices_only},
+             optimizer=True, twin=False, needs_params=True)
+        for name in (
+            "adabelief", "adamaxw", "adan", "amsgrad", "lamb", "lion", "nadamw", "novograd", "optimistic_adam_v2",
+            "optimistic_gradient_descent", "radam", "sign_sgd", "signum", "sm3", "yogi",
+        )
+    ),
+    Case("noisy_sgd", {"learning_rate": 0.02, "weight_decay": 0.01, "key": 1}, optimizer=True, twin=False,
+         needs_params=True, random=True),
 ]
 
 TWINS = [case for case in CASES if case.twin and hasattr(optax, case.name)]

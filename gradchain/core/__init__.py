@@ -18,10 +18,15 @@ from .numerics import safe_int32_increment as safe_int32_increment
 from .pair import GradientTransformation as GradientTransformation
 from .pair import GradientTransformationExtraArgs as GradientTransformationExtraArgs
 from .pair import transformation as transformation
+from .safe import safe_norm as safe_norm
+from .safe import safe_root_mean_squares as safe_root_mean_squares
+from .safe import scale_gradient as scale_gradient
 from .schedule import schedule as schedule
+from .types import ArrayTree as ArrayTree
 from .types import EmptyState as EmptyState
 from .types import Hyperparameter as Hyperparameter
 from .types import MaskOrFn as MaskOrFn
+from .types import Numeric as Numeric
 from .types import OptState as OptState
 from .types import Params as Params
 from .types import ScalarOrSchedule as ScalarOrSchedule

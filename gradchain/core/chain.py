@@ -8,7 +8,13 @@ from typing import Any
 import jax
 
 from .lift import fused, is_none, leafwise, leaves_like
-from .pair import GradientTransformation, GradientTransformationExtraArgs, transformation
+from .order import check_order
+from .pair import (
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    called_by_the_user,
+    transformation,
+)
 from .types import EmptyState, OptState, Params, Updates
 
 
@@ -66,10 +72,13 @@ def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
     Args: args, pairs of any library that follows the protocol. Extra arguments of `update` reach
         every link that accepts them.
     State: the tuple of the links' states.
-    Raises: TypeError if an argument is not a pair.
+    Raises: TypeError if an argument is not a pair. Warns (`OrderWarning`) where a link undoes an
+        earlier one, e.g. Adam's rule a learning rate before it.
     """
     links = tuple(_checked(i, tx) for i, tx in enumerate(args))
     runs = list(_runs(links))
+    if called_by_the_user():
+        check_order(args, stacklevel=6)
 
     def init(params: Params) -> tuple[OptState, ...]:
         return tuple(link.init(params) for link in links)

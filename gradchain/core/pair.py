@@ -1,8 +1,10 @@
 """The pair `(init, update)`, and the decorator that makes it remember the call that made it."""
 
+import contextlib
+import contextvars
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, ParamSpec, overload
 
 import jax
@@ -11,6 +13,7 @@ import jax.numpy as jnp
 from .call import Call, Remembers, signature
 from .errors import MissingExtraError, MissingParamsError
 from .hyperparameters import Range, check_hyperparameters
+from .order import Trait
 from .types import (
     Hyperparameter,
     OptState,
@@ -43,12 +46,19 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
     it crosses `jax.jit` as an ordinary argument: equal transformations share one trace.
 
     Attributes: `init`, `update`, `factory` (the function that made it), `arguments` (by name),
-    `links` (what it is a chain of), `replace(**changes)` (the same call with other arguments).
+    `links` (what it is a chain of), `replace(**changes)` (the same call with other arguments),
+    `traits` (what it says about itself, see `order.Trait`).
     """
 
     update: TransformUpdateExtraArgsFn  # type: ignore[assignment]
     parts: tuple[Any, ...] = ()
     rule: Any = None  # the LeafRule it lifts, if it is a rule for one array
+    traits: frozenset[Trait] = frozenset()
+
+    def saying(self, *traits: Trait) -> "GradientTransformationExtraArgs":
+        """This pair, saying these things of itself (before it remembers a call)."""
+        self.traits = frozenset(traits)
+        return self
 
     @property
     def links(self) -> tuple[Any, ...]:
@@ -92,13 +102,15 @@ def transformation(factory: Callable[..., Any] | None = None, /, **ranges: Range
             for name, parameter in signature(factory).parameters.items()
             if parameter.annotation is Hyperparameter and callable(value := call.arguments[name])
         }
-        inner = _at_count(factory, call, schedules) if schedules else _body(factory, call)
+        with _in_a_factory():
+            inner = _at_count(factory, call, schedules) if schedules else _body(factory, call)
         update: Any = inner.update
         if isinstance(inner, Remembers) and inner.call is not None:
             update = _named(call.factory.__name__, update)
         pair = GradientTransformationExtraArgs(inner.init, update)
         pair.call = call
-        pair.parts, pair.rule = getattr(inner, "parts", ()), getattr(inner, "rule", None)
+        if isinstance(inner, GradientTransformationExtraArgs):
+            pair.parts, pair.rule, pair.traits = inner.parts, inner.rule, inner.traits
         return pair
 
     @functools.wraps(factory)
@@ -107,6 +119,23 @@ def transformation(factory: Callable[..., Any] | None = None, /, **ranges: Range
         return make(call) if call.by_value else make.__wrapped__(call)
 
     return remembering
+
+
+_depth = contextvars.ContextVar("factories being run", default=0)
+
+
+@contextlib.contextmanager
+def _in_a_factory() -> Iterator[None]:
+    token = _depth.set(_depth.get() + 1)
+    try:
+        yield
+    finally:
+        _depth.reset(token)
+
+
+def called_by_the_user() -> bool:
+    """Whether the factory being run was called by the user, not by another factory."""
+    return _depth.get() <= 1
 
 
 def _body(factory: Callable[..., Any], call: Call, **changes: Any) -> GradientTransformation:

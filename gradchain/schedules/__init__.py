@@ -15,7 +15,6 @@ from .fraction import (
     piecewise_interpolate_schedule_by_fraction as piecewise_interpolate_schedule_by_fraction,
 )
 from .fraction import polynomial_schedule_by_fraction as polynomial_schedule_by_fraction
-from .inject import InjectHyperparamsState as InjectHyperparamsState
 from .inject import InjectStatefulHyperparamsState as InjectStatefulHyperparamsState
 from .inject import StatefulSchedule as StatefulSchedule
 from .inject import WrappedSchedule as WrappedSchedule
@@ -36,3 +35,9 @@ from .sgdr import sgdr_schedule as sgdr_schedule
 from .warmup import warmup_constant_schedule as warmup_constant_schedule
 from .warmup import warmup_cosine_decay_schedule as warmup_cosine_decay_schedule
 from .warmup import warmup_exponential_decay_schedule as warmup_exponential_decay_schedule
+
+
+def __getattr__(name: str) -> object:
+    from ..deprecated import lookup
+
+    return lookup(__name__, name)

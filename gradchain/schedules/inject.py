@@ -27,14 +27,6 @@ class InjectStatefulHyperparamsState(NamedTuple):
     inner_state: Any  # the inner transformation's
 
 
-class InjectHyperparamsState(NamedTuple):
-    """The state `inject_hyperparams` had before schedules could keep a state; kept for old pickles."""
-
-    count: jax.Array  # i32[]  steps taken
-    hyperparams: dict[str, Any]  # by name: the values in use
-    inner_state: Any  # the inner transformation's
-
-
 class WrappedScheduleState(NamedTuple):
     """State of a `WrappedSchedule`."""
 

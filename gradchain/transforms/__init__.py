@@ -1,5 +1,7 @@
 """Links: what a chain is made of, and the wrappers around transformations."""
 
+from ..core.chain import chain as chain
+from ..core.chain import named_chain as named_chain
 from .accumulation import MultiSteps as MultiSteps
 from .accumulation import MultiStepsState as MultiStepsState
 from .accumulation import ShouldSkipUpdateFunction as ShouldSkipUpdateFunction
@@ -10,6 +12,8 @@ from .adaptive_clipping import AdaptiveGradClipState as AdaptiveGradClipState
 from .adaptive_clipping import adaptive_grad_clip as adaptive_grad_clip
 from .adaptive_clipping import unitwise_clip as unitwise_clip
 from .adaptive_clipping import unitwise_norm as unitwise_norm
+from .apply_every import ApplyEvery as ApplyEvery
+from .apply_every import apply_every as apply_every
 from .belief_state import ScaleByBeliefState as ScaleByBeliefState
 from .block_clipping import clip_by_block_rms as clip_by_block_rms
 from .clipping import ClipByGlobalNormState as ClipByGlobalNormState
@@ -42,6 +46,8 @@ from .lookahead import lookahead as lookahead
 from .masking import MaskedNode as MaskedNode
 from .masking import MaskedState as MaskedState
 from .masking import masked as masked
+from .mechanize import MechanicState as MechanicState
+from .mechanize import mechanize as mechanize
 from .momentum import EmaState as EmaState
 from .momentum import TraceState as TraceState
 from .momentum import ema as ema
@@ -68,9 +74,18 @@ from .partitioning import multi_transform as multi_transform
 from .partitioning import partition as partition
 from .per_example import per_example_global_norm_clip as per_example_global_norm_clip
 from .per_example import per_example_layer_norm_clip as per_example_layer_norm_clip
+from .reduce_on_plateau import ReduceLROnPlateauState as ReduceLROnPlateauState
+from .reduce_on_plateau import reduce_on_plateau as reduce_on_plateau
+from .sam import NormalizeState as NormalizeState
+from .sam import SAMState as SAMState
+from .sam import normalize as normalize
+from .sam import sam as sam
 from .scale_by_adam import ScaleByAdamState as ScaleByAdamState
 from .scale_by_adam import scale_by_adam as scale_by_adam
 from .scale_by_adamax import scale_by_adamax as scale_by_adamax
+from .scale_by_muon import MuonDimensionNumbers as MuonDimensionNumbers
+from .scale_by_muon import MuonState as MuonState
+from .scale_by_muon import scale_by_muon as scale_by_muon
 from .scale_by_rms import ScaleByRmsState as ScaleByRmsState
 from .scale_by_rms import ScaleByRmsWithCountState as ScaleByRmsWithCountState
 from .scale_by_rms import scale_by_rms as scale_by_rms
@@ -79,6 +94,11 @@ from .scaling import ScaleState as ScaleState
 from .scaling import scale as scale
 from .scaling import scale_by_learning_rate as scale_by_learning_rate
 from .scaling import scale_by_schedule as scale_by_schedule
+from .schedule_free import ScheduleFreeState as ScheduleFreeState
+from .schedule_free import schedule_free as schedule_free
+from .schedule_free import schedule_free_eval_params as schedule_free_eval_params
 from .sign import scale_by_sign as scale_by_sign
+from .split_complex import SplitRealAndImaginaryState as SplitRealAndImaginaryState
+from .split_complex import split_real_and_imaginary as split_real_and_imaginary
 from .trust_ratio import ScaleByTrustRatioState as ScaleByTrustRatioState
 from .trust_ratio import scale_by_trust_ratio as scale_by_trust_ratio

@@ -1,0 +1,85 @@
+"""Rules for matrices: which axes of an array make one, and many of one shape at once."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+
+from .errors import LeafError
+
+
+class DimensionNumbers(Protocol):
+    """Which axes of an array are a matrix's rows and columns; the others count matrices."""
+
+    @property
+    def reduction_axis(self) -> Sequence[int] | int: ...
+
+    @property
+    def output_axis(self) -> Sequence[int] | int: ...
+
+
+def _axes(axis: Sequence[int] | int, ndim: int) -> tuple[int, ...]:
+    return tuple(a % ndim for a in ((axis,) if isinstance(axis, int) else axis))
+
+
+class MatrixView(NamedTuple):
+    """An array seen as a stack of matrices (matrices, rows, columns)."""
+
+    order: tuple[int, ...]  # the axes: those that count, those of the rows, those of the columns
+    sizes: tuple[int, ...]  # the array's shape in that order
+    shape: tuple[int, int, int]  # of the stack
+
+    @classmethod
+    def of(cls, name: str, shape: Sequence[int], numbers: DimensionNumbers) -> "MatrixView":
+        """The view of an array of this shape.
+
+        Raises: LeafError for fewer than two axes, or for an axis of both rows and columns.
+        """
+        ndim = len(shape)
+        if ndim < 2:
+            raise LeafError(name, f"{{leaf}} has shape {tuple(shape)}; expected two axes or more.")
+        rows, columns = _axes(numbers.reduction_axis, ndim), _axes(numbers.output_axis, ndim)
+        if set(rows) & set(columns):
+            raise LeafError(
+                name,
+                f"{{leaf}} has shape {tuple(shape)} and its {numbers!r} name an axis twice; rows and "
+                "columns must be different axes.",
+            )
+        counting = tuple(a for a in range(ndim) if a not in rows + columns)
+        order = counting + rows + columns
+        sizes = tuple(shape[a] for a in order)
+        products = (math.prod(shape[a] for a in axes) for axes in (counting, rows, columns))
+        return cls(order, sizes, tuple(products))  # type: ignore[arg-type]
+
+    def stack(self, x: Any) -> jax.Array:
+        """The stack of matrices of an array."""
+        return jnp.transpose(x, self.order).reshape(self.shape)
+
+    def unstack(self, stack: Any) -> jax.Array:
+        """The array of a stack of matrices."""
+        back = sorted(range(len(self.order)), key=self.order.__getitem__)
+        return jnp.transpose(stack.reshape(self.sizes), back)
+
+
+def by_shape(f: Callable[[Any], Any], stacks: Sequence[Any]) -> list[Any]:
+    """`f` of stacks of matrices, all matrices of one shape and dtype in one call.
+
+    `f` takes and gives a stack (matrices, rows, columns) with at most as many rows as columns; taller
+    matrices are transposed for it. It is traced once per shape, and its products are batched.
+    """
+    groups: dict[Any, list[int]] = {}
+    wide = [jnp.swapaxes(x, 1, 2) if x.shape[1] > x.shape[2] else x for x in stacks]
+    for i, x in enumerate(wide):
+        groups.setdefault((x.shape[1:], x.dtype), []).append(i)
+    results: list[Any] = [None] * len(wide)
+    for members in groups.values():
+        parts = [wide[i] for i in members]
+        done = f(parts[0] if len(parts) == 1 else jnp.concatenate(parts))
+        start = 0
+        for i, part in zip(members, parts, strict=True):
+            x = jax.lax.slice_in_dim(done, start, start + len(part))
+            results[i] = jnp.swapaxes(x, 1, 2) if stacks[i].shape[1] > stacks[i].shape[2] else x
+            start += len(part)
+    return results
