@@ -1,0 +1,90 @@
+"""ACProp: AdaBelief whose denominator is a step behind."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import chain
+from ..core.lift import leafwise
+from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
+from ..core.order import Trait
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import Hyperparameter, MaskOrFn, ScalarOrSchedule
+from ..core.whole import ratio
+from ..transforms.belief_state import ScaleByBeliefState
+from ..transforms.decay import add_decayed_weights, one_mask
+from ..transforms.scaling import scale_by_learning_rate
+
+
+@transformation
+def scale_by_acprop(
+    b1: Hyperparameter = 0.9,
+    b2: Hyperparameter = 0.999,
+    eps: Hyperparameter = 1e-16,
+    eps_root: Hyperparameter = 1e-16,
+    *,
+    mu_dtype: Any = None,
+    nu_dtype: Any = None,
+) -> GradientTransformationExtraArgs:
+    """Rescales by the error with which earlier averages predicted earlier gradients.
+
+    m_t = b1 m_{t-1} + (1 - b1) g_t;  s_t = b2 s_{t-1} + (1 - b2) |g_t - m_{t-1}|^2 + eps_root;
+    u_t = g_t / (sqrt(s_{t-1} / (1 - b2^{t-1})) + eps), and g_1 / (1 + eps) at the first step.
+
+    Args:
+        b1, b2: decays, in [0, 1).
+        eps: added outside the root, at least 0.
+        eps_root: added to s at every step, at least 0.
+        mu_dtype: dtype of m, by default the parameter's.
+        nu_dtype: dtype of s, by default real and at least float32.
+
+    State: `ScaleByBeliefState(count, mu, nu)`. Memory: 2 x the parameters.
+    Reference: Zhuang et al., 2021, Momentum Centering and Asynchronous Update for Adaptive Gradient
+        Methods, arXiv:2110.05454.
+    """
+
+    def init(p: Any) -> tuple[jax.Array, jax.Array]:
+        return zeros_like(p, mu_dtype), accumulator_like(p, nu_dtype)
+
+    def update(g: Any, s: ScaleByBeliefState, p: Any) -> tuple[Any, tuple[Any, Any]]:
+        del p
+        mu, nu = ema(g, s.mu, b1), ema(abs_sq(g - s.mu), s.nu, b2) + eps_root
+        before = jnp.where(s.count == 1, 1, debias(s.nu, b2, jnp.maximum(s.count - 1, 1)))
+        return ratio(g, sqrt(before) + eps), (mu, nu)
+
+    return leafwise(ScaleByBeliefState, init, update).saying(Trait.RESCALES)
+
+
+@transformation
+def acprop(
+    learning_rate: ScalarOrSchedule,
+    b1: ScalarOrSchedule = 0.9,
+    b2: ScalarOrSchedule = 0.999,
+    eps: ScalarOrSchedule = 1e-16,
+    eps_root: ScalarOrSchedule = 1e-16,
+    weight_decay: ScalarOrSchedule = 0.0,
+    mask: MaskOrFn = None,
+    *,
+    mu_dtype: Any = None,
+    nu_dtype: Any = None,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """ACProp: p = p - learning_rate g_t / sqrt(s_{t-1}), s the gradient's variance around its average.
+
+    Args:
+        learning_rate: a number, an array or a schedule.
+        b1, b2, eps, eps_root, mu_dtype, nu_dtype: see `scale_by_acprop`.
+        weight_decay: decoupled weight decay, see `add_decayed_weights`.
+        mask, weight_decay_mask: where to decay, two names of one argument.
+
+    State: a chain's: `ScaleByBeliefState(count, mu, nu)`, the decay's, the learning rate's.
+    Memory: 2 x the parameters.
+    Reference: Zhuang et al., 2021, Momentum Centering and Asynchronous Update for Adaptive Gradient
+        Methods, arXiv:2110.05454.
+    """
+    return chain(
+        scale_by_acprop(b1, b2, eps, eps_root, mu_dtype=mu_dtype, nu_dtype=nu_dtype),
+        add_decayed_weights(weight_decay, one_mask("acprop", mask, weight_decay_mask)),
+        scale_by_learning_rate(learning_rate),
+    )

@@ -1,0 +1,90 @@
+"""COCOB: betting on coordinates, without a learning rate."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import chain
+from ..core.hyperparameters import NON_NEGATIVE
+from ..core.lift import leafwise
+from ..core.numerics import accumulator_like, full_like
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
+from ..core.whole import copy_of, ratio, wide_like
+from ..transforms.decay import add_decayed_weights, one_mask
+from ..transforms.scaling import scale_by_learning_rate
+
+
+class COCOBState(NamedTuple):
+    """State of `scale_by_cocob`."""
+
+    init_particles: Params  # like params; where the run began
+    cumulative_gradients: Params  # like params, at least float32; minus the sum of gradients
+    scale: Params  # like |params|, at least float32; largest |g| so far
+    subgradients: Params  # like |params|, at least float32; sum of |g|
+    reward: Params  # like |params|, at least float32; what the bets have won
+
+
+@transformation(alpha=NON_NEGATIVE)
+def scale_by_cocob(alpha: Numeric = 100.0, eps: Numeric = 1e-8) -> GradientTransformationExtraArgs:
+    """Places every parameter by a betting strategy on the outcome of its gradients.
+
+    L = max(L, |g|);  G = G + |g|;  R = max(R - g (p - p_0), 0);  C = C - g;
+    u = p_0 + C (L + R) / (L max(G + L, alpha L)) - p.
+
+    Args:
+        alpha: how cautious the first bets are, at least 0.
+        eps: where L begins, at least 0.
+
+    State: `COCOBState(init_particles, cumulative_gradients, scale, subgradients, reward)`.
+    Memory: 5 x the parameters.
+    Raises: ValueError if `update` gets no parameters.
+    Reference: Orabona and Tommasi, 2017, Training Deep Networks without Learning Rates Through Coin
+        Betting, arXiv:1705.07795.
+    """
+
+    def init(p: Any) -> tuple[jax.Array, ...]:
+        zero = accumulator_like(p)
+        return copy_of(p), wide_like(p), full_like(p, eps), zero, zero
+
+    def update(g: Any, s: COCOBState, p: Any) -> tuple[Any, tuple[Any, ...]]:
+        size = jnp.abs(g)
+        largest, seen = jnp.maximum(s.scale, size), s.subgradients + size
+        reward = jnp.maximum(s.reward - jnp.real(jnp.conj(g) * (p - s.init_particles)), 0)
+        bets = s.cumulative_gradients - g
+        worth = ratio(largest + reward, largest * jnp.maximum(seen + largest, alpha * largest))
+        u = -p + (s.init_particles + bets * worth)
+        return u, (s.init_particles, bets, largest, seen, reward)
+
+    return leafwise(COCOBState, init, update, needs_params=True)
+
+
+@transformation(alpha=NON_NEGATIVE)
+def cocob(
+    learning_rate: ScalarOrSchedule = 1.0,
+    alpha: Numeric = 100.0,
+    eps: Numeric = 1e-8,
+    weight_decay: ScalarOrSchedule = 0.0,
+    mask: MaskOrFn = None,
+    *,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """COCOB-Backprop: bets on every parameter's gradients; there is no learning rate to tune.
+
+    Args:
+        learning_rate: a factor of the gradients; 1 as a rule.
+        alpha, eps: see `scale_by_cocob`.
+        weight_decay: added to the gradient, see `add_decayed_weights`.
+        mask, weight_decay_mask: where to decay, two names of one argument.
+
+    State: a chain's: the decay's, the learning rate's, `COCOBState`.
+    Memory: 5 x the parameters.
+    Reference: Orabona and Tommasi, 2017, Training Deep Networks without Learning Rates Through Coin
+        Betting, arXiv:1705.07795.
+    """
+    return chain(
+        add_decayed_weights(weight_decay, one_mask("cocob", mask, weight_decay_mask)),
+        scale_by_learning_rate(learning_rate, flip_sign=False),
+        scale_by_cocob(alpha, eps),
+    )

@@ -1,0 +1,106 @@
+"""DoG: the step size is the distance moved over the gradients seen."""
+
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import chain, identity
+from ..core.hyperparameters import POSITIVE, check_hyperparameters
+from ..core.numerics import sqrt
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
+from ..core.whole import copy_of, each, ratio, scalar_dtype, sum_sq, treewise
+from ..transforms.decay import add_decayed_weights, one_mask
+from ..transforms.scaling import scale_by_learning_rate
+from ..tree.norm import norm
+
+
+class DoGState(NamedTuple):
+    """State of `scale_by_dog`."""
+
+    is_init_step: jax.Array  # bool[]  True before the first step
+    init_params: Params  # like params; where the run began
+    max_dist: jax.Array  # f32[] (f64 for f64 params); largest distance from there so far
+    sum_sq_norm_grads: jax.Array  # f32[]; sum of squared gradient norms
+
+
+InitStep = tuple[Literal["distance", "learning_rate", "heuristic"], Numeric]
+
+
+@transformation
+def scale_by_dog(
+    init_step: InitStep = ("heuristic", 1e-6), eps: Numeric = 1e-8
+) -> GradientTransformationExtraArgs:
+    """Rescales by the distance moved over the root of the sum of squared gradient norms.
+
+    r = max(r, |p - p_0|);  s = s + |g|^2;  u = r g / sqrt(s + eps), with norms over all parameters.
+
+    Args:
+        init_step: how the first step is made, a pair: ("distance", r) begins with r; ("heuristic", a)
+            with r = a (1 + |p_0|); ("learning_rate", e) makes the first step e g. The number is
+            positive; a tenth to a ten-thousandth of the distance to the goal does well.
+        eps: added under the root, at least 0.
+
+    State: `DoGState(is_init_step, init_params, max_dist, sum_sq_norm_grads)`.
+    Memory: 1 x the parameters.
+    Raises: ValueError for an unknown kind of `init_step`; ValueError if `update` gets no parameters.
+    Reference: Ivgi, Hinder and Carmon, 2023, DoG is SGD's Best Friend, arXiv:2302.12022.
+    """
+    kind, first = init_step
+    if kind not in ("distance", "learning_rate", "heuristic"):
+        raise ValueError(
+            "scale_by_dog: the first of init_step must be 'distance', 'learning_rate' or 'heuristic', "
+            f"received {kind!r}."
+        )
+    check_hyperparameters("scale_by_dog", {"init_step[1]": first}, {"init_step[1]": POSITIVE})
+
+    def init(params: Params) -> DoGState:
+        start = jax.tree.map(copy_of, params)
+        dtype = scalar_dtype(params)
+        r = first * (1 + norm(start)) if kind == "heuristic" else first if kind == "distance" else 0.0
+        return DoGState(jnp.asarray(True), start, jnp.asarray(r, dtype), jnp.zeros([], dtype))
+
+    def update(g: list[Any], s: DoGState, p: list[Any]) -> tuple[list[Any], DoGState]:
+        moved = sqrt(sum_sq(each(jnp.subtract, s.init_params, p)))
+        r = jnp.maximum(s.max_dist, moved)
+        seen = s.sum_sq_norm_grads + sum_sq(g)
+        rate = ratio(r, sqrt(seen + eps))
+        if kind == "learning_rate":
+            rate = jnp.where(s.is_init_step, first, rate)
+        u = each(lambda g: rate * g, g)
+        return u, DoGState(jnp.asarray(False), s.init_params, r, seen)
+
+    return treewise(DoGState, ("init_params",), init, update)
+
+
+@transformation
+def dog(
+    learning_rate: ScalarOrSchedule = 1.0,
+    init_step: InitStep = ("heuristic", 1e-6),
+    eps: Numeric = 1e-8,
+    weight_decay: ScalarOrSchedule | None = None,
+    mask: MaskOrFn = None,
+    *,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """DoG: p = p - learning_rate max_i |p_i - p_0| / sqrt(sum_i |g_i|^2 + eps) g. Nothing to tune.
+
+    Best used with an average of the parameters, see `ema`.
+
+    Args:
+        learning_rate: a number, an array or a schedule; 1 as a rule.
+        init_step, eps: see `scale_by_dog`.
+        weight_decay: added to the gradient, see `add_decayed_weights`; None for none.
+        mask, weight_decay_mask: where to decay, two names of one argument.
+
+    State: a chain's: the decay's, `DoGState`, the learning rate's.
+    Memory: 1 x the parameters.
+    Reference: Ivgi, Hinder and Carmon, 2023, DoG is SGD's Best Friend, arXiv:2302.12022.
+    """
+    where = one_mask("dog", mask, weight_decay_mask)
+    return chain(
+        identity() if weight_decay is None else add_decayed_weights(weight_decay, where),
+        scale_by_dog(init_step, eps),
+        scale_by_learning_rate(learning_rate),
+    )

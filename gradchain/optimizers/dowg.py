@@ -1,0 +1,87 @@
+"""DoWG: DoG with gradients weighted by the distance moved."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import chain, identity
+from ..core.hyperparameters import NON_NEGATIVE
+from ..core.numerics import sqrt
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
+from ..core.whole import copy_of, each, ratio, scalar_dtype, sum_sq, treewise
+from ..transforms.decay import add_decayed_weights, one_mask
+from ..transforms.scaling import scale_by_learning_rate
+
+
+class DoWGState(NamedTuple):
+    """State of `scale_by_dowg`."""
+
+    init_params: Params  # like params; where the run began
+    weighted_sq_norm_grads: jax.Array  # f32[] (f64 for f64 params); weighted sum of squared norms
+    estim_sq_dist: jax.Array  # f32[]; largest squared distance from the start so far
+
+
+@transformation(init_estim_sq_dist=NON_NEGATIVE)
+def scale_by_dowg(
+    init_estim_sq_dist: Numeric | None = None, eps: Numeric = 1e-4
+) -> GradientTransformationExtraArgs:
+    """Rescales by the squared distance moved over the weighted gradients seen.
+
+    r = max(r, |p - p_0|^2);  v = v + r |g|^2;  u = r g / (sqrt(v) + eps), norms over all parameters.
+
+    Args:
+        init_estim_sq_dist: where r begins, at least 0; None for eps.
+        eps: added to the root, at least 0.
+
+    State: `DoWGState(init_params, weighted_sq_norm_grads, estim_sq_dist)`.
+    Memory: 1 x the parameters.
+    Raises: ValueError if `update` gets no parameters.
+    Reference: Khaled, Mishchenko and Jin, 2023, DoWG Unleashed, arXiv:2305.16284.
+    """
+    first = eps if init_estim_sq_dist is None else init_estim_sq_dist
+
+    def init(params: Params) -> DoWGState:
+        dtype = scalar_dtype(params)
+        start = jax.tree.map(copy_of, params)
+        return DoWGState(start, jnp.zeros([], dtype), jnp.asarray(first, dtype))
+
+    def update(g: list[Any], s: DoWGState, p: list[Any]) -> tuple[list[Any], DoWGState]:
+        r = jnp.maximum(s.estim_sq_dist, sum_sq(each(jnp.subtract, s.init_params, p)))
+        v = r * sum_sq(g) + s.weighted_sq_norm_grads
+        rate = ratio(r, sqrt(v) + eps)
+        return each(lambda g: rate * g, g), DoWGState(s.init_params, v, r)
+
+    return treewise(DoWGState, ("init_params",), init, update)
+
+
+@transformation(init_estim_sq_dist=NON_NEGATIVE)
+def dowg(
+    learning_rate: ScalarOrSchedule = 1.0,
+    init_estim_sq_dist: Numeric | None = None,
+    eps: Numeric = 1e-4,
+    weight_decay: ScalarOrSchedule | None = None,
+    mask: MaskOrFn = None,
+    *,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """DoWG: p = p - learning_rate r g / (sqrt(sum_i r_i |g_i|^2) + eps), r the squared distance moved.
+
+    Args:
+        learning_rate: a number, an array or a schedule; 1 as a rule.
+        init_estim_sq_dist, eps: see `scale_by_dowg`.
+        weight_decay: added to the gradient, see `add_decayed_weights`; None for none.
+        mask, weight_decay_mask: where to decay, two names of one argument.
+
+    State: a chain's: the decay's, `DoWGState`, the learning rate's.
+    Memory: 1 x the parameters.
+    Reference: Khaled, Mishchenko and Jin, 2023, DoWG Unleashed: An Efficient Universal Parameter-Free
+        Gradient Descent Method, arXiv:2305.16284.
+    """
+    where = one_mask("dowg", mask, weight_decay_mask)
+    return chain(
+        identity() if weight_decay is None else add_decayed_weights(weight_decay, where),
+        scale_by_dowg(init_estim_sq_dist, eps),
+        scale_by_learning_rate(learning_rate),
+    )

@@ -1,0 +1,125 @@
+"""Gradient descent with differential privacy."""
+
+import warnings
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import chain, identity
+from ..core.dtypes import cast, compute_dtype, dtype_of, relaxed_promotion, widen
+from ..core.hyperparameters import NON_NEGATIVE
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule, Updates
+from ..transforms.decay import decoupled
+from ..transforms.momentum import trace
+from ..transforms.per_example import per_example_global_norm_clip
+from ..transforms.scaling import scale_by_learning_rate
+
+
+class DifferentiallyPrivateAggregateState(NamedTuple):
+    """State of `differentially_private_aggregate`."""
+
+    rng_key: jax.Array  # key[]  what the next noise is drawn from
+
+
+def _key(key: Any) -> jax.Array:
+    typed = hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    return jnp.array(key) if typed else jax.random.key(key)
+
+
+@transformation(l2_norm_clip=NON_NEGATIVE, noise_multiplier=NON_NEGATIVE)
+def differentially_private_aggregate(
+    l2_norm_clip: Numeric,
+    noise_multiplier: Numeric,
+    key: Any = None,
+    *,
+    seed: int | None = None,
+) -> GradientTransformationExtraArgs:
+    """The mean of clipped per-example gradients, with noise that hides any single example.
+
+    u = (sum_i g_i min(1, C / |g_i|) + N(0, (noise_multiplier C)^2)) / n, with C = l2_norm_clip and
+    |g_i| the norm of example i over all parameters.
+
+    Args:
+        l2_norm_clip: the largest norm of one example's gradient, at least 0.
+        noise_multiplier: noise over clip, at least 0.
+        key: a random key, or an integer to make one from; privacy rests on nobody knowing it.
+        seed: deprecated, another name of `key`.
+
+    Gradients come with the n examples along the first axis of every leaf, as `jax.vmap(jax.grad(f))`
+    gives them; updates come without it.
+
+    State: `DifferentiallyPrivateAggregateState(rng_key)`. Memory: none.
+    Raises: ValueError for gradients without examples, or for both `key` and `seed`.
+    Reference: Abadi et al., 2016, Deep Learning with Differential Privacy, arXiv:1607.00133.
+    """
+    name = "differentially_private_aggregate"
+    if seed is not None:
+        if key is not None:
+            raise ValueError(f"{name}: key and seed are two names of one argument: give key.")
+        warnings.warn(f"{name}: seed is deprecated, use key.", DeprecationWarning, stacklevel=4)
+    elif key is None:
+        warnings.warn(f"{name}: without a key everybody knows the noise; key 0 is used.", stacklevel=4)
+    chosen = key if key is not None else seed if seed is not None else 0
+    return _aggregate(l2_norm_clip, noise_multiplier, chosen)
+
+
+def _aggregate(l2_norm_clip: Any, noise_multiplier: Any, key: Any) -> GradientTransformationExtraArgs:
+    def init(params: Params) -> DifferentiallyPrivateAggregateState:
+        del params
+        return DifferentiallyPrivateAggregateState(_key(key))
+
+    def update(
+        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, DifferentiallyPrivateAggregateState]:
+        del params, extra_args
+        wide = jax.tree.map(widen, updates)
+        sums, _ = per_example_global_norm_clip(wide, l2_norm_clip)
+        leaves, treedef = jax.tree.flatten(sums)
+        grads = jax.tree.leaves(updates)
+        new_key, *keys = jax.random.split(state.rng_key, len(leaves) + 1)
+
+        def noisy(g: Any, total: Any, k: Any) -> jax.Array:
+            noise = jax.random.normal(k, total.shape, compute_dtype(total.dtype))
+            with relaxed_promotion():
+                return cast((total + l2_norm_clip * noise_multiplier * noise) / g.shape[0], dtype_of(g))
+
+        us = [noisy(*row) for row in zip(grads, leaves, keys, strict=True)]
+        return jax.tree.unflatten(treedef, us), DifferentiallyPrivateAggregateState(new_key)
+
+    return GradientTransformationExtraArgs(init, update)
+
+
+@transformation(l2_norm_clip=NON_NEGATIVE, noise_multiplier=NON_NEGATIVE)
+def dpsgd(
+    learning_rate: ScalarOrSchedule,
+    l2_norm_clip: Numeric,
+    noise_multiplier: Numeric,
+    seed: Any,
+    momentum: Numeric | None = None,
+    nesterov: bool = False,
+    *,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """DP-SGD: p = p - learning_rate u, u the noisy mean of clipped per-example gradients.
+
+    Args:
+        learning_rate: a number, an array or a schedule.
+        l2_norm_clip, noise_multiplier: see `differentially_private_aggregate`, also for the gradients
+            it takes.
+        seed: an integer or a random key; privacy rests on nobody knowing it.
+        momentum, nesterov: momentum of the private gradients, see `trace`; None for none.
+        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
+
+    State: a chain's: `DifferentiallyPrivateAggregateState`, `TraceState`, the learning rate's.
+    Memory: 1 x the parameters with momentum, else nothing.
+    Reference: Abadi et al., 2016, Deep Learning with Differential Privacy, arXiv:1607.00133.
+    """
+    return chain(
+        _aggregate(l2_norm_clip, noise_multiplier, seed),
+        identity() if momentum is None else trace(momentum, nesterov),
+        *decoupled(weight_decay, weight_decay_mask),
+        scale_by_learning_rate(learning_rate),
+    )

@@ -1,0 +1,82 @@
+"""MADGRAD: dual averaging with momentum and cube roots."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import chain
+from ..core.hyperparameters import CLOSED_UNIT
+from ..core.lift import leafwise
+from ..core.numerics import abs_sq, accumulator_like
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
+from ..core.whole import copy_of, ratio, wide_like
+from ..transforms.decay import add_decayed_weights
+
+
+class MadgradState(NamedTuple):
+    """State of `scale_by_madgrad`."""
+
+    count: jax.Array  # i32[]  steps taken
+    grad_sum_sq: Params  # like |params|, at least float32; weighted sum of |g|^2
+    s: Params  # like params, at least float32; weighted sum of g
+    x0: Params  # like params; where the run began
+
+
+@transformation(momentum=CLOSED_UNIT)
+def scale_by_madgrad(
+    learning_rate: Hyperparameter, momentum: Hyperparameter = 0.9, eps: Hyperparameter = 1e-6
+) -> GradientTransformationExtraArgs:
+    """The step of MADGRAD, sign and learning rate included.
+
+    l = (learning_rate + eps) sqrt(t), t from 1;  s = s + l g;  v = v + l |g|^2;
+    z = x_0 - s / (cbrt(v) + eps);  u = (1 - momentum) (z - p).
+
+    Args:
+        learning_rate: a number, an array or a schedule.
+        momentum: in [0, 1]; 0 for none.
+        eps: at least 0.
+
+    State: `MadgradState(count, grad_sum_sq, s, x0)`. Memory: 3 x the parameters.
+    Raises: ValueError if `update` gets no parameters.
+    Reference: Defazio and Jelassi, 2021, Adaptivity without Compromise: A Momentumized, Adaptive, Dual
+        Averaged Gradient Method for Stochastic Optimization, arXiv:2101.11075.
+    """
+
+    def init(p: Any) -> tuple[jax.Array, ...]:
+        return accumulator_like(p), wide_like(p), copy_of(p)
+
+    def update(g: Any, s: MadgradState, p: Any) -> tuple[Any, tuple[Any, ...]]:
+        weight = (learning_rate + eps) * jnp.sqrt(s.count)
+        squares, total = s.grad_sum_sq + weight * abs_sq(g), s.s + weight * g
+        z = s.x0 - ratio(total, jnp.cbrt(squares) + eps)
+        return (1 - momentum) * z + momentum * p - p, (squares, total, s.x0)
+
+    return leafwise(MadgradState, init, update, needs_params=True)
+
+
+@transformation(momentum=CLOSED_UNIT)
+def madgrad(
+    learning_rate: ScalarOrSchedule,
+    momentum: ScalarOrSchedule = 0.9,
+    weight_decay: ScalarOrSchedule = 0.0,
+    eps: ScalarOrSchedule = 1e-6,
+    *,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """MADGRAD: z = x_0 - s / cbrt(v), s and v sums of g and g^2;  p = p + (1 - momentum) (z - p).
+
+    Args:
+        learning_rate: a number, an array or a schedule; other optimizers' rates do not carry over.
+        momentum, eps: see `scale_by_madgrad`.
+        weight_decay: added to the gradient (an L2 penalty), see `add_decayed_weights`.
+        weight_decay_mask: where to decay.
+
+    State: a chain's: the decay's, `MadgradState(count, grad_sum_sq, s, x0)`.
+    Memory: 3 x the parameters.
+    Reference: Defazio and Jelassi, 2021, Adaptivity without Compromise, arXiv:2101.11075.
+    """
+    return chain(
+        add_decayed_weights(weight_decay, weight_decay_mask), scale_by_madgrad(learning_rate, momentum, eps)
+    )

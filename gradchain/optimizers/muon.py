@@ -1,0 +1,105 @@
+"""Muon: orthogonalized momentum for matrices, AdamW for the rest."""
+
+from typing import Any
+
+import jax
+
+from ..core.chain import chain
+from ..core.hyperparameters import FINITE, UNIT
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, Numeric, Params, PyTree, ScalarOrSchedule
+from ..transforms.decay import add_decayed_weights
+from ..transforms.newton_schulz import Preconditioning
+from ..transforms.partitioning import partition
+from ..transforms.scale_by_adam import scale_by_adam
+from ..transforms.scale_by_muon import (
+    DION,
+    STANDARD,
+    WeightDimNumOrFn,
+    dimension_numbers,
+    scale_by_fans,
+    scale_by_muon,
+)
+from ..transforms.scaling import scale_by_learning_rate
+
+PRESETS = {"standard": STANDARD, "dion": DION}
+
+
+@transformation(beta=UNIT, adam_b1=UNIT, adam_b2=UNIT, adam_weight_decay=FINITE, adam_learning_rate=FINITE)
+def muon(
+    learning_rate: ScalarOrSchedule,
+    ns_coeffs: Any = STANDARD,
+    ns_steps: int | jax.Array = 5,
+    beta: ScalarOrSchedule = 0.95,
+    eps: ScalarOrSchedule = 1e-8,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: MaskOrFn = None,
+    mu_dtype: Any = None,
+    *,
+    nesterov: bool = True,
+    adaptive: bool = False,
+    preconditioning: Preconditioning = "frobenius",
+    adam_b1: ScalarOrSchedule = 0.9,
+    adam_b2: ScalarOrSchedule = 0.999,
+    adam_eps_root: ScalarOrSchedule = 0.0,
+    adam_weight_decay: ScalarOrSchedule = 0.0,
+    adam_learning_rate: ScalarOrSchedule | None = None,
+    muon_weight_dimension_numbers: WeightDimNumOrFn | None = None,
+    consistent_rms: Numeric | None = None,
+    nu_dtype: Any = None,
+    ns_dtype: Any = None,
+) -> GradientTransformationExtraArgs:
+    """Muon: p = p - learning_rate (sqrt(max(1, columns / rows)) NS(m) + weight_decay p) for matrices.
+
+    Args:
+        learning_rate: a number, an array or a schedule.
+        ns_coeffs: "standard", "dion", or as in `scale_by_muon`.
+        ns_steps, beta, eps, mu_dtype, nesterov, adaptive, preconditioning, ns_dtype: see `scale_by_muon`.
+        weight_decay, weight_decay_mask: decoupled weight decay of the matrices.
+        adam_b1, adam_b2, adam_eps_root, adam_weight_decay, nu_dtype: of the AdamW for the rest.
+        adam_learning_rate: its learning rate, by default the same.
+        muon_weight_dimension_numbers: which parameters are matrices, and how: a tree of
+            `MuonDimensionNumbers`, None for the rest, or a function from the parameters to one. By
+            default all with two axes or more, with a matrix in the last two (stacked layers).
+        consistent_rms: scale by sqrt(max(rows, columns)) times this instead; 0.2 is Adam's size.
+
+    State: `PartitionState` of "muon" and "adam". Memory: 1 x the matrices, 2 x the rest.
+    Raises: ValueError for unknown names.
+    Reference: Jordan et al., 2024, Muon: An optimizer for hidden layers in neural networks; Liu et al.,
+        2025, Muon is Scalable for LLM Training, arXiv:2502.16982.
+    """
+    if isinstance(ns_coeffs, str):
+        if ns_coeffs not in PRESETS:
+            raise ValueError(
+                f"muon: ns_coeffs must be one of {', '.join(PRESETS)}, received {ns_coeffs!r}."
+            )
+        ns_coeffs = PRESETS[ns_coeffs]
+    given = muon_weight_dimension_numbers
+
+    def labels(params: Params) -> PyTree:
+        numbers = dimension_numbers(given, params)
+        return jax.tree.map(lambda p, d: "adam" if d is None else "muon", params, numbers)
+
+    matrices = chain(
+        scale_by_muon(
+            ns_coeffs,
+            ns_steps,
+            beta,
+            eps,
+            mu_dtype,
+            nesterov=nesterov,
+            adaptive=adaptive,
+            preconditioning=preconditioning,
+            weight_dimension_numbers=given,
+            ns_dtype=ns_dtype,
+        ),
+        scale_by_fans(given, consistent_rms),
+        add_decayed_weights(weight_decay, weight_decay_mask),
+        scale_by_learning_rate(learning_rate),
+    )
+    rest = chain(
+        scale_by_adam(adam_b1, adam_b2, eps, adam_eps_root, mu_dtype, nesterov=nesterov, nu_dtype=nu_dtype),
+        add_decayed_weights(adam_weight_decay),
+        scale_by_learning_rate(learning_rate if adam_learning_rate is None else adam_learning_rate),
+    )
+    return partition({"muon": matrices, "adam": rest}, labels)

@@ -1,0 +1,57 @@
+"""Schedule-Free AdamW."""
+
+from typing import Any
+
+from ..core.chain import chain
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, Numeric, ScalarOrSchedule
+from ..schedules.warmup import warmup_constant_schedule
+from ..transforms.decay import add_decayed_weights
+from ..transforms.scale_by_rms import scale_by_rms
+from ..transforms.scaling import scale_by_learning_rate
+from ..transforms.schedule_free import ABOVE_ZERO, schedule_free
+
+
+@transformation(b1=ABOVE_ZERO)
+def schedule_free_adamw(
+    learning_rate: ScalarOrSchedule = 0.0025,
+    warmup_steps: int | None = None,
+    b1: Numeric = 0.9,
+    b2: Numeric = 0.999,
+    eps: Numeric = 1e-8,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_lr_power: Numeric = 2.0,
+    state_dtype: Any = None,
+    *,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """AdamW at y with a running average x in place of momentum and schedule, see `schedule_free`.
+
+    z = z - learning_rate (g(y) / (sqrt(v') + eps) + weight_decay y);  x = average of z;
+    y = b1 x + (1 - b1) z.
+
+    Args:
+        learning_rate: a number, an array or a schedule; up to ten times AdamW's.
+        warmup_steps: steps in which the learning rate rises from 0; None for none.
+        b1: share of x in y, in (0, 1].
+        b2: decay of the second moment, in [0, 1).
+        eps: at least 0.
+        weight_decay: decoupled; a number, an array or a schedule.
+        weight_lr_power, state_dtype: see `schedule_free`.
+        weight_decay_mask: where to decay, see `add_decayed_weights`.
+
+    State: `ScheduleFreeState`; `eval_params(state, params)` gives the parameters to evaluate.
+    Memory: 2 x the parameters.
+    Raises: ValueError if `update` gets no parameters, or for `warmup_steps` with a schedule.
+    Reference: Defazio et al., 2024, The Road Less Scheduled, arXiv:2405.15682.
+    """
+    if warmup_steps is not None:
+        if callable(learning_rate):
+            raise ValueError("schedule_free_adamw: give warmup_steps or a schedule, not both.")
+        learning_rate = warmup_constant_schedule(0.0, learning_rate, warmup_steps)
+    base = chain(
+        scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True),
+        add_decayed_weights(weight_decay, weight_decay_mask),
+        scale_by_learning_rate(learning_rate),
+    )
+    return schedule_free(base, learning_rate, b1, weight_lr_power, state_dtype)

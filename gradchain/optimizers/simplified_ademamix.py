@@ -1,0 +1,113 @@
+"""Simplified AdEMAMix: one decaying sum of gradients and the gradient itself."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import chain
+from ..core.numerics import abs_sq, accumulator_like, debias, ema, safe_increment, sqrt, zeros_like
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, Params, ScalarOrSchedule
+from ..core.whole import at, each_of, ratio, treewise
+from ..transforms.decay import add_decayed_weights, one_mask
+from ..transforms.scaling import scale_by_learning_rate
+
+
+class ScaleBySimplifiedAdEMAMixState(NamedTuple):
+    """State of `scale_by_simplified_ademamix`."""
+
+    t: jax.Array  # i32[]  steps taken
+    m: Params  # like params, or mu_dtype; decaying sum of gradients
+    n: Params  # like |params|, at least float32, or nu_dtype; average of squared gradients
+
+
+@transformation
+def scale_by_simplified_ademamix(
+    b1: ScalarOrSchedule = 0.99,
+    b2: ScalarOrSchedule = 0.95,
+    alpha: ScalarOrSchedule = 0.0,
+    eps: ScalarOrSchedule = 1e-8,
+    eps_root: ScalarOrSchedule = 0.0,
+    *,
+    mu_dtype: Any = None,
+    nu_dtype: Any = None,
+) -> GradientTransformationExtraArgs:
+    """Rescales a decaying sum of gradients plus a multiple of the newest.
+
+    m = b1 m + g;  n = b2 n + (1 - b2) |g|^2;
+    u = (m + alpha g) / (sqrt(n / (1 - b2^t) + eps_root) + eps).
+
+    Args:
+        b1, b2: decays, in [0, 1): numbers, arrays or schedules. m is a sum: it is 1 / (1 - b1) times
+            an average, so learning rates are smaller by that factor.
+        alpha: weight of the newest gradient, at least 0: a number, an array or a schedule.
+        eps: added outside the root, at least 0.
+        eps_root: added inside it, at least 0.
+        mu_dtype: dtype of m, by default the parameter's.
+        nu_dtype: dtype of n, by default real and at least float32.
+
+    State: `ScaleBySimplifiedAdEMAMixState(t, m, n)`. Memory: 2 x the parameters.
+    Reference: Morwani et al., 2025, Connections between Schedule-Free Optimizers, AdEMAMix, and
+        Accelerated SGD Variants, arXiv:2502.02431.
+    """
+
+    def init(params: Params) -> ScaleBySimplifiedAdEMAMixState:
+        return ScaleBySimplifiedAdEMAMixState(
+            jnp.zeros([], jnp.int32),
+            jax.tree.map(lambda p: zeros_like(p, mu_dtype), params),
+            jax.tree.map(lambda p: accumulator_like(p, nu_dtype), params),
+        )
+
+    def update(
+        g: list[Any], s: ScaleBySimplifiedAdEMAMixState, p: Any
+    ) -> tuple[list[Any], ScaleBySimplifiedAdEMAMixState]:
+        del p
+        t = safe_increment(s.t)
+        c1, c2, weight, e, er = (at(x, s.t) for x in (b1, b2, alpha, eps, eps_root))
+
+        def leaf(g: Any, m: Any, n: Any) -> tuple[Any, ...]:
+            m, n = g + c1 * m, ema(abs_sq(g), n, c2)
+            return ratio(m + weight * g, sqrt(debias(n, c2, t) + er) + e), m, n
+
+        u, m, n = each_of(3, leaf, g, s.m, s.n)
+        return u, ScaleBySimplifiedAdEMAMixState(t, m, n)
+
+    return treewise(ScaleBySimplifiedAdEMAMixState, ("m", "n"), init, update, needs_params=False)
+
+
+@transformation
+def simplified_ademamix(
+    learning_rate: ScalarOrSchedule,
+    b1: ScalarOrSchedule = 0.99,
+    b2: ScalarOrSchedule = 0.95,
+    alpha: ScalarOrSchedule = 0.0,
+    eps: ScalarOrSchedule = 1e-8,
+    eps_root: ScalarOrSchedule = 0.0,
+    weight_decay: ScalarOrSchedule = 0.0,
+    mask: MaskOrFn = None,
+    *,
+    mu_dtype: Any = None,
+    nu_dtype: Any = None,
+    weight_decay_mask: MaskOrFn = None,
+) -> GradientTransformationExtraArgs:
+    """Simplified AdEMAMix: p = p - learning_rate ((m + alpha g) / (sqrt(n') + eps) + weight_decay p).
+
+    m is a decaying sum of gradients, n' their debiased mean square.
+
+    Args:
+        learning_rate: a number, an array or a schedule; about 1 - b1 of Adam's.
+        b1, b2, alpha, eps, eps_root, mu_dtype, nu_dtype: see `scale_by_simplified_ademamix`.
+        weight_decay: decoupled weight decay, see `add_decayed_weights`.
+        mask, weight_decay_mask: where to decay, two names of one argument.
+
+    State: a chain's: `ScaleBySimplifiedAdEMAMixState`, the decay's, the learning rate's.
+    Memory: 2 x the parameters.
+    Reference: Morwani et al., 2025, Connections between Schedule-Free Optimizers, AdEMAMix, and
+        Accelerated SGD Variants, arXiv:2502.02431.
+    """
+    return chain(
+        scale_by_simplified_ademamix(b1, b2, alpha, eps, eps_root, mu_dtype=mu_dtype, nu_dtype=nu_dtype),
+        add_decayed_weights(weight_decay, one_mask("simplified_ademamix", mask, weight_decay_mask)),
+        scale_by_learning_rate(learning_rate),
+    )

@@ -1,0 +1,232 @@
+"""Sophia: steps preconditioned by a rough diagonal of the Hessian, and clipped."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import chain, with_extra_args_support
+from ..core.dtypes import cast, dtype_of, relaxed_promotion, widen
+from ..core.errors import MissingParamsError, missing_extra
+from ..core.hyperparameters import NON_NEGATIVE, POSITIVE
+from ..core.lift import check_updates, is_absent, is_none
+from ..core.numerics import accumulator_like, debias, ema, safe_increment, zeros_like
+from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
+from ..core.types import MaskOrFn, Params, ScalarOrSchedule, Updates
+from ..core.whole import Present, at, each, each_of, ratio, total
+from ..transforms.decay import add_decayed_weights
+from ..transforms.scaling import scale_by_learning_rate
+from ..tree.random import random_like
+
+
+class HutchinsonState(NamedTuple):
+    """State of `hutchinson_estimator_diag_hessian`."""
+
+    key: jax.Array  # what the next signs are drawn from
+
+
+class SophiaState(NamedTuple):
+    """State of `scale_by_sophia`."""
+
+    count: jax.Array  # i32[]  steps taken
+    mu: Params  # like params, or mu_dtype; moving average of gradients
+    nu: Params  # like |params|, at least float32, or nu_dtype; average of the Hessian's diagonal
+    hessian_fn_state: Any  # the estimator's
+
+
+@transformation
+def hutchinson_estimator_diag_hessian(random_seed: Any = None) -> GradientTransformationExtraArgs:
+    """An estimate of the Hessian's diagonal; `update` needs `obj_fn`, a function of the parameters.
+
+    u = z (H z), for random signs z; its mean over z is the diagonal. The gradient is not read.
+
+    Args: random_seed, a random key, or an integer to make one from; None is 0.
+    State: `HutchinsonState(key)`. Memory: none.
+    Raises: ValueError if `update` gets no parameters, TypeError if it gets no `obj_fn`.
+    Reference: Bekas, Kokiopoulou and Saad, 2007, An estimator for the diagonal of a matrix.
+    """
+    name = "hutchinson_estimator_diag_hessian"
+
+    def init(params: Params) -> HutchinsonState:
+        del params
+        if random_seed is None or isinstance(random_seed, int):
+            return HutchinsonState(jax.random.PRNGKey(random_seed or 0))
+        return HutchinsonState(jnp.array(random_seed))
+
+    def update(
+        updates: Updates,
+        state: Any,
+        params: Params | None = None,
+        *,
+        obj_fn: Callable[[Params], Any] | None = None,
+        **extra_args: Any,
+    ) -> tuple[Updates, HutchinsonState]:
+        del extra_args
+        if params is None:
+            raise MissingParamsError(name)
+        if obj_fn is None:
+            raise missing_extra(name, "obj_fn")
+        check_updates(name, updates, params)
+        key, now = jax.random.split(state.key)
+        signs = jax.tree.map(
+            lambda p, z: cast(z, dtype_of(p)),
+            params,
+            random_like(now, params, jax.random.rademacher, "float32"),
+        )
+        curved = jax.jvp(jax.grad(obj_fn), (params,), (signs,))[1]
+        diagonal = jax.tree.map(
+            lambda g, h, z: g if is_absent(g) else cast(h * z, dtype_of(g)),
+            updates,
+            curved,
+            signs,
+            is_leaf=is_none,
+        )
+        return diagonal, HutchinsonState(key)
+
+    return GradientTransformationExtraArgs(init, update)
+
+
+HUTCHINSON = hutchinson_estimator_diag_hessian()
+
+
+@transformation(gamma=NON_NEGATIVE, clip_threshold=POSITIVE)
+def scale_by_sophia(
+    b1: ScalarOrSchedule = 0.965,
+    b2: ScalarOrSchedule = 0.99,
+    eps: ScalarOrSchedule = 1e-8,
+    gamma: ScalarOrSchedule = 0.01,
+    clip_threshold: ScalarOrSchedule | None = 1.0,
+    update_interval: int | jax.Array = 10,
+    hessian_diagonal_fn: GradientTransformation = HUTCHINSON,
+    mu_dtype: Any = None,
+    verbose: bool = False,
+    print_win_rate_every_n_steps: int | jax.Array = 0,
+    *,
+    nu_dtype: Any = None,
+) -> GradientTransformationExtraArgs:
+    """Divides averaged gradients by averaged curvature, and clips where curvature is small or negative.
+
+    m = b1 m + (1 - b1) g;  u = clip(m / (1 - b1^t) / max(gamma h, eps), +-clip_threshold); then, every
+    `update_interval` steps, h = b2 h + (1 - b2) diag(H).
+
+    Args:
+        b1, b2: decays, in [0, 1).
+        eps: the least divisor, at least 0.
+        gamma: the larger, the fewer entries are clipped, at least 0; aim at a tenth to a half unclipped.
+        clip_threshold: the largest entry of u, more than 0; None for no bound.
+        update_interval: steps between estimates, at least 1.
+        hessian_diagonal_fn: a transformation that gives the diagonal; it gets the extra arguments.
+        mu_dtype: dtype of m, by default the parameter's.
+        verbose, print_win_rate_every_n_steps: print the unclipped share every so many steps.
+        nu_dtype: dtype of h, by default real and at least float32.
+
+    State: `SophiaState(count, mu, nu, hessian_fn_state)`. Memory: 2 x the parameters.
+    Raises: ValueError if `update` gets no parameters.
+    Reference: Liu et al., 2023, Sophia: A Scalable Stochastic Second-order Optimizer for Language Model
+        Pre-training, arXiv:2305.14342.
+    """
+    estimator = with_extra_args_support(hessian_diagonal_fn)
+
+    def init(params: Params) -> SophiaState:
+        mu = jax.tree.map(lambda p: zeros_like(p, mu_dtype), params)
+        nu = jax.tree.map(lambda p: accumulator_like(p, nu_dtype), params)
+        return SophiaState(jnp.zeros([], jnp.int32), mu, nu, estimator.init(params))
+
+    @jax.jit
+    def step(count: Any, gs: Any, ms: Any, hs: Any) -> tuple[Any, Any]:
+        t, bound = safe_increment(count), at(clip_threshold, count)
+        c1, e, c = (at(x, count) for x in (b1, eps, gamma))
+
+        def leaf(g: Any, m: Any, h: Any) -> tuple[Any, ...]:
+            new = ema(widen(g), widen(m), c1)
+            u = ratio(debias(new, c1, t), jnp.maximum(c * widen(h), e))
+            won = jnp.zeros([], jnp.int32)
+            if bound is not None:
+                won, u = jnp.sum(jnp.abs(u) < bound, dtype=jnp.int32), jnp.clip(u, -bound, bound)
+            return cast(u, dtype_of(g)), cast(new, dtype_of(m)), won
+
+        with relaxed_promotion():
+            us, ms, won = each_of(3, leaf, gs, ms, hs)
+            if verbose and bound is not None:
+                every, size = print_win_rate_every_n_steps, sum(g.size for g in gs)
+                due = (t % jnp.maximum(every, 1) == 0) & (jnp.asarray(every) > 0)
+                share = ratio(jnp.asarray(total(won), jnp.float32), size)
+                jax.lax.cond(due, lambda: jax.debug.print("sophia: unclipped {}", share), lambda: None)
+        return us, ms
+
+    def update(
+        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, SophiaState]:
+        if params is None:
+            raise MissingParamsError("scale_by_sophia")
+        present = Present("scale_by_sophia", updates, params)
+        ms, hs = present.of("state's mu", state.mu), present.of("state's nu", state.nu)
+        us, ms = step(state.count, present.gs, ms, hs)
+
+        def estimate() -> tuple[Any, Any]:
+            diagonal, new = estimator.update(updates, state.hessian_fn_state, params, **extra_args)
+            decay = at(b2, state.count)
+            with relaxed_promotion():
+                return each(
+                    lambda d, h: cast(ema(widen(d), widen(h), decay), dtype_of(h)),
+                    present.of("diagonal", diagonal),
+                    hs,
+                ), new
+
+        due = state.count % update_interval == 0
+        hs, inner = jax.lax.cond(due, estimate, lambda: (hs, state.hessian_fn_state))
+        mu, nu = present.put(ms, state.mu), present.put(hs, state.nu)
+        return present.put(us, updates), SophiaState(safe_increment(state.count), mu, nu, inner)
+
+    return GradientTransformationExtraArgs(init, update)
+
+
+@transformation(gamma=NON_NEGATIVE, clip_threshold=POSITIVE)
+def sophia(
+    learning_rate: ScalarOrSchedule,
+    b1: ScalarOrSchedule = 0.965,
+    b2: ScalarOrSchedule = 0.99,
+    eps: ScalarOrSchedule = 1e-8,
+    weight_decay: ScalarOrSchedule = 1e-4,
+    weight_decay_mask: MaskOrFn = None,
+    gamma: ScalarOrSchedule = 0.01,
+    clip_threshold: ScalarOrSchedule | None = 1.0,
+    update_interval: int | jax.Array = 10,
+    hessian_diagonal_fn: GradientTransformation = HUTCHINSON,
+    mu_dtype: Any = None,
+    verbose: bool = False,
+    print_win_rate_every_n_steps: int | jax.Array = 0,
+    *,
+    nu_dtype: Any = None,
+) -> GradientTransformationExtraArgs:
+    """Sophia: p = p - learning_rate (clip(m / max(gamma h, eps), +-1) + weight_decay p).
+
+    h is an average of estimates of the Hessian's diagonal; `update` needs what the estimator needs, by
+    default `obj_fn=loss`, a function of the parameters.
+
+    Args:
+        learning_rate: a number, an array or a schedule.
+        b1, b2, eps, gamma, clip_threshold, update_interval, hessian_diagonal_fn: see `scale_by_sophia`.
+        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
+        mu_dtype, nu_dtype, verbose, print_win_rate_every_n_steps: see `scale_by_sophia`.
+
+    State: a chain's: `SophiaState`, the decay's, the learning rate's. Memory: 2 x the parameters.
+    Raises: ValueError if `update` gets no parameters, TypeError if it gets no `obj_fn`.
+    Reference: Liu et al., 2023, Sophia, arXiv:2305.14342.
+    """
+    rule = scale_by_sophia(
+        b1,
+        b2,
+        eps,
+        gamma,
+        clip_threshold,
+        update_interval,
+        hessian_diagonal_fn,
+        mu_dtype,
+        verbose,
+        print_win_rate_every_n_steps,
+        nu_dtype=nu_dtype,
+    )
+    decay = add_decayed_weights(weight_decay, weight_decay_mask)
+    return chain(rule, decay, scale_by_learning_rate(learning_rate))

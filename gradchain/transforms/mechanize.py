@@ -1,0 +1,105 @@
+"""Mechanic: a learning rate tuner around any optimizer."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.branch import compiled
+from ..core.chain import with_extra_args_support
+from ..core.dtypes import cast, dtype_of, relaxed_promotion, widen
+from ..core.errors import MissingParamsError
+from ..core.hyperparameters import POSITIVE
+from ..core.numerics import safe_increment, sqrt
+from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
+from ..core.types import Numeric, Params, Updates
+from ..core.whole import Present, copy_of, dot, each, ratio, scalar_dtype, sum_sq
+
+
+class MechanicState(NamedTuple):
+    """State of `mechanize`."""
+
+    base_optimizer_state: Any  # the base optimizer's
+    count: jax.Array  # i32[]  steps taken
+    r: jax.Array  # f32[num_betas] (f64 for f64 params); what each bet has won
+    m: jax.Array  # f32[num_betas]; largest |h| of late
+    v: jax.Array  # f32[num_betas]; sum of h^2 of late
+    s: jax.Array  # f32[num_betas]; their sum is the learning rate's factor
+    x0: Params  # like params; where the run began
+
+
+@transformation(s_init=POSITIVE)
+def mechanize(
+    base_optimizer: GradientTransformation,
+    weight_decay: Numeric = 1e-2,
+    eps: Numeric = 1e-8,
+    s_init: Numeric = 1e-6,
+    num_betas: int = 6,
+) -> GradientTransformationExtraArgs:
+    """Tunes the factor of another optimizer's steps while it runs, from the gradients alone.
+
+    D = (x_0 - p) / S - base step;  h = <g + weight_decay S |g| / |p| p, D before the step>, S = sum s;
+    m = max(beta m, |h| + eps);  v = beta^2 v + h^2;  r = beta r + clip(h, +-m) s;
+    s = (s_init m / n + max(r, 0)) / (sqrt(v) + eps);  p = x_0 - S D, for n = num_betas at once.
+
+    Args:
+        base_optimizer: any transformation, its learning rate as if untuned (1 for a schedule's peak).
+        weight_decay: strength of a decay that steadies the tuning, at least 0.
+        eps: at least 0.
+        s_init: where S begins, small and positive.
+        num_betas: how many decays beta = 1 - 10^-i, i from 1, bet side by side.
+
+    State: `MechanicState(base_optimizer_state, count, r, m, v, s, x0)`.
+    Memory: 1 x the parameters, and the base optimizer's.
+    Raises: ValueError if `update` gets no parameters, or for `num_betas` below 1.
+    Reference: Cutkosky, Defazio and Mehta, 2023, Mechanic: A Learning Rate Tuner, arXiv:2306.00144.
+    """
+    if num_betas < 1:
+        raise ValueError(f"mechanize: num_betas must be at least 1, received {num_betas!r}.")
+    tx = with_extra_args_support(base_optimizer)
+
+    def init(params: Params) -> MechanicState:
+        zeros = jnp.zeros([num_betas], scalar_dtype(params))
+        s, count = zeros + jnp.asarray(s_init, zeros.dtype), jnp.zeros([], jnp.int32)
+        x0 = jax.tree.map(copy_of, params)
+        return MechanicState(tx.init(params), count, zeros, zeros, zeros, s, x0)
+
+    @compiled
+    def update(
+        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, MechanicState]:
+        if params is None:
+            raise MissingParamsError("mechanize")
+        steps, base_state = tx.update(updates, state.base_optimizer_state, params, **extra_args)
+        present = Present("mechanize", updates, params)
+        first, dtype = state.count == 0, state.s.dtype
+        with relaxed_promotion():
+            g, p = each(widen, present.gs), each(widen, present.ps or [])
+            u = each(widen, present.of("base optimizer's step", steps))
+            starts = present.of("state's x0", state.x0)
+            x0 = each(lambda x, p: jnp.where(first, p, widen(x)), starts, p)
+            factor = jnp.sum(state.s)
+            pull = weight_decay * factor * sqrt(sum_sq(g)) / (sqrt(sum_sq(p)) + eps)
+            before = each(lambda x, p: (x - p) / (factor + eps), x0, p)
+            h = dot(each(lambda g, p: g + pull * p, g, p), before)
+            betas = jnp.array([1.0 - 0.1**i for i in range(1, num_betas + 1)], dtype)
+            m = jnp.maximum(betas * state.m, jnp.abs(h) + eps)
+            v = betas**2 * state.v + h**2
+            r = betas * state.r + jnp.clip(h, -state.m, state.m) * state.s
+            s = ratio(s_init / num_betas * m + jnp.maximum(r, 0), sqrt(v) + eps)
+            total = jnp.sum(s)
+            us = each(
+                lambda g, x, p, d, u: cast(x - total * (d - u) - p, dtype_of(g)),
+                present.gs,
+                x0,
+                p,
+                before,
+                u,
+            )
+            starts = each(lambda new, old: cast(new, dtype_of(old)), x0, starts)
+            r, m, v, s = (cast(x, dtype) for x in (r, m, v, s))
+        return present.put(us, updates), MechanicState(
+            base_state, safe_increment(state.count), r, m, v, s, present.put(starts, state.x0)
+        )
+
+    return GradientTransformationExtraArgs(init, update)

@@ -1,0 +1,69 @@
+"""Orthogonalizing matrices by Newton-Schulz iterations."""
+
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+
+from ..core.numerics import abs_sq, sqrt
+
+Preconditioning = Literal["frobenius", "spectral", "aol", "schatten"]
+PRECONDITIONINGS = ("frobenius", "spectral", "aol", "schatten")
+
+
+def _gram(x: Any) -> jax.Array:
+    return x @ jnp.conj(jnp.swapaxes(x, -1, -2))
+
+
+def _polynomial(x: Any, a: Any, coefficients: Any) -> jax.Array:
+    """c_0 x + (c_1 a + c_2 a^2) x, with a = x x*."""
+    return coefficients[0] * x + (coefficients[1] * a + coefficients[2] * a @ a) @ x
+
+
+def _frobenius(x: Any) -> jax.Array:
+    return sqrt(jnp.sum(abs_sq(x), axis=(-2, -1), keepdims=True))
+
+
+def _prepared(x: Any, kind: str, eps: Any) -> tuple[Any, Any]:
+    """`x` with singular values of at most about 1, and its Gram matrix where that is known."""
+    if kind == "frobenius":
+        return x / (_frobenius(x) + eps), None
+    if kind == "spectral":
+        return x / (jnp.linalg.norm(x, ord=2, axis=(-2, -1), keepdims=True) + eps), None
+    a = _gram(x)
+    if kind == "aol":
+        size = jnp.maximum(jnp.sum(jnp.abs(a), axis=-1, keepdims=True), 1e-8)
+        s = jax.lax.rsqrt(size)
+        return x * s, a * s * jnp.swapaxes(s, -1, -2)
+    s = jax.lax.rsqrt(jnp.maximum(_frobenius(a), 1e-8))
+    return x * s, a * s**2
+
+
+def orthogonalized(
+    x: Any, coefficients: Any, steps: Any, preconditioning: str = "frobenius", eps: Any = 1e-8
+) -> jax.Array:
+    """Every matrix of a stack with its singular values near 1.
+
+    x = c_0 x + (c_1 x x* + c_2 (x x*)^2) x, `steps` times, after dividing by a norm.
+
+    Args:
+        x: (matrices, rows, columns), with at most as many rows as columns.
+        coefficients: (3,), the same for all steps, or (steps, 3).
+        steps: an integer, where coefficients are the same for all steps.
+        preconditioning: the norm: "frobenius", "spectral" (by singular values), "aol" (row sums of
+            the Gram matrix) or "schatten" (the 4-norm).
+        eps: added to the norm.
+    """
+    coefficients = coefficients.astype(jnp.finfo(x.dtype).dtype)
+    x, a = _prepared(x, preconditioning, eps)
+    if coefficients.ndim == 2:
+        rows = list(coefficients)
+    elif isinstance(steps, int):
+        rows = [coefficients] * steps
+    else:
+        start = 0 if a is None else 1
+        x = x if a is None else _polynomial(x, a, coefficients)
+        return jax.lax.fori_loop(start, steps, lambda _, x: _polynomial(x, _gram(x), coefficients), x)
+    for row in rows:
+        x, a = _polynomial(x, _gram(x) if a is None else a, row), None
+    return x

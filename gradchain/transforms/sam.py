@@ -1,0 +1,148 @@
+"""Sharpness-aware minimization: the gradient a little uphill decides the step."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.apply import apply_updates
+from ..core.branch import compiled
+from ..core.chain import init_empty_state, with_extra_args_support
+from ..core.dtypes import cast, dtype_of, relaxed_promotion, widen
+from ..core.errors import MissingParamsError, missing_extra
+from ..core.lift import check_updates, is_absent, is_none, scaled
+from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
+from ..core.types import EmptyState, OptState, Params, Updates
+from ..core.whole import Present, copy_of, each, ratio
+from ..tree.norm import norm
+
+NormalizeState = EmptyState
+
+
+@transformation
+def normalize() -> GradientTransformationExtraArgs:
+    """Divides all updates by their global norm: u = g / |g|, and 0 where |g| = 0.
+
+    |g| is the 2-norm over all entries of all leaves, summed in at least float32.
+
+    State: `NormalizeState`, which is `EmptyState`. Memory: none.
+    """
+
+    def update(
+        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, OptState]:
+        del extra_args
+        check_updates("normalize", updates, params)
+        return scaled(updates, ratio(1.0, norm(updates))), state
+
+    return GradientTransformationExtraArgs(init_empty_state, update)
+
+
+class SAMState(NamedTuple):
+    """State of `sam`."""
+
+    steps_since_sync: jax.Array  # i32[]  ascents since the last real step
+    opt_state: Any  # the optimizer's
+    adv_state: Any  # the adversary's
+    cache: Params | None  # like params; where the ascent began; None in opaque mode
+
+
+def _negated(updates: Updates) -> Updates:
+    return jax.tree.map(lambda u: u if is_absent(u) else -u, updates, is_leaf=is_none)
+
+
+def _choose(condition: Any, yes: Any, no: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
+
+
+@transformation
+def sam(
+    optimizer: GradientTransformation,
+    adv_optimizer: GradientTransformation,
+    sync_period: int = 2,
+    reset_state: bool = True,
+    opaque_mode: bool = False,
+    batch_axis_name: str | None = None,
+) -> GradientTransformationExtraArgs:
+    """Seeks flat minima: goes uphill for some steps, and steps from the start by the gradient there.
+
+    With `normalize()` before `sgd(rho)` as the adversary this is SAM: p = p - opt(g(p + rho g / |g|)).
+
+    Args:
+        optimizer: makes the real steps.
+        adv_optimizer: makes the ascents; its updates are turned round, e.g.
+            `chain(normalize(), sgd(rho))`.
+        sync_period: every so many updates one is a real step, at least 1; 2 is the paper's.
+        reset_state: begin with a fresh state of the adversary after each real step.
+        opaque_mode: do a whole period in one update, which then needs the extra argument
+            `grad_fn(params, i) -> gradient` for the i-th point; else each update is one gradient.
+        batch_axis_name: in opaque mode, the mapped axis to average gradients over.
+
+    State: `SAMState(steps_since_sync, opt_state, adv_state, cache)`.
+    Memory: 1 x the parameters (none in opaque mode), and both optimizers'.
+    Raises: ValueError for a period below 1 or if `update` gets no parameters; TypeError if it gets no
+        `grad_fn` in opaque mode.
+    Reference: Foret et al., 2020, Sharpness-Aware Minimization for Efficiently Improving
+        Generalization, arXiv:2010.01412.
+    """
+    if sync_period < 1:
+        raise ValueError(f"sam: sync_period must be at least 1, received {sync_period!r}.")
+    tx, adversary = with_extra_args_support(optimizer), with_extra_args_support(adv_optimizer)
+
+    def init(params: Params) -> SAMState:
+        cache = None if opaque_mode else jax.tree.map(copy_of, params)
+        return SAMState(jnp.zeros([], jnp.int32), tx.init(params), adversary.init(params), cache)
+
+    @compiled
+    def ascend_or_step(
+        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, SAMState]:
+        if params is None:
+            raise MissingParamsError("sam")
+        present = Present("sam", updates, params)
+        last = state.steps_since_sync == sync_period - 1
+        cache = _choose(state.steps_since_sync == 0, params, state.cache)
+        up, adv_state = adversary.update(updates, state.adv_state, params, **extra_args)
+        down, opt_state = tx.update(updates, state.opt_state, cache, **extra_args)
+
+        def pick(g: Any, up: Any, down: Any, start: Any, p: Any) -> jax.Array:
+            with relaxed_promotion():
+                back = widen(start) - widen(p) + widen(down)
+                return cast(jnp.where(last, back, -widen(up)), dtype_of(g))
+
+        parts = [present.of(*x) for x in (("ascent", up), ("step", down), ("state's cache", cache))]
+        us = each(pick, present.gs, *parts, present.ps or [])
+        fresh = adversary.init(params) if reset_state else state.adv_state
+        return present.put(us, updates), SAMState(
+            (state.steps_since_sync + 1) % sync_period,
+            _choose(last, opt_state, state.opt_state),
+            _choose(last, fresh, adv_state),
+            cache,
+        )
+
+    def whole_period(
+        updates: Updates,
+        state: Any,
+        params: Params | None = None,
+        *,
+        grad_fn: Callable[[Params, int], Updates] | None = None,
+        **extra_args: Any,
+    ) -> tuple[Updates, SAMState]:
+        if params is None:
+            raise MissingParamsError("sam")
+        if grad_fn is None:
+            raise missing_extra("sam", "grad_fn")
+        point, adv_state = params, state.adv_state
+        for i in range(sync_period - 1):
+            up, adv_state = adversary.update(updates, adv_state, point, **extra_args)
+            point = apply_updates(point, _negated(up))
+            updates = grad_fn(point, i)
+            if batch_axis_name is not None:
+                updates = jax.lax.pmean(updates, axis_name=batch_axis_name)
+        updates, opt_state = tx.update(updates, state.opt_state, params, **extra_args)
+        if reset_state:
+            adv_state = adversary.init(params)
+        return updates, SAMState(jnp.zeros([], jnp.int32), opt_state, adv_state, None)
+
+    return GradientTransformationExtraArgs(init, whole_period if opaque_mode else ascend_or_step)

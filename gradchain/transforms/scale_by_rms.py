@@ -1,0 +1,69 @@
+"""RMSprop's rule, which rmsprop and schedule_free_adamw share."""
+
+from typing import Any, NamedTuple
+
+import jax
+
+from ..core.lift import leafwise
+from ..core.numerics import abs_sq, debias, ema, full_like, sqrt
+from ..core.order import Trait
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import Numeric, Params
+
+
+class ScaleByRmsState(NamedTuple):
+    """State of `scale_by_rms`."""
+
+    nu: Params  # like |params|, at least float32; moving average of squared gradients
+
+
+class ScaleByRmsWithCountState(NamedTuple):
+    """State of `scale_by_rms` with `bias_correction`."""
+
+    count: jax.Array  # i32[]  steps taken
+    nu: Params  # like |params|, at least float32; moving average of squared gradients
+
+
+def divide_by_root(g: Any, variance: Any, eps: Any, eps_in_sqrt: bool) -> Any:
+    """g / sqrt(variance + eps), or g / (sqrt(variance) + eps); 0 where the divisor is 0."""
+    root = sqrt(variance + eps) if eps_in_sqrt else sqrt(variance) + eps
+    return jax.numpy.where(root > 0, g / jax.numpy.where(root > 0, root, 1), 0)
+
+
+@transformation
+def scale_by_rms(
+    decay: Numeric = 0.9,
+    eps: Numeric = 1e-8,
+    initial_scale: Numeric = 0.0,
+    eps_in_sqrt: bool = True,
+    bias_correction: bool = False,
+) -> GradientTransformationExtraArgs:
+    """Rescales by the root of a moving average of squared gradients.
+
+    v = decay v + (1 - decay) |g|^2;  u = g / sqrt(v + eps), or g / (sqrt(v) + eps) if not
+    `eps_in_sqrt`; with `bias_correction`, v / (1 - decay^t) takes the place of v.
+
+    Args:
+        decay: in [0, 1].
+        eps: at least 0.
+        initial_scale: where v begins, at least 0.
+        eps_in_sqrt: whether eps is added inside the root.
+        bias_correction: debias v.
+
+    State: `ScaleByRmsState(nu)`, or `ScaleByRmsWithCountState(count, nu)`.
+    Memory: 1 x the parameters.
+    Reference: Tieleman and Hinton, 2012, Lecture 6.5, COURSERA: Neural Networks for Machine Learning.
+    """
+
+    def init(p: Any) -> tuple[jax.Array]:
+        return (full_like(p, initial_scale),)
+
+    def update(g: Any, s: Any, p: Any) -> tuple[Any, tuple[Any]]:
+        del p
+        nu = ema(abs_sq(g), s.nu, decay)
+        nu_hat = debias(nu, decay, s.count) if bias_correction else nu
+        return divide_by_root(g, nu_hat, eps, eps_in_sqrt), (nu,)
+
+    return leafwise(ScaleByRmsWithCountState if bias_correction else ScaleByRmsState, init, update).saying(
+        Trait.RESCALES
+    )

@@ -1,0 +1,134 @@
+"""Schedule-Free: averaging takes the place of decaying the learning rate."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.branch import compiled
+from ..core.chain import with_extra_args_support
+from ..core.dtypes import cast, dtype_of, relaxed_promotion, widen
+from ..core.errors import MissingParamsError
+from ..core.hyperparameters import FINITE, Range
+from ..core.numerics import safe_increment
+from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
+from ..core.types import Numeric, OptState, Params, ScalarOrSchedule, Updates
+from ..core.whole import Present, at, copy_of, each_of, ratio, scalar_dtype
+from .masking import MaskedNode
+
+ABOVE_ZERO = Range("in (0, 1]", lambda x: 0 < x <= 1)
+
+
+def _average(y: Any, z: Any, b1: Any) -> Any:
+    """x from y = b1 x + (1 - b1) z."""
+    return (y - (1 - b1) * z) / b1
+
+
+class ScheduleFreeState(NamedTuple):
+    """State of `schedule_free`."""
+
+    b1: jax.Array  # f32[] (f64 for f64 params); share of x in y, for `eval_params`
+    weight_sum: jax.Array  # f32[]; sum of the weights in the average
+    step_count: jax.Array  # i32[]; number of the coming step, from 1
+    max_lr: jax.Array  # f32[]; largest learning rate so far
+    base_optimizer_state: Any  # the base optimizer's
+    z: Params  # like params, or state_dtype; where the base optimizer is
+
+    def eval_params(self, params: Params) -> Params:
+        """The averaged parameters x, which are the ones to evaluate."""
+
+        def average(z: Any, y: Any) -> Any:
+            if isinstance(z, MaskedNode):
+                return y
+            with relaxed_promotion():
+                return cast(_average(widen(y), widen(z), self.b1), dtype_of(y))
+
+        return jax.tree.map(average, self.z, params, is_leaf=lambda z: isinstance(z, MaskedNode))
+
+
+def schedule_free_eval_params(state: OptState, params: Params) -> Params:
+    """The parameters to evaluate after training with `schedule_free`; see `eval_params` for chains.
+
+    Args: state, a `ScheduleFreeState`; params, the parameters in training, y.
+    Returns: their average x = (y - (1 - b1) z) / b1, in the dtypes of the parameters.
+    Raises: ValueError for another state.
+    """
+    if getattr(state, "b1", None) is None or getattr(state, "z", None) is None:
+        raise ValueError(
+            "schedule_free_eval_params: expected a ScheduleFreeState, received "
+            f"{type(state).__name__}. For the state of a chain, call eval_params(state, params)."
+        )
+    return ScheduleFreeState.eval_params(state, params)
+
+
+@transformation(b1=ABOVE_ZERO, weight_lr_power=FINITE)
+def schedule_free(
+    base_optimizer: GradientTransformation,
+    learning_rate: ScalarOrSchedule,
+    b1: Numeric = 0.9,
+    weight_lr_power: Numeric = 2.0,
+    state_dtype: Any = None,
+) -> GradientTransformationExtraArgs:
+    """Trains at y, between the base optimizer's z and its running average x, which is the result.
+
+    z = z + base step at y;  w = (largest learning rate so far)^weight_lr_power;  c = w / sum of w;
+    x = (1 - c) x + c z;  y = b1 x + (1 - b1) z. The parameters are y; `eval_params` gives x.
+
+    Args:
+        base_optimizer: a transformation without momentum of its own.
+        learning_rate: what it steps by, for the weights: a number, an array or a schedule, read at
+            the steps taken, as the base optimizer reads its own.
+        b1: share of x in y, in (0, 1].
+        weight_lr_power: how learning rates weigh in the average; 0 weighs all steps alike.
+        state_dtype: dtype of z, by default the parameter's.
+
+    State: `ScheduleFreeState(b1, weight_sum, step_count, max_lr, base_optimizer_state, z)`.
+    Memory: 1 x the parameters, and the base optimizer's.
+    Raises: ValueError if `update` gets no parameters.
+    Reference: Defazio et al., 2024, The Road Less Scheduled, arXiv:2405.15682.
+    """
+    tx = with_extra_args_support(base_optimizer)
+
+    def init(params: Params) -> ScheduleFreeState:
+        dtype = scalar_dtype(params)
+        return ScheduleFreeState(
+            jnp.asarray(b1, dtype),
+            jnp.zeros([], dtype),
+            jnp.ones([], jnp.int32),
+            jnp.zeros([], dtype),
+            tx.init(params),
+            jax.tree.map(lambda p: copy_of(p, state_dtype), params),
+        )
+
+    @compiled
+    def update(
+        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, ScheduleFreeState]:
+        if params is None:
+            raise MissingParamsError("schedule_free")
+        steps, base_state = tx.update(updates, state.base_optimizer_state, params, **extra_args)
+        present = Present("schedule_free", updates, params)
+        with relaxed_promotion():
+            largest = jnp.maximum(state.max_lr, at(learning_rate, state.step_count - 1))
+            weight = largest**weight_lr_power
+            total = state.weight_sum + weight
+            share = ratio(weight, total)  # 0 while the learning rate has been 0: z has not moved
+
+            def move(g: Any, u: Any, y: Any, z: Any) -> tuple[Any, Any]:
+                z_new = cast(widen(z) + widen(u), dtype_of(z))
+                y, z, end = widen(y), widen(z), widen(z_new)
+                x = (1 - share) * _average(y, z, b1) + share * end
+                return cast(b1 * x + (1 - b1) * end - y, dtype_of(g)), z_new
+
+            us = present.of("base optimizer's step", steps)
+            moves, z = each_of(2, move, present.gs, us, present.ps, present.of("state's z", state.z))
+        return present.put(moves, updates), ScheduleFreeState(
+            state.b1,
+            cast(total, state.weight_sum.dtype),
+            safe_increment(state.step_count),
+            cast(largest, state.max_lr.dtype),
+            base_state,
+            present.put(z, state.z),
+        )
+
+    return GradientTransformationExtraArgs(init, update)

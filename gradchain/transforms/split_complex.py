@@ -1,0 +1,69 @@
+"""Complex parameters as pairs of real ones."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core.chain import with_extra_args_support
+from ..core.dtypes import dtype_of, real_dtype
+from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
+from ..core.types import Params, PyTree, Updates
+
+
+class SplitRealAndImaginaryArrays(NamedTuple):
+    """A complex array in two parts."""
+
+    real: Any
+    imaginary: Any
+
+
+class SplitRealAndImaginaryState(NamedTuple):
+    """State of `split_real_and_imaginary`."""
+
+    inner_state: Any  # the inner transformation's, over trees with two leaves for each complex one
+
+
+def _split(x: Any) -> Any:
+    if not jnp.issubdtype(dtype_of(x), jnp.complexfloating):
+        return x
+    if isinstance(x, jax.ShapeDtypeStruct):
+        part = jax.ShapeDtypeStruct(x.shape, real_dtype(x.dtype))
+        return SplitRealAndImaginaryArrays(part, part)
+    return SplitRealAndImaginaryArrays(jnp.real(x), jnp.imag(x))
+
+
+def _is_split(x: Any) -> bool:
+    return isinstance(x, SplitRealAndImaginaryArrays)
+
+
+@transformation
+def split_real_and_imaginary(inner: GradientTransformation) -> GradientTransformationExtraArgs:
+    """Treats each complex parameter as two real ones, so that `inner` meets real numbers only.
+
+    JAX's gradient of a real function of z = x + iy is df/dx - i df/dy: give its conjugate, as for
+    every other transformation here.
+
+    Args: inner, any transformation.
+    State: `SplitRealAndImaginaryState(inner_state)`. Memory: the inner transformation's.
+    """
+    tx = with_extra_args_support(inner)
+
+    def split(tree: PyTree) -> PyTree:
+        return jax.tree.map(_split, tree)
+
+    def init(params: Params) -> SplitRealAndImaginaryState:
+        return SplitRealAndImaginaryState(tx.init(split(params)))
+
+    def update(
+        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, SplitRealAndImaginaryState]:
+        updates, inner_state = tx.update(split(updates), state.inner_state, split(params), **extra_args)
+        joined = jax.tree.map(
+            lambda x: jax.lax.complex(x.real, x.imaginary) if _is_split(x) else x,
+            updates,
+            is_leaf=_is_split,
+        )
+        return joined, SplitRealAndImaginaryState(inner_state)
+
+    return GradientTransformationExtraArgs(init, update)
