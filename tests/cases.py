@@ -63,6 +63,32 @@ def lossy(p: Any, step: int) -> dict[str, Any]:
     return {"value": jax.numpy.float32(0.5 + 0.1 * step)}
 
 
+def energy(p: Any, step: int) -> dict[str, Any]:
+    """The loss |p|^2, for those that follow its value."""
+    squares = [jax.numpy.sum(jax.numpy.abs(x.astype(wider(x))) ** 2) for x in jax.tree.leaves(p)]
+    return {"value": sum(squares, jax.numpy.float32(0)).astype(jax.numpy.float32)}
+
+
+def wider(x: Any) -> Any:
+    """The dtype of sums of `x`."""
+    return jax.numpy.promote_types(x.dtype, jax.numpy.float32)
+
+
+def quartic(p: Any) -> Any:
+    """A loss whose curvature depends on the parameters."""
+    return sum((jax.numpy.sum(x.astype("float32") ** 4) for x in jax.tree.leaves(p)), jax.numpy.float32(0))
+
+
+def curved(p: Any, step: int) -> dict[str, Any]:
+    """The loss as a function, for those that ask for its curvature."""
+    return {"obj_fn": quartic}
+
+
+def find(module: Any, name: str) -> Any:
+    """A factory by name, of the contrib module if it is there."""
+    return getattr(module.contrib if hasattr(module.contrib, name) else module, name)
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """A row. The columns after `call` say what the transformation can do, never a test."""
@@ -74,6 +100,7 @@ class Case:
     optimizer: bool = False  # goes downhill by itself
     needs_params: bool = False
     by_value: bool = True  # repr is code: every argument is a literal or remembers its call
+    bitwise: bool = False  # injected hyperparameters give the same bits (XLA may round elsewhere)
     constant: bool = False  # its updates do not depend on the gradients
     any_tree: bool = True  # fits parameters of any structure
     absent: bool = True  # a missing leaf changes nothing for the others
@@ -82,13 +109,14 @@ class Case:
     complex: bool = True
     low_precision: float = 1.0  # widens the tolerance of float16 and bfloat16 values
     random: bool = False  # draws other numbers in float64
+    squares: tuple[str, ...] = ("nu", "nu_max", "e_g", "sum_of_squares")  # second moments in its state
     sweep: str | None = "auto"  # hyperparameter for vmap; None where no argument is numeric
     extra: Callable[[Any, int], dict[str, Any]] | None = None
     rtol: float = 1e-6
 
     def make(self, module: Any = gc, **changes: Any) -> Any:
         """The transformation, from gradchain or from its twin."""
-        factory = getattr(module, self.name)
+        factory = find(module, self.name)
         if callable(self.call):
             return factory(*self.call(module), **self.keywords)
         return factory(**(self.call | changes))
@@ -119,6 +147,16 @@ class Case:
 def opt(name: str, **call: Any) -> Case:
     """A row for an optimizer with these arguments."""
     return Case(name, call, optimizer=True)
+
+
+def classic(name: str, **call: Any) -> Case:
+    """A row for a classic optimizer."""
+    return Case(name, call, optimizer=True, bitwise=True)
+
+
+def optp(name: str, **call: Any) -> Case:
+    """A row for an optimizer that needs the parameters."""
+    return Case(name, call, optimizer=True, needs_params=True)
 
 
 CASES = [
@@ -191,30 +229,31 @@ CASES = [
     Case("scale_by_stddev", {"bias_correction": True, "eps": 0.1}, rtol=1e-5),  # v - m^2 cancels
     Case("scale_by_adadelta", {"rho": 0.8, "eps": 1e-3}, complex=True),
     # Optimizers
-    opt("sgd", learning_rate=0.1),
-    opt("sgd", learning_rate=0.02, momentum=0.9),
-    opt("sgd", learning_rate=0.02, momentum=0.9, nesterov=True, accumulator_dtype="float32"),
-    opt("adagrad", learning_rate=0.5),
-    opt("adagrad", learning_rate=0.5, initial_accumulator_value=0.0, eps=1e-3),
-    opt("rmsprop", learning_rate=0.02),
-    opt("rmsprop", learning_rate=0.02, decay=0.8, eps=1e-3, centered=True, initial_scale=1.0),
-    opt("rmsprop", learning_rate=0.01, momentum=0.5, nesterov=True, eps_in_sqrt=False),
-    opt("adadelta", learning_rate=1.0, rho=0.8, eps=1e-3),
+    classic("sgd", learning_rate=0.1),
+    classic("sgd", learning_rate=0.02, momentum=0.9),
+    classic("sgd", learning_rate=0.02, momentum=0.9, nesterov=True, accumulator_dtype="float32"),
+    classic("adagrad", learning_rate=0.5),
+    classic("adagrad", learning_rate=0.5, initial_accumulator_value=0.0, eps=1e-3),
+    classic("rmsprop", learning_rate=0.02),
+    classic("rmsprop", learning_rate=0.02, decay=0.8, eps=1e-3, centered=True, initial_scale=1.0),
+    classic("rmsprop", learning_rate=0.01, momentum=0.5, nesterov=True, eps_in_sqrt=False),
+    classic("adadelta", learning_rate=1.0, rho=0.8, eps=1e-3),
     dataclasses.replace(opt("adadelta", learning_rate=1.0, weight_decay=0.01), needs_params=True),
-    opt("adam", learning_rate=0.05),
-    opt("adam", learning_rate=0.05, b1=0.8, b2=0.9, eps=1e-4, eps_root=1e-6, mu_dtype="float32"),
-    dataclasses.replace(opt("adam", learning_rate=down), by_value=False),
-    dataclasses.replace(opt("adamw", learning_rate=0.05), needs_params=True),
+    classic("adam", learning_rate=0.05),
+    classic("adam", learning_rate=0.05, b1=0.8, b2=0.9, eps=1e-4, eps_root=1e-6, mu_dtype="float32"),
+    dataclasses.replace(classic("adam", learning_rate=down), by_value=False),
+    dataclasses.replace(classic("adamw", learning_rate=0.05), needs_params=True),
     dataclasses.replace(
-        opt("adamw", learning_rate=0.05, weight_decay=0.1, mask=matrices_only, nesterov=True),
+        classic("adamw", learning_rate=0.05, weight_decay=0.1, mask=matrices_only, nesterov=True),
         needs_params=True,
         by_value=False,
     ),
-    opt("adamax", learning_rate=0.05),
-    opt("nadam", learning_rate=0.05),
+    classic("adamax", learning_rate=0.05),
+    classic("nadam", learning_rate=0.05),
     # Links and rules of the flat namespace: blocks, signs, noise
     Case("scale_by_trust_ratio", needs_params=True),
-    Case("scale_by_trust_ratio", {"min_norm": 2.0, "trust_coefficient": 0.1, "eps": 0.5}, needs_params=True),
+    Case("scale_by_trust_ratio", {"min_norm": 2.0, "trust_coefficient": 0.1, "eps": 0.5},
+         needs_params=True),
     Case("scale_by_param_block_norm", {"min_scale": 1.5}, needs_params=True),
     Case("scale_by_param_block_rms", {"min_scale": 1.1}, needs_params=True),
     Case("clip_by_block_rms", {"threshold": 0.5}, sweep="threshold"),
@@ -225,9 +264,11 @@ CASES = [
     Case("add_noise", {"eta": 0.1, "gamma": 0.5, "key": 3}, random=True, sweep="eta"),
     Case("scale_by_optimistic_gradient", {"alpha": 0.5, "beta": 2.0}, sweep="alpha"),
     Case("scale_by_belief", {"b1": 0.8, "b2": 0.95, "eps": 1e-3, "eps_root": 1e-4, "nesterov": True}),
-    Case("scale_by_belief", {"mu_dtype": "float32", "nu_dtype": "float32", "b2": down}, twin=False, by_value=False),
+    Case("scale_by_belief", {"mu_dtype": "float32", "nu_dtype": "float32", "b2": down}, twin=False,
+         by_value=False),
     Case("scale_by_adan", {"b1": 0.9, "b2": 0.8, "b3": 0.95, "eps": 1e-3, "eps_root": 1e-4}),
-    Case("scale_by_adan", {"b1": down, "mu_dtype": "float32", "nu_dtype": "float32"}, twin=False, by_value=False),
+    Case("scale_by_adan", {"b1": down, "mu_dtype": "float32", "nu_dtype": "float32"}, twin=False,
+         by_value=False),
     Case("scale_by_amsgrad", {"b1": 0.8, "b2": 0.95, "eps": 1e-3, "eps_root": 1e-4, "mu_dtype": "float32"}),
     Case("scale_by_amsgrad", {"bias_correction_mu": False, "bias_correction_nu": False, "eps": 0.1}),
     Case("scale_by_amsgrad", {"correct_after_max": True, "nu_dtype": "float32"}, twin=False),
@@ -238,25 +279,28 @@ CASES = [
                                "mu_dtype": "float32"}, needs_params=True),
     Case("scale_by_novograd", {"weight_decay": 0.1, "weight_decay_mask": matrices_only,
                                "nu_dtype": "float32"}, twin=False, needs_params=True, by_value=False),
-    Case("scale_by_radam", {"b1": 0.8, "b2": 0.95, "eps": 1e-3, "eps_root": 1e-4, "nesterov": True}),
-    Case("scale_by_radam", {"b2": 0.9, "threshold": 4.5}, rtol=1e-5),  # Optax's ro cancels
+    Case("scale_by_radam", {"b1": 0.8, "b2": 0.95, "eps": 1e-3, "eps_root": 1e-4, "nesterov": True},
+         rtol=1e-5),  # Optax's ro cancels
+    Case("scale_by_radam", {"b2": 0.9, "threshold": 4.5}, rtol=1e-5),
     Case("scale_by_rprop", {"learning_rate": 0.1, "eta_minus": 0.4, "eta_plus": 1.3, "min_step_size": 0.05,
                             "max_step_size": 0.2}),
-    Case("scale_by_sm3", {"b1": 0.8, "b2": 0.9, "eps": 1e-3}, twin=False),  # Optax fails on scalars
+    Case("scale_by_sm3", {"b1": 0.8, "b2": 0.9, "eps": 1e-3}, twin=False, squares=("mu",)),
     Case("scale_by_yogi", {"b1": 0.8, "b2": 0.95, "eps": 1e-2, "eps_root": 1e-4,
                            "initial_accumulator_value": 0.1}),
     Case("scale_by_polyak", extra=lossy, sweep="f_min"),
     Case("scale_by_polyak", {"f_min": 0.7, "max_learning_rate": 0.05, "eps": 0.5, "variant": "sps+"},
          extra=lossy, sweep="f_min"),
-    Case("scale_by_distance_over_gradients", needs_params=True, twin=False, sweep="global_scale"),
+    Case("scale_by_distance_over_gradients", {"reps_rel": 0.1, "eps": 1e-3, "global_scale": 0.5},
+         needs_params=True, twin=False, sweep="global_scale"),  # Optax's changes the shape of scalars
     Case("scale_by_factored_rms", {"min_dim_size_to_factor": 2, "decay_rate": 0.5, "epsilon": 1e-3}),
     Case("scale_by_factored_rms", {"factored": False, "min_dim_size_to_factor": 1,
                                    "decay_rate_fn": constant_decay}, by_value=False),
-    Case("scale_by_factored_rms", {"step_offset": 1000, "decay_rate": down}, twin=False, by_value=False),
+    Case("scale_by_factored_rms", {"step_offset": 1000, "decay_rate": down}, twin=False, by_value=False,
+         squares=("v", "v_row", "v_col")),
     # Optimizers of the flat namespace
     opt("adabelief", learning_rate=0.05),
     opt("adabelief", learning_rate=0.05, b1=0.8, b2=0.9, eps=1e-4, eps_root=1e-6, nesterov=True),
-    Case("adafactor", {"learning_rate": 0.05}, optimizer=True, needs_params=True),
+    Case("adafactor", {"learning_rate": 0.05}, optimizer=True, needs_params=True, squares=("v",)),
     Case("adafactor", {"learning_rate": 0.05, "min_dim_size_to_factor": 2, "decay_rate": 0.5, "eps": 1e-3,
                        "multiply_by_parameter_scale": False, "clipping_threshold": 0.8, "momentum": 0.5,
                        "dtype_momentum": "float32", "weight_decay_rate": 1e-3,
@@ -268,7 +312,7 @@ CASES = [
     Case("adamaxw", {"learning_rate": 0.05}, optimizer=True, needs_params=True),
     Case("adamaxw", {"learning_rate": 0.05, "b1": 0.8, "b2": 0.9, "eps": 1e-3, "weight_decay": 0.1,
                      "mask": matrices_only}, optimizer=True, needs_params=True, by_value=False),
-    opt("adan", learning_rate=0.05),
+    dataclasses.replace(opt("adan", learning_rate=0.05), squares=("n",)),
     Case("adan", {"learning_rate": 0.05, "b1": 0.9, "b2": 0.8, "b3": 0.95, "eps": 1e-3, "eps_root": 1e-4,
                   "weight_decay": 0.1, "mask": matrices_only},
          optimizer=True, needs_params=True, by_value=False),
@@ -289,17 +333,19 @@ CASES = [
     Case("lion", {"learning_rate": 0.02}, optimizer=True, needs_params=True),
     Case("lion", {"learning_rate": 0.02, "b1": 0.8, "b2": 0.9, "mu_dtype": "float32", "weight_decay": 0.1,
                   "mask": matrices_only}, optimizer=True, needs_params=True, by_value=False),
-    Case("lion", {"learning_rate": 0.05, "mode": "refined", "weight_decay": 0.0}, optimizer=True, twin=False),
+    Case("lion", {"learning_rate": 0.05, "mode": "refined", "weight_decay": 0.0}, optimizer=True,
+         twin=False),
     Case("nadamw", {"learning_rate": 0.05}, optimizer=True, needs_params=True),
     Case("nadamw", {"learning_rate": 0.05, "b1": 0.8, "b2": 0.9, "eps": 1e-3, "eps_root": 1e-4,
                     "mu_dtype": "float32", "weight_decay": 0.1, "mask": matrices_only},
          optimizer=True, needs_params=True, by_value=False),
     Case("noisy_sgd", {"learning_rate": 0.05, "key": 0}, optimizer=True, random=True),
-    Case("noisy_sgd", {"learning_rate": 0.05, "eta": 0.1, "gamma": 0.6, "key": 5}, optimizer=True, random=True),
+    Case("noisy_sgd", {"learning_rate": 0.05, "eta": 0.1, "gamma": 0.6, "key": 5}, optimizer=True,
+         random=True),
     opt("novograd", learning_rate=0.02),
     Case("novograd", {"learning_rate": 0.02, "b1": 0.8, "b2": 0.5, "eps": 1e-3, "eps_root": 1e-4,
                       "weight_decay": 0.01}, optimizer=True, needs_params=True),
-    opt("optimistic_adam_v2", learning_rate=0.05),
+    dataclasses.replace(opt("optimistic_adam_v2", learning_rate=0.05), low_precision=2.0),  # a difference
     opt("optimistic_adam_v2", learning_rate=0.05, alpha=0.8, beta=0.5, b1=0.8, b2=0.9, eps=1e-3,
         eps_root=1e-4, mu_dtype="float32", nesterov=False),
     opt("optimistic_gradient_descent", learning_rate=0.05),
@@ -315,24 +361,145 @@ CASES = [
     opt("sign_sgd", learning_rate=0.02),
     opt("signum", learning_rate=0.02),
     opt("signum", learning_rate=0.02, beta=0.5, accumulator_dtype="float32"),
-    Case("sm3", {"learning_rate": 0.5}, optimizer=True, twin=False),  # Optax fails on scalars
-    Case("sm3", {"learning_rate": 0.5, "momentum": 0.5}, optimizer=True, twin=False),
+    Case("sm3", {"learning_rate": 0.5}, optimizer=True, twin=False, squares=("mu",)),  # Optax: no scalars
+    Case("sm3", {"learning_rate": 0.5, "momentum": 0.5, "weight_decay": 0.01}, optimizer=True, twin=False,
+         needs_params=True, squares=("mu",)),
     opt("yogi", learning_rate=0.05),
     opt("yogi", learning_rate=0.05, b1=0.8, b2=0.9, eps=1e-2),
     # The uniform decay, where Optax has none
     *(
-        Case(name, {"learning_rate": 0.02, "weight_decay": 0.01, "weight_decay_mask": gc.decay_matrices_only},
-             optimizer=True, twin=False, needs_params=True)
-        for name in (
-            "adabelief", "adamaxw", "adan", "amsgrad", "lamb", "lion", "nadamw", "novograd", "optimistic_adam_v2",
-            "optimistic_gradient_descent", "radam", "sign_sgd", "signum", "sm3", "yogi",
-        )
+        Case(name, {"learning_rate": 0.02, "weight_decay": 0.1, "weight_decay_mask": gc.decay_matrices_only},
+             optimizer=True, twin=False, needs_params=True, low_precision=2.0)
+        for name in ("adabelief", "adamaxw", "adan", "amsgrad", "lamb", "lion", "nadamw", "novograd",
+                     "optimistic_adam_v2", "optimistic_gradient_descent", "radam", "sign_sgd", "signum",
+                     "yogi")
     ),
     Case("noisy_sgd", {"learning_rate": 0.02, "weight_decay": 0.01, "key": 1}, optimizer=True, twin=False,
          needs_params=True, random=True),
+    # Contrib
+    opt("acprop", learning_rate=0.01, weight_decay=0.0),
+    optp("acprop", learning_rate=0.01, b1=0.8, b2=0.9, eps=1e-3, eps_root=1e-4, weight_decay=0.1),
+    Case("scale_by_acprop", {"b1": 0.8, "b2": 0.9}),
+    opt("ademamix", learning_rate=0.01),
+    optp("ademamix", learning_rate=0.01, b1=0.8, b2=0.9, b3=0.99, alpha=2.0, eps=1e-3, eps_root=1e-4,
+         mu_dtype="float32", weight_decay=0.1),
+    Case("scale_by_ademamix", {"b3": down, "alpha": down}, by_value=False),
+    opt("simplified_ademamix", learning_rate=0.001),
+    optp("simplified_ademamix", learning_rate=0.005, b1=0.9, b2=0.9, alpha=1.0, eps=1e-3, eps_root=1e-4,
+         weight_decay=0.1),
+    Case("scale_by_simplified_ademamix", {"alpha": down}, by_value=False),
+    # Optax rounds b2 to float32 before 1 - b2
+    dataclasses.replace(opt("adopt", learning_rate=0.05), rtol=1e-4),
+    opt("adopt", learning_rate=0.05, b1=0.8, b2=0.9, eps=1e-2, mu_dtype="float32", nesterov=True,
+        use_clipping=False),
+    Case("scale_by_adopt", {"b2": 0.75, "clip_value_fn": halve}, by_value=False),
+    # The parameters leave their start by less than float32 tells apart
+    dataclasses.replace(optp("cocob"), rtol=2e-5, low_precision=4.0),
+    dataclasses.replace(
+        optp("cocob", learning_rate=0.5, alpha=10.0, eps=1e-3, weight_decay=0.1), rtol=2e-6, low_precision=4.0
+    ),
+    Case("scale_by_cocob", {"alpha": 10.0, "eps": 0.1}, needs_params=True, low_precision=4.0),
+    dataclasses.replace(optp("dadapt_adamw"), rtol=2e-5),
+    optp("dadapt_adamw", learning_rate=0.5, betas=(0.8, 0.9), eps=1e-3, estim_lr0=1e-2, weight_decay=0.1),
+    optp("dog"),
+    optp("dog", learning_rate=0.5, init_step=("learning_rate", 0.1), eps=1e-3, weight_decay=0.1),
+    optp("dog", init_step=("distance", 0.1)),
+    Case("scale_by_dog", {"init_step": ("heuristic", 1e-3)}, needs_params=True),
+    optp("dowg"),
+    optp("dowg", learning_rate=0.5, init_estim_sq_dist=0.1, eps=1e-3, weight_decay=0.1),
+    Case("scale_by_dowg", {"init_estim_sq_dist": 0.1}, needs_params=True),
+    opt("galore", learning_rate=0.05, rank=1),
+    optp("galore", learning_rate=0.05, rank=1, update_proj_gap=3, scale=0.5, weight_decay=0.1),
+    Case("galore", {"learning_rate": 0.05}, keeps_sharding=False),
+    Case("scale_by_galore", {"rank": 1, "update_proj_gap": 2}, sweep="scale"),
+    dataclasses.replace(optp("madgrad", learning_rate=0.05), rtol=5e-6),
+    optp("madgrad", learning_rate=0.05, momentum=0.5, weight_decay=0.1, eps=1e-3),
+    dataclasses.replace(optp("madgrad", learning_rate=down), by_value=False),
+    Case("scale_by_madgrad", {"learning_rate": 0.1}, needs_params=True),
+    dataclasses.replace(optp("momo", learning_rate=0.05), extra=energy),
+    dataclasses.replace(
+        optp("momo", learning_rate=0.05, beta=0.8, lower_bound=0.1, weight_decay=0.1, adapt_lower_bound=True),
+        extra=energy, rtol=1e-5, low_precision=4.0,
+    ),
+    dataclasses.replace(optp("momo_adam", learning_rate=0.05), extra=energy, rtol=2e-5, low_precision=4.0),
+    dataclasses.replace(
+        optp("momo_adam", learning_rate=0.05, b1=0.8, b2=0.9, eps=1e-3, lower_bound=0.1, weight_decay=0.1,
+             adapt_lower_bound=True),
+        extra=energy, rtol=1e-5, low_precision=4.0,
+    ),
+    # Newton-Schulz iterations enlarge rounding errors
+    dataclasses.replace(opt("muon", learning_rate=0.02), rtol=5e-6, low_precision=8.0),
+    dataclasses.replace(
+        optp("muon", learning_rate=0.02, ns_coeffs="dion", nesterov=False, consistent_rms=0.2,
+             adam_learning_rate=0.05, weight_decay=0.1, adam_weight_decay=0.1),
+        low_precision=8.0,
+    ),
+    dataclasses.replace(
+        opt("muon", learning_rate=0.02, ns_steps=3, beta=0.8, eps=1e-3, adaptive=True, preconditioning="aol",
+            mu_dtype="float32", adam_b1=0.5, adam_b2=0.8, adam_eps_root=1e-3),
+        low_precision=8.0,
+    ),
+    dataclasses.replace(
+        opt("muon", learning_rate=0.02, preconditioning="schatten"), rtol=5e-6, low_precision=8.0
+    ),
+    dataclasses.replace(
+        opt("muon", learning_rate=0.02, preconditioning="spectral"), rtol=5e-6, low_precision=8.0
+    ),
+    Case("masked", lambda m: (m.contrib.scale_by_muon(), {"w": True, "deep": False}), any_tree=False,
+         twin=False, low_precision=8.0),
+    dataclasses.replace(optp("prodigy"), rtol=2e-5),
+    optp("prodigy", learning_rate=0.5, betas=(0.8, 0.9), beta3=0.9, eps=1e-4, estim_lr0=1e-2,
+         estim_lr_coef=0.8, weight_decay=0.1, safeguard_warmup=True),
+    Case("schedule_free", lambda m: (m.sgd(0.1), 0.1), optimizer=True, needs_params=True, rtol=1e-5,
+         low_precision=4.0),
+    Case("schedule_free", lambda m: (m.adam(0.1), 0.1), {"b1": 0.8, "weight_lr_power": 1.0,
+         "state_dtype": "float32"}, optimizer=True, needs_params=True, rtol=1e-5, low_precision=4.0),
+    dataclasses.replace(optp("schedule_free_sgd", learning_rate=0.1), rtol=1e-5, low_precision=4.0),
+    dataclasses.replace(
+        optp("schedule_free_sgd", learning_rate=0.1, b1=0.8, weight_decay=0.1, weight_lr_power=1.0),
+        rtol=1e-5, low_precision=4.0,
+    ),
+    dataclasses.replace(optp("schedule_free_adamw", learning_rate=0.05), rtol=1e-4, low_precision=4.0),
+    dataclasses.replace(
+        optp("schedule_free_adamw", learning_rate=0.05, b1=0.8, b2=0.9, eps=1e-3, weight_decay=0.1,
+             weight_lr_power=1.0, warmup_steps=5),
+        twin=False, low_precision=4.0,  # Optax weighs a step by the next one's learning rate
+    ),
+    dataclasses.replace(optp("sophia", learning_rate=0.02), extra=curved, complex=False, rtol=2e-5,
+                        low_precision=4.0),
+    dataclasses.replace(
+        optp("sophia", learning_rate=0.02, b1=0.8, b2=0.9, eps=1e-3, gamma=0.5, clip_threshold=0.3,
+             update_interval=3, mu_dtype="float32", weight_decay=0.1),
+        extra=curved, complex=False, low_precision=4.0,
+    ),
+    Case("scale_by_sophia", {"clip_threshold": None, "update_interval": 2, "eps": 0.1}, needs_params=True,
+         extra=curved, complex=False, low_precision=4.0),
+    Case("hutchinson_estimator_diag_hessian", needs_params=True, constant=True, extra=curved, complex=False,
+         low_precision=4.0),
+    # Contrib's links and wrappers
+    Case("normalize"),
+    Case("reduce_on_plateau", extra=lossy),
+    Case("reduce_on_plateau", {"factor": 0.5, "patience": 2, "rtol": 1e-3, "atol": 1e-3, "cooldown": 2,
+         "accumulation_size": 2, "min_scale": 0.2}, extra=lossy),
+    Case("sam", lambda m: (m.sgd(0.02, 0.9), m.chain(m.contrib.normalize(), m.sgd(0.05))), optimizer=True,
+         needs_params=True),
+    Case("sam", lambda m: (m.adam(0.05), m.adam(0.01)), {"sync_period": 3, "reset_state": False},
+         optimizer=True, needs_params=True),
+    Case("mechanize", lambda m: (m.sgd(0.1),), needs_params=True, optimizer=True),
+    Case("mechanize", lambda m: (m.adam(0.1),), {"weight_decay": 0.1, "eps": 1e-3, "s_init": 1e-2,
+         "num_betas": 4}, needs_params=True),
+    Case("split_real_and_imaginary", lambda m: (m.adam(0.05),), optimizer=True),
 ]
 
-TWINS = [case for case in CASES if case.twin and hasattr(optax, case.name)]
+PER_EXAMPLE = [
+    Case("differentially_private_aggregate", {"l2_norm_clip": 1.0, "noise_multiplier": 0.5, "key": 7}),
+    Case("dpsgd", {"learning_rate": 0.1, "l2_norm_clip": 1.0, "noise_multiplier": 0.5, "seed": 7}),
+    Case("dpsgd", {"learning_rate": 0.1, "l2_norm_clip": 0.5, "noise_multiplier": 1.0, "seed": 7,
+         "momentum": 0.9, "nesterov": True}),
+]
+"""Rows whose gradients have the examples along a first axis of their own: see test_contrib.py."""
+
+TWINS = [case for case in CASES if case.twin and (hasattr(optax, case.name) or hasattr(optax.contrib, case.name))]
 OPTIMIZERS = [case for case in CASES if case.optimizer]
 
 

@@ -31,7 +31,7 @@ def test_it_goes_downhill(case: Case, loss, start, steps, factor) -> None:
     def step(carry, _):
         p, state = carry
         value, g = jax.value_and_grad(loss)(p)
-        extra = case.extra(p, 0) if case.extra else {}
+        extra = case.extra(p, 0) | {"value": value} if case.extra else {}
         updates, state = tx.update(g, state, p, **extra)
         return (gc.apply_updates(p, updates), state), value
 

@@ -45,8 +45,8 @@ def test_complex_parameters_keep_their_dtype(case: Case) -> None:
     updates, state, p = run(gc, case.make(), params("complex64"), 3, case.extra)
     assert all(u.dtype == jnp.complex64 for u in jax.tree.leaves((updates, p)))
     assert all(np.all(np.isfinite(wide(leaf))) for leaf in jax.tree.leaves(state))
-    if hasattr(state, "nu"):
-        assert all(v.dtype == jnp.float32 for v in jax.tree.leaves(state.nu))
+    for field in case.squares:
+        assert all(v.dtype == jnp.float32 for v in jax.tree.leaves(getattr(state, field, ())))
 
 
 @pytest.mark.parametrize("case", **ids(CASES))
@@ -57,8 +57,9 @@ def test_float64_is_computed_in_float64(case: Case) -> None:
         assert all(u.dtype == jnp.float64 for u in jax.tree.leaves((updates, moved)))
         again = case.make().init(p)
         assert [x.dtype for x in jax.tree.leaves(state)] == [x.dtype for x in jax.tree.leaves(again)]
-    low, _, _ = run(gc, case.make(), params("float32"), 3, case.extra)
-    check_close(low, updates, 1e-4)
+    if not case.random:
+        low, _, _ = run(gc, case.make(), params("float32"), 3, case.extra)
+        check_close(low, updates, 1e-4)
 
 
 @pytest.mark.parametrize("case", **ids(OPTIMIZERS))
@@ -74,11 +75,12 @@ def test_bfloat16_second_moments_follow_float32(case: Case) -> None:
             g = jax.tree.map(lambda x: jnp.ones_like(x) * scale.astype(x.dtype), p)
             updates, state = tx.update(g, state, p, **(case.extra(p, 0) if case.extra else {}))
             return (p, state), [
-                getattr(s, f)["w"]
+                x
                 for s in jax.tree.leaves(state, is_leaf=is_rule_state)
                 if is_rule_state(s)
-                for f in ("nu", "e_g", "sum_of_squares")
+                for f in case.squares
                 if f in s._fields
+                for x in jax.tree.leaves(getattr(s, f))
             ]
 
         scales = jnp.concatenate([jnp.ones(1000), jnp.zeros(1000)])
@@ -86,7 +88,7 @@ def test_bfloat16_second_moments_follow_float32(case: Case) -> None:
         return [wide(m)[[0, 99, 999, 1999]] for m in moments]
 
     def is_rule_state(s) -> bool:
-        return bool({"nu", "e_g", "sum_of_squares"} & set(getattr(s, "_fields", ())))
+        return bool(set(case.squares) & set(getattr(s, "_fields", ())))
 
     for low, high in zip(second_moments("bfloat16"), second_moments("float32"), strict=True):
         np.testing.assert_allclose(low, high, rtol=0.01)

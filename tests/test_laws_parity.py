@@ -5,7 +5,7 @@ import numpy as np
 import optax
 import pytest
 from cases import TWINS, Case, ids
-from trees import check_close, gradients, params, wide
+from trees import check_close, enable_x64, gradients, params, wide
 
 import gradchain as gc
 
@@ -17,9 +17,18 @@ def fields(state) -> list[str]:
 
 
 @pytest.mark.parametrize("case", **ids(TWINS))
-def test_twenty_steps_equal_optax(case: Case) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_twenty_steps_equal_optax(case: Case, dtype: str) -> None:
+    if dtype == "float64":
+        with enable_x64():
+            compare(case, dtype, 1e-6)
+    else:
+        compare(case, dtype, case.rtol)
+
+
+def compare(case: Case, dtype: str, rtol: float) -> None:
     ours, theirs = case.make(gc), case.make(optax)
-    p = q = params()
+    p = q = params(dtype)
     s, t = ours.init(p), theirs.init(q)
     assert fields(s) == fields(t)
     ours_run, theirs_run = [], []
@@ -34,7 +43,7 @@ def test_twenty_steps_equal_optax(case: Case) -> None:
         ours_run.append(jax.tree.leaves((u, s, p)))
         theirs_run.append(jax.tree.leaves((v, t, q)))
     # Relative to each leaf's largest entry over the whole run: a sum that passes zero has no digits.
-    check_close(along_steps(ours_run), along_steps(theirs_run), case.rtol)
+    check_close(along_steps(ours_run), along_steps(theirs_run), rtol)
 
 
 def along_steps(run: list) -> list:

@@ -30,6 +30,11 @@ def is_absent(g: Any) -> bool:
     return g is None or getattr(g, "dtype", None) == jax.dtypes.float0
 
 
+def has_gradient(p: Any) -> bool:
+    """Whether a leaf of the parameters is one to train: not None, an integer, or a function."""
+    return (hasattr(p, "dtype") or isinstance(p, (float, complex))) and is_inexact(p)
+
+
 def leaves_like(name: str, what: str, tree: Any, other_what: str, other: Any) -> list[Any]:
     """The leaves of `other` in the order of `tree`'s, None counting as a leaf.
 
@@ -207,7 +212,7 @@ def leafwise(
 
     def init_tree(params: Params) -> OptState:
         leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
-        rows = [(None,) * len(rule.fields) if p is None else init(p) for p in leaves]
+        rows = [init(p) if has_gradient(p) else (None,) * len(rule.fields) for p in leaves]
         return _assemble(rule, jnp.zeros([], jnp.int32), rows, treedef)
 
     def update_tree(

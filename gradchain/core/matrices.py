@@ -57,6 +57,19 @@ class MatrixView(NamedTuple):
         """The stack of matrices of an array."""
         return jnp.transpose(x, self.order).reshape(self.shape)
 
+    @property
+    def is_tall(self) -> bool:
+        """Whether the matrices have more rows than columns."""
+        return self.shape[1] > self.shape[2]
+
+    def stack_wide(self, x: Any) -> jax.Array:
+        """The stack of matrices, transposed if they are tall."""
+        return jnp.swapaxes(self.stack(x), 1, 2) if self.is_tall else self.stack(x)
+
+    def unstack_wide(self, stack: Any) -> jax.Array:
+        """The array of a stack of matrices that were transposed if they are tall."""
+        return self.unstack(jnp.swapaxes(stack, 1, 2) if self.is_tall else stack)
+
     def unstack(self, stack: Any) -> jax.Array:
         """The array of a stack of matrices."""
         back = sorted(range(len(self.order)), key=self.order.__getitem__)
@@ -64,22 +77,20 @@ class MatrixView(NamedTuple):
 
 
 def by_shape(f: Callable[[Any], Any], stacks: Sequence[Any]) -> list[Any]:
-    """`f` of stacks of matrices, all matrices of one shape and dtype in one call.
+    """`f` of stacks (matrices, rows, columns), all matrices of one shape and dtype in one call.
 
-    `f` takes and gives a stack (matrices, rows, columns) with at most as many rows as columns; taller
-    matrices are transposed for it. It is traced once per shape, and its products are batched.
+    `f` is traced once per shape, and its products are batched.
     """
     groups: dict[Any, list[int]] = {}
-    wide = [jnp.swapaxes(x, 1, 2) if x.shape[1] > x.shape[2] else x for x in stacks]
-    for i, x in enumerate(wide):
+    for i, x in enumerate(stacks):
         groups.setdefault((x.shape[1:], x.dtype), []).append(i)
-    results: list[Any] = [None] * len(wide)
+    results: list[Any] = [None] * len(stacks)
     for members in groups.values():
-        parts = [wide[i] for i in members]
-        done = f(parts[0] if len(parts) == 1 else jnp.concatenate(parts))
-        start = 0
-        for i, part in zip(members, parts, strict=True):
-            x = jax.lax.slice_in_dim(done, start, start + len(part))
-            results[i] = jnp.swapaxes(x, 1, 2) if stacks[i].shape[1] > stacks[i].shape[2] else x
-            start += len(part)
+        parts = [stacks[i] for i in members]
+        if len(parts) == 1:
+            results[members[0]] = f(parts[0])
+            continue
+        done = f(jnp.concatenate(parts))
+        for i, part in zip(members, jax.lax.split(done, [len(part) for part in parts]), strict=True):
+            results[i] = part
     return results

@@ -16,6 +16,7 @@ from .hyperparameters import Range, check_hyperparameters
 from .order import Trait
 from .types import (
     Hyperparameter,
+    Numeric,
     OptState,
     Params,
     TransformInitFn,
@@ -97,11 +98,16 @@ def transformation(factory: Callable[..., Any] | None = None, /, **ranges: Range
     @functools.lru_cache(maxsize=256)
     def make(call: Call) -> GradientTransformationExtraArgs:
         check_hyperparameters(call.factory.__name__, call.arguments, ranges)
-        schedules = {
-            name: value
-            for name, parameter in signature(factory).parameters.items()
-            if parameter.annotation is Hyperparameter and callable(value := call.arguments[name])
-        }
+        schedules = {}
+        for name, parameter in signature(factory).parameters.items():
+            value, words = call.arguments[name], parameter.annotation
+            if words is Hyperparameter and callable(value):
+                schedules[name] = value
+            elif words in (Numeric, Numeric | None) and callable(value):
+                raise TypeError(
+                    f"{call.factory.__name__}: {name} takes a number or an array, since no steps are "
+                    f"counted here. Schedule it with inject_hyperparams({call.factory.__name__})."
+                )
         with _in_a_factory():
             inner = _at_count(factory, call, schedules) if schedules else _body(factory, call)
         update: Any = inner.update

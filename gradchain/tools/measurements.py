@@ -1,0 +1,39 @@
+"""Reading what a chain measured on the way."""
+
+from typing import Any
+
+from ..core.types import OptState
+from ..transforms.clipping import GlobalNormState
+from ..transforms.monitoring import MonitorState, SnapshotState
+
+
+def measurements(state: OptState) -> dict[str, Any]:
+    """All measures in a state, by name, in one flat dictionary that is cheap to log.
+
+    Finds those of `monitor` and `snapshot`, and the `global_norm` of `with_global_norm`, anywhere in
+    the state. They are arrays on the device: fetch them together, with one `jax.device_get`.
+
+    Args: state, of any transformation.
+    Raises: ValueError where two measures have one name.
+    """
+    found: dict[str, Any] = {}
+
+    def add(measured: dict[str, Any]) -> None:
+        for name, value in measured.items():
+            if name in found:
+                raise ValueError(f"measurements: two measures have the name {name!r}: rename one of them.")
+            found[name] = value
+
+    def visit(node: Any) -> None:
+        if isinstance(node, MonitorState):
+            add(node.measurements)
+        elif isinstance(node, SnapshotState):
+            add(node.measurement)
+        elif isinstance(node, GlobalNormState):
+            add({"global_norm": node.global_norm})
+        children = node.values() if isinstance(node, dict) else node
+        for child in children if isinstance(node, (dict, list, tuple)) else ():
+            visit(child)
+
+    visit(state)
+    return found
