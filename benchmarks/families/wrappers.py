@@ -1,0 +1,96 @@
+"""Wrappers and links: accumulation, `apply_if_finite`, clipping, groups."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..harness import LIBRARIES, Figure, benchmark, in_turns, module, seconds
+
+SIZE = 2048
+LEAVES = 64
+STEPS = 12
+
+Make = Callable[[Any], Any]
+
+
+def one_array() -> Any:
+    """One matrix of 4M entries."""
+    return {"w": jnp.ones((SIZE, SIZE))}
+
+
+def many_arrays() -> Any:
+    """64 matrices of 256x256."""
+    return {f"layer{i // 8}/w{i}": jnp.ones((256, 256)) for i in range(LEAVES)}
+
+
+def label(params: Any) -> Any:
+    """Eight groups, by layer."""
+    return {name: name.split("/")[0] for name in params}
+
+
+def measure(make: Make, params: Any, repeats: int, limits: dict[str, float]) -> list[Figure]:
+    """Bytes accessed and seconds per compiled step (nothing donated), and per un-jitted step."""
+    actions = {}
+    for library in LIBRARIES:
+        tx = make(module(library))
+        state = tx.init(params)
+        compiled = jax.jit(tx.update).lower(params, state, params).compile()
+        cost = compiled.cost_analysis()
+        cost = cost[0] if isinstance(cost, list) else cost
+
+        def run(update: Any, state: Any = state) -> Any:
+            for _ in range(STEPS):
+                _, state = update(params, state, params)
+            return state
+
+        def act(tx: Any = tx, compiled: Any = compiled, cost: Any = cost, run: Any = run) -> Any:
+            run(compiled)
+            return {
+                "bytes accessed": cost["bytes accessed"],
+                "step": seconds(lambda: run(compiled)) / STEPS,
+                "un-jitted step": seconds(lambda: run(tx.update)) / STEPS,
+            }
+
+        act()
+        actions[library] = act
+    samples = in_turns(actions, repeats)
+    return [
+        Figure(name, "bytes" if name == "bytes accessed" else "s", of, limits.get(name))
+        for name, of in samples.items()
+    ]
+
+
+@benchmark("accumulation/k4", "AdamW accumulated over 4 micro-steps, one array of 2048x2048")
+def accumulation(repeats: int) -> list[Figure]:
+    """`MultiSteps(adamw, 4)`, per micro-step."""
+    limits = {"bytes accessed": 1.05, "un-jitted step": 0.15, "step": 1.05}
+    return measure(lambda m: m.MultiSteps(m.adamw(1e-3), 4), one_array(), repeats, limits)
+
+
+@benchmark("apply_if_finite/adamw", "AdamW in apply_if_finite, one array of 2048x2048")
+def finite(repeats: int) -> list[Figure]:
+    """`apply_if_finite(adamw, 3)` on finite gradients."""
+    limits = {"bytes accessed": 1.05, "step": 1.05, "un-jitted step": 0.75}
+    return measure(lambda m: m.apply_if_finite(m.adamw(1e-3), 3), one_array(), repeats, limits)
+
+
+@benchmark("clipping/global_norm", "AdamW after clip_by_global_norm, 64 matrices of 256x256")
+def clipping(repeats: int) -> list[Figure]:
+    """`chain(clip_by_global_norm(1.0), adamw)`."""
+    limits = {"bytes accessed": 1.05, "step": 1.05}
+    return measure(
+        lambda m: m.chain(m.clip_by_global_norm(1.0), m.adamw(1e-3)), many_arrays(), repeats, limits
+    )
+
+
+@benchmark("partition/8", "eight groups of AdamW, 64 matrices of 256x256")
+def groups(repeats: int) -> list[Figure]:
+    """`partition` with eight labels."""
+    limits = {"bytes accessed": 1.05, "step": 1.05}
+
+    def make(m: Any) -> Any:
+        return m.partition({f"layer{i}": m.adamw(1e-3 * (i + 1)) for i in range(8)}, label)
+
+    return measure(make, many_arrays(), repeats, limits)
