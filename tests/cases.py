@@ -368,7 +368,8 @@ CASES = [
     opt("yogi", learning_rate=0.05, b1=0.8, b2=0.9, eps=1e-2),
     # The uniform decay, where Optax has none
     *(
-        Case(name, {"learning_rate": 0.02, "weight_decay": 0.1, "weight_decay_mask": gc.decay_matrices_only},
+        Case(name, {"learning_rate": 0.02, "weight_decay": 0.1,
+                    "weight_decay_mask": gc.decay_matrices_only},
              optimizer=True, twin=False, needs_params=True, low_precision=2.0)
         for name in ("adabelief", "adamaxw", "adan", "amsgrad", "lamb", "lion", "nadamw", "novograd",
                      "optimistic_adam_v2", "optimistic_gradient_descent", "radam", "sign_sgd", "signum",

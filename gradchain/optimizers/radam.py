@@ -8,13 +8,30 @@ import jax.numpy as jnp
 from ..core.chain import chain
 from ..core.hyperparameters import FINITE
 from ..core.lift import leafwise
-from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
+from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
 from ..core.order import Trait
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import Hyperparameter, MaskOrFn, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.scale_by_adam import ScaleByAdamState
 from ..transforms.scaling import scale_by_learning_rate
+
+
+def _memory(z: Any) -> jax.Array:
+    """1 + 1 / z - coth(z): of a long memory, the share that z half-lives have not yet filled."""
+    few, z_few, z_many = z < 0.1, jnp.minimum(z, 0.1), jnp.maximum(z, 0.1)
+    series = 1 - z_few / 3 + z_few**3 / 45 - 2 * z_few**5 / 945 + z_few**7 / 4725
+    return jnp.where(few, series, 1 / z_many - 2 / jnp.expm1(2 * z_many))
+
+
+def _samples(b2: Any, t: Any) -> jax.Array:
+    """How many samples an average of t steps is worth: ro_inf - 2 t b2^t / (1 - b2^t).
+
+    As written, two numbers near 2 / (1 - b2) cancel, and in float32 one per cent of the first steps'
+    size is lost. With b2 = e^{-2 y} both are hyperbolic cotangents, whose poles cancel exactly.
+    """
+    y = -jnp.log1p(-one_minus(b2)) / 2
+    return t * _memory(t * y) + 1 - _memory(y)
 
 
 @transformation(threshold=FINITE)
@@ -56,11 +73,11 @@ def scale_by_radam(
         del p
         mu, nu = ema(g, s.mu, b1), ema(abs_sq(g), s.nu, b2)
         if nesterov:
-            m = b1 * debias(mu, b1, s.count + 1) + (1 - b1) * debias(g, b1, s.count)
+            m = b1 * debias(mu, b1, s.count + 1) + one_minus(b1) * debias(g, b1, s.count)
         else:
             m = debias(mu, b1, s.count)
-        ro_inf = 2 / (1 - b2) - 1
-        ro = ro_inf - 2 * s.count * b2**s.count / (1 - b2**s.count)
+        ro_inf = 2 / one_minus(b2) - 1
+        ro = _samples(b2, s.count)
         trusted = ro >= threshold
         ro = jnp.where(trusted, ro, 5)  # below 4 the root has no real value
         r = sqrt((ro - 4) * (ro - 2) * ro_inf / ((ro_inf - 4) * (ro_inf - 2) * ro))

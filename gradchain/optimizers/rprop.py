@@ -19,7 +19,7 @@ class ScaleByRpropState(NamedTuple):
     """State of `scale_by_rprop`."""
 
     step_sizes: Params  # like params, at least float32; of each entry (complex: of each part)
-    prev_updates: Params  # like params; the last step, 0 where it was taken back
+    prev_updates: Params  # like params; the last h, 0 after a change of sign
 
 
 _RANGES = {
@@ -38,18 +38,22 @@ def scale_by_rprop(
     eta_plus: Numeric = 1.2,
     min_step_size: Numeric = 1e-6,
     max_step_size: Numeric = 50.0,
+    *,
+    delayed: bool = True,
 ) -> GradientTransformationExtraArgs:
     """Steps by the sign of the gradient, with a size that adapts to how often the sign changes.
 
-    Where g has the sign of the last step, d = min(d eta_plus, max_step_size) and u = d sign(g); where it
-    has the other, d = max(d eta_minus, min_step_size) and u = 0, and the next step counts as the first;
-    at the first, u = d sign(g).
+    Where g has the sign of the last step, d = min(d eta_plus, max_step_size) and h = d sign(g); where it
+    has the other, d = max(d eta_minus, min_step_size) and h = 0, and the next step counts as the first;
+    at the first, h = d sign(g). The update is the last step's h (0 at a change of sign), as in Optax;
+    with `delayed=False` it is h itself, as in the paper and in PyTorch.
 
     Args:
         learning_rate: the first step size d, at least 0.
         eta_minus: factor after a change of sign, in (0, 1).
         eta_plus: factor without one, at least 1.
         min_step_size, max_step_size: bounds of d, at least 0.
+        delayed: whether each step is taken one step late.
 
     State: `ScaleByRpropState(step_sizes, prev_updates)`. Memory: 2 x the parameters.
     Reference: Riedmiller and Braun, 1993, A Direct Adaptive Method for Faster Backpropagation
@@ -60,21 +64,22 @@ def scale_by_rprop(
         sizes, last = full_like(p, learning_rate), zeros_like(p)
         return (jax.lax.complex(sizes, sizes) if jnp.iscomplexobj(last) else sizes), last
 
-    def real_step(g: Any, size: Any, last: Any) -> tuple[Any, Any]:
+    def real_step(g: Any, size: Any, last: Any) -> tuple[Any, Any, Any]:
         sign = jnp.sign(g) * jnp.sign(last)  # their own product could underflow
         adapted = jnp.clip(size * jnp.where(sign > 0, eta_plus, eta_minus), min_step_size, max_step_size)
         size = jnp.where(sign == 0, size, adapted)
-        return jnp.where(sign < 0, 0, size * jnp.sign(g)), size
+        step = jnp.where(sign < 0, 0, size * jnp.sign(g))
+        return jnp.where(sign < 0, 0, last) if delayed else step, size, step
 
     def update(g: Any, s: ScaleByRpropState, p: Any) -> tuple[Any, tuple[Any, Any]]:
         del p
         if not jnp.iscomplexobj(g):
-            u, sizes = real_step(g, s.step_sizes, s.prev_updates)
+            u, sizes, last = real_step(g, s.step_sizes, s.prev_updates)
         else:
             arrays = g, s.step_sizes, s.prev_updates
             parts = [real_step(*map(part, arrays)) for part in (jnp.real, jnp.imag)]
-            u, sizes = (jax.lax.complex(*pair) for pair in zip(*parts, strict=True))
-        return u, (sizes, u)
+            u, sizes, last = (jax.lax.complex(*pair) for pair in zip(*parts, strict=True))
+        return u, (sizes, last)
 
     return leafwise(ScaleByRpropState, init, update).saying(Trait.RESCALES)
 
@@ -86,6 +91,8 @@ def rprop(
     eta_plus: Numeric = 1.2,
     min_step_size: Numeric = 1e-6,
     max_step_size: Numeric = 50.0,
+    *,
+    delayed: bool = True,
 ) -> GradientTransformationExtraArgs:
     """Rprop, for gradients without noise: p = p - d sign(g), with a step size d for each entry.
 
@@ -95,6 +102,7 @@ def rprop(
     Args:
         learning_rate: the first step size d, at least 0.
         eta_minus, eta_plus, min_step_size, max_step_size: see `scale_by_rprop`.
+        delayed: whether each step is taken one step late, as in Optax; False is the paper's.
 
     State: a chain's: `ScaleByRpropState(step_sizes, prev_updates)`, `EmptyState`.
     Memory: 2 x the parameters.
@@ -103,5 +111,6 @@ def rprop(
         Rprop Learning Algorithms (this variant, iRprop-).
     """
     return chain(
-        scale_by_rprop(learning_rate, eta_minus, eta_plus, min_step_size, max_step_size), scale(-1.0)
+        scale_by_rprop(learning_rate, eta_minus, eta_plus, min_step_size, max_step_size, delayed=delayed),
+        scale(-1.0),
     )
