@@ -7,7 +7,7 @@ import jax
 from ..core.chain import chain
 from ..core.dtypes import compute_dtype, dtype_of
 from ..core.lift import leafwise
-from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
+from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
 from ..core.order import Trait
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import Hyperparameter, MaskOrFn, ScalarOrSchedule
@@ -55,7 +55,7 @@ def scale_by_belief(
         mu = ema(g, s.mu, b1)
         nu = ema(abs_sq(g - mu), s.nu, b2) + eps_root
         if nesterov:
-            m = b1 * debias(mu, b1, s.count + 1) + (1 - b1) * debias(g, b1, s.count)
+            m = b1 * debias(mu, b1, s.count + 1) + one_minus(b1) * debias(g, b1, s.count)
         else:
             m = debias(mu, b1, s.count)
         root = sqrt(debias(nu, b2, s.count)) + eps

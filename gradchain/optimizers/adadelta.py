@@ -7,6 +7,7 @@ import jax
 from ..core.chain import chain
 from ..core.lift import leafwise
 from ..core.numerics import abs_sq, accumulator_like, ema, sqrt
+from ..core.order import Trait
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
 from ..transforms.decay import add_decayed_weights
@@ -40,7 +41,7 @@ def scale_by_adadelta(rho: Numeric = 0.9, eps: Numeric = 1e-6) -> GradientTransf
         u = sqrt(s.e_x + eps) / sqrt(e_g + eps) * g
         return u, (e_g, ema(abs_sq(u), s.e_x, rho))
 
-    return leafwise(ScaleByAdaDeltaState, init, update)
+    return leafwise(ScaleByAdaDeltaState, init, update).saying(Trait.RESCALES)
 
 
 @transformation

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from ..core.chain import chain
 from ..core.lift import leafwise
 from ..core.numerics import abs_sq, full_like
+from ..core.order import Trait
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
 from ..transforms.decay import decoupled
@@ -42,7 +43,7 @@ def scale_by_rss(
         seen = total > 0
         return jnp.where(seen, jax.lax.rsqrt(jnp.where(seen, total, 1) + eps), 0) * g, (total,)
 
-    return leafwise(ScaleByRssState, init, update)
+    return leafwise(ScaleByRssState, init, update).saying(Trait.RESCALES)
 
 
 @transformation

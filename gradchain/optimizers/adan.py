@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ..core.chain import chain
 from ..core.lift import leafwise
-from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
+from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
 from ..core.order import Trait
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
@@ -62,8 +62,8 @@ def scale_by_adan(
         del p
         d = jnp.where(s.t == 1, jnp.zeros_like(g), g - s.g)
         m, v = ema(g, s.m, b1), ema(d, s.v, b2)
-        n = ema(abs_sq(g + (1 - b2) * d), s.n, b3)
-        ahead = debias(m, b1, s.t) + (1 - b2) * debias(v, b2, s.t)
+        n = ema(abs_sq(g + one_minus(b2) * d), s.n, b3)
+        ahead = debias(m, b1, s.t) + one_minus(b2) * debias(v, b2, s.t)
         return ahead / (sqrt(debias(n, b3, s.t) + eps_root) + eps), (m, v, n, g)
 
     return leafwise(ScaleByAdanState, init, update).saying(Trait.RESCALES)

@@ -45,8 +45,7 @@ def scale_by_cocob(alpha: Numeric = 100.0, eps: Numeric = 1e-8) -> GradientTrans
     """
 
     def init(p: Any) -> tuple[jax.Array, ...]:
-        zero = accumulator_like(p)
-        return copy_of(p), wide_like(p), full_like(p, eps), zero, zero
+        return copy_of(p), wide_like(p), full_like(p, eps), accumulator_like(p), accumulator_like(p)
 
     def update(g: Any, s: COCOBState, p: Any) -> tuple[Any, tuple[Any, ...]]:
         size = jnp.abs(g)

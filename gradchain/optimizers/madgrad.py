@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from ..core.chain import chain
 from ..core.hyperparameters import CLOSED_UNIT
 from ..core.lift import leafwise
-from ..core.numerics import abs_sq, accumulator_like
+from ..core.numerics import abs_sq, accumulator_like, one_minus
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
 from ..core.whole import copy_of, ratio, wide_like
@@ -51,7 +51,7 @@ def scale_by_madgrad(
         weight = (learning_rate + eps) * jnp.sqrt(s.count)
         squares, total = s.grad_sum_sq + weight * abs_sq(g), s.s + weight * g
         z = s.x0 - ratio(total, jnp.cbrt(squares) + eps)
-        return (1 - momentum) * z + momentum * p - p, (squares, total, s.x0)
+        return one_minus(momentum) * z + momentum * p - p, (squares, total, s.x0)
 
     return leafwise(MadgradState, init, update, needs_params=True)
 

@@ -54,8 +54,8 @@ def momo(
     def init(params: Params) -> MomoState:
         dtype = scalar_dtype(params)
         d = jax.tree.map(lambda p: zeros_like(p, mu_dtype), params)
-        zero = jnp.zeros([], dtype)
-        return MomoState(d, zero, zero, jnp.asarray(lower_bound, dtype), jnp.zeros([], jnp.int32))
+        f, c = jnp.zeros([], dtype), jnp.zeros([], dtype)  # two arrays: states may be donated
+        return MomoState(d, f, c, jnp.asarray(lower_bound, dtype), jnp.zeros([], jnp.int32))
 
     def update(g: list[Any], s: MomoState, p: list[Any], *, value: Any) -> tuple[list[Any], MomoState]:
         decay = jnp.where(s.count == 0, 0.0, at(beta, s.count))

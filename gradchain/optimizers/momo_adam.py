@@ -60,8 +60,8 @@ def momo_adam(
         dtype = scalar_dtype(params)
         d = jax.tree.map(lambda p: zeros_like(p, mu_dtype), params)
         v = jax.tree.map(lambda p: accumulator_like(p, nu_dtype), params)
-        zero = jnp.zeros([], dtype)
-        return MomoAdamState(d, v, zero, zero, jnp.asarray(lower_bound, dtype), jnp.zeros([], jnp.int32))
+        f, c = jnp.zeros([], dtype), jnp.zeros([], dtype)  # two arrays: states may be donated
+        return MomoAdamState(d, v, f, c, jnp.asarray(lower_bound, dtype), jnp.zeros([], jnp.int32))
 
     def update(
         g: list[Any], s: MomoAdamState, p: list[Any], *, value: Any

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from ..core.chain import chain
 from ..core.hyperparameters import CLOSED_UNIT
 from ..core.lift import leafwise
-from ..core.numerics import abs_sq, accumulator_like, ema, zeros_like
+from ..core.numerics import abs_sq, accumulator_like, ema, one_minus, zeros_like
 from ..core.order import Trait
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
@@ -60,7 +60,7 @@ def scale_by_sm3(
     def update(g: Any, s: ScaleBySM3State, p: Any) -> tuple[Any, tuple[Any, Any]]:
         del p
         bound = functools.reduce(jnp.minimum, [_spread(v, i, g.ndim) for i, v in enumerate(s.mu)])
-        total = jnp.where(b2 == 1, 1, 1 - b2) * abs_sq(g) + b2 * bound
+        total = jnp.where(b2 == 1, 1, one_minus(b2)) * abs_sq(g) + b2 * bound
         seen = total > 0
         u = ema(g * jnp.where(seen, jax.lax.rsqrt(jnp.where(seen, total, 1) + eps), 0), s.nu, b1)
         return u, (_maximum_along(total), u)

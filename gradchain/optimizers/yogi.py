@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ..core.chain import chain
 from ..core.lift import leafwise
-from ..core.numerics import abs_sq, debias, ema, full_like, sqrt, zeros_like
+from ..core.numerics import abs_sq, debias, ema, full_like, one_minus, sqrt, zeros_like
 from ..core.order import Trait
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import Hyperparameter, MaskOrFn, Numeric, ScalarOrSchedule
@@ -52,7 +52,7 @@ def scale_by_yogi(
     def update(g: Any, s: ScaleByAdamState, p: Any) -> tuple[Any, tuple[Any, Any]]:
         del p
         square = abs_sq(g)
-        mu, nu = ema(g, s.mu, b1), s.nu - (1 - b2) * jnp.sign(s.nu - square) * square
+        mu, nu = ema(g, s.mu, b1), s.nu - one_minus(b2) * jnp.sign(s.nu - square) * square
         root = sqrt(debias(nu, b2, s.count) + eps_root) + eps
         return debias(mu, b1, s.count) / jnp.where(root > 0, root, 1), (mu, nu)
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from ..core.lift import leafwise
 from ..core.numerics import abs_sq, sqrt
+from ..core.order import Trait
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import EmptyState, Numeric
 
@@ -80,4 +81,4 @@ def adaptive_grad_clip(
         max_norm = clipping * jnp.maximum(unitwise_norm(p, axis), eps)
         return unitwise_clip(unitwise_norm(g, axis), max_norm, g), ()
 
-    return leafwise(EmptyState, lambda p: (), update, needs_params=True)
+    return leafwise(EmptyState, lambda p: (), update, needs_params=True).saying(Trait.CLIPS)

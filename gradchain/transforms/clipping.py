@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from ..core.chain import init_empty_state, with_extra_args_support
 from ..core.dtypes import accumulator_dtype, dtype_of
 from ..core.lift import check_updates, leafwise, scaled
+from ..core.order import Trait
 from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
 from ..core.types import EmptyState, Numeric, OptState, Params, Updates
 from ..tree.norm import norm
@@ -31,7 +32,7 @@ def clip(max_delta: Numeric) -> GradientTransformationExtraArgs:
             return jax.lax.complex(real, imag), ()
         return jnp.clip(g, -max_delta, max_delta), ()
 
-    return leafwise(EmptyState, lambda p: (), update)
+    return leafwise(EmptyState, lambda p: (), update).saying(Trait.CLIPS)
 
 
 class GlobalNormState(NamedTuple):
@@ -89,7 +90,7 @@ def clip_by_global_norm(max_norm: Numeric) -> GradientTransformationExtraArgs:
         shrink = jnp.logical_and(size > max_norm, jnp.isfinite(size))
         return scaled(updates, jnp.where(shrink, max_norm / jnp.where(shrink, size, 1), 1)), state
 
-    return GradientTransformationExtraArgs(init_empty_state, update)
+    return GradientTransformationExtraArgs(init_empty_state, update).saying(Trait.CLIPS)
 
 
 def _norm_dtype(params: Params) -> Any:

@@ -59,10 +59,11 @@ def mechanize(
     tx = with_extra_args_support(base_optimizer)
 
     def init(params: Params) -> MechanicState:
-        zeros = jnp.zeros([num_betas], scalar_dtype(params))
-        s, count = zeros + jnp.asarray(s_init, zeros.dtype), jnp.zeros([], jnp.int32)
+        dtype = scalar_dtype(params)
+        r, m, v = (jnp.zeros([num_betas], dtype) for _ in range(3))
+        s, count = jnp.ones([num_betas], dtype) * jnp.asarray(s_init, dtype), jnp.zeros([], jnp.int32)
         x0 = jax.tree.map(copy_of, params)
-        return MechanicState(tx.init(params), count, zeros, zeros, zeros, s, x0)
+        return MechanicState(tx.init(params), count, r, m, v, s, x0)
 
     @compiled
     def update(

@@ -60,11 +60,11 @@ def reduce_on_plateau(
         raise ValueError("reduce_on_plateau: rtol and atol must not both be 0.")
 
     def init(params: Params) -> ReduceLROnPlateauState:
-        low, zero = scalar_dtype(params), jnp.zeros([], jnp.int32)
+        low = scalar_dtype(params)
         found = [compute_dtype(real_dtype(dtype_of(p))) for p in jax.tree.leaves(params) if is_inexact(p)]
         high = max(found, key=lambda d: d.itemsize, default=low)
-        best = jnp.asarray(jnp.inf, high)
-        return ReduceLROnPlateauState(jnp.ones([], low), best, zero, zero, zero, jnp.zeros([], high))
+        best, counts = jnp.asarray(jnp.inf, high), [jnp.zeros([], jnp.int32) for _ in range(3)]
+        return ReduceLROnPlateauState(jnp.ones([], low), best, *counts, jnp.zeros([], high))
 
     def judge(s: ReduceLROnPlateauState, value: Any) -> ReduceLROnPlateauState:
         margin = jnp.where(jnp.isfinite(s.best_value), rtol * jnp.abs(s.best_value) + atol, 0)

@@ -6,6 +6,7 @@ import jax
 
 from ..core.lift import leafwise
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
+from ..core.order import Trait
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import Hyperparameter, Params
 
@@ -59,4 +60,4 @@ def scale_by_adam(
             m = debias(mu, b1, s.count)
         return m / (sqrt(debias(nu, b2, s.count) + eps_root) + eps), (mu, nu)
 
-    return leafwise(ScaleByAdamState, init, update)
+    return leafwise(ScaleByAdamState, init, update).saying(Trait.RESCALES)

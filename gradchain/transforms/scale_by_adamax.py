@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from ..core.lift import leafwise
 from ..core.numerics import accumulator_like, debias, ema, zeros_like
+from ..core.order import Trait
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import Hyperparameter
 from .scale_by_adam import ScaleByAdamState
@@ -33,4 +34,4 @@ def scale_by_adamax(
         mu, nu = ema(g, s.mu, b1), jnp.maximum(jnp.abs(g) + eps, b2 * s.nu)
         return debias(mu, b1, s.count) / nu, (mu, nu)
 
-    return leafwise(ScaleByAdamState, init, update)
+    return leafwise(ScaleByAdamState, init, update).saying(Trait.RESCALES)

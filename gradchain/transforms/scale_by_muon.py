@@ -11,11 +11,11 @@ from ..core.chain import init_empty_state
 from ..core.dtypes import cast, dtype_of, relaxed_promotion, widen
 from ..core.errors import LeafError, path_of_leaf
 from ..core.hyperparameters import UNIT
-from ..core.lift import is_none, scaled
+from ..core.lift import is_none, leafwise, scaled
 from ..core.matrices import MatrixView, by_shape
-from ..core.numerics import debias, ema, safe_increment, zeros_like
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import Numeric, OptState, Params, PyTree, ScalarOrSchedule, Updates
+from ..core.numerics import debias, ema, one_minus, safe_increment, zeros_like
+from ..core.pair import GradientTransformationExtraArgs, transformation
+from ..core.types import EmptyState, Numeric, OptState, Params, PyTree, ScalarOrSchedule, Updates
 from ..core.whole import Present, at
 from .newton_schulz import PRECONDITIONINGS, Preconditioning, orthogonalized
 
@@ -50,13 +50,16 @@ class MuonState(NamedTuple):
     ns_coeffs: jax.Array  # f32[3] or f32[steps, 3]; of the Newton-Schulz polynomials
 
 
+PER_MATRIX = MuonDimensionNumbers(-2, -1)
+
+
 def _is_numbers(x: Any) -> bool:
     return x is None or isinstance(x, MuonDimensionNumbers)
 
 
 def per_matrix(params: Params) -> PyTree:
     """The dimension numbers that see every array as matrices in its last two axes; None for vectors."""
-    return jax.tree.map(lambda p: MuonDimensionNumbers(-2, -1) if jnp.ndim(p) >= 2 else None, params)
+    return jax.tree.map(lambda p: PER_MATRIX if jnp.ndim(p) >= 2 else None, params)
 
 
 def dimension_numbers(given: WeightDimNumOrFn | None, tree: PyTree) -> PyTree:
@@ -147,10 +150,10 @@ def scale_by_muon(
         def average(view: MatrixView, g: Any, m: Any) -> tuple[Any, Any]:
             new = ema(widen(g), widen(m), decay)
             if nesterov:
-                ahead = decay * debias(new, decay, t + 1) + (1 - decay) * debias(widen(g), decay, t)
+                ahead = decay * debias(new, decay, t + 1) + one_minus(decay) * debias(widen(g), decay, t)
             else:
                 ahead = debias(new, decay, t)
-            return view.stack(ahead), cast(new, dtype_of(m))
+            return view.stack_wide(ahead), cast(new, dtype_of(m))
 
         @jax.jit
         def orthogonal(x: Any) -> jax.Array:
@@ -162,7 +165,7 @@ def scale_by_muon(
 
         @functools.partial(jax.jit, static_argnums=0)
         def back(view: MatrixView, g: Any, y: Any) -> jax.Array:
-            return cast(view.unstack(y), dtype_of(g))
+            return cast(view.unstack_wide(y), dtype_of(g))
 
         with relaxed_promotion():
             pairs = [average(*row) for row in zip(views, gs, ms, strict=True)]
@@ -187,17 +190,29 @@ def scale_by_muon(
 
 def scale_by_fans(
     numbers: WeightDimNumOrFn | None, consistent_rms: Numeric | None
-) -> GradientTransformation:
+) -> GradientTransformationExtraArgs:
     """Times sqrt(max(1, columns / rows)), or sqrt(max(columns, rows)) consistent_rms."""
 
-    def update(updates: Updates, state: OptState, params: Params | None = None) -> tuple[Updates, OptState]:
+    def factor(view: MatrixView) -> Any:
+        _, rows, columns = view.shape
+        if consistent_rms is None:
+            return max(1.0, columns / max(rows, 1)) ** 0.5
+        return max(rows, columns) ** 0.5 * consistent_rms
+
+    def rule(g: Any, s: EmptyState, p: Any) -> tuple[Any, tuple[()]]:
+        del s, p
+        return factor(MatrixView.of("muon", g.shape, PER_MATRIX)) * g, ()
+
+    if numbers is None:  # a rule for one array, which the chain runs together with the next ones
+        return leafwise(EmptyState, lambda p: (), rule, name="muon")
+
+    def update(
+        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, OptState]:
+        del extra_args
         present = Present("muon", updates, params)
-        us = []
-        for view, g in zip(_views(present, numbers), present.gs, strict=True):
-            _, rows, columns = view.shape
-            wide = max(1.0, columns / rows) if rows else 1.0
-            factor = wide**0.5 if consistent_rms is None else max(rows, columns) ** 0.5 * consistent_rms
-            us.append(scaled(g, factor))
+        views = _views(present, numbers)
+        us = [scaled(g, factor(view)) for view, g in zip(views, present.gs, strict=True)]
         return present.put(us, updates), state
 
-    return GradientTransformation(init_empty_state, update)
+    return GradientTransformationExtraArgs(init_empty_state, update)

@@ -6,6 +6,7 @@ import jax
 
 from ..core.chain import identity
 from ..core.lift import leafwise
+from ..core.order import Trait
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import EmptyState, Numeric, ScalarOrSchedule, Schedule
 
@@ -35,7 +36,8 @@ def scale(step_size: Numeric) -> GradientTransformationExtraArgs:
     Args: step_size, any finite number or scalar array.
     State: `EmptyState`.
     """
-    return _times("scale", step_size)
+    only_sign = isinstance(step_size, (int, float)) and abs(step_size) == 1
+    return _times("scale", step_size).saying(*([] if only_sign else [Trait.SCALES]))
 
 
 @transformation
@@ -45,7 +47,7 @@ def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformationExtraArgs
     Args: step_size_fn, a function of the step count.
     State: `ScaleByScheduleState(count)`.
     """
-    return _times("scale_by_schedule", step_size_fn)
+    return _times("scale_by_schedule", step_size_fn).saying(Trait.SCALES)
 
 
 @transformation
@@ -62,4 +64,5 @@ def scale_by_learning_rate(
     """
     if learning_rate is None:
         return identity()
-    return _times("scale_by_learning_rate", learning_rate, -1 if flip_sign else 1)
+    sign = -1 if flip_sign else 1
+    return _times("scale_by_learning_rate", learning_rate, sign).saying(Trait.LEARNING_RATE)

@@ -10,7 +10,7 @@ from ..core.chain import with_extra_args_support
 from ..core.dtypes import cast, dtype_of, relaxed_promotion, widen
 from ..core.errors import MissingParamsError
 from ..core.hyperparameters import FINITE, Range
-from ..core.numerics import safe_increment
+from ..core.numerics import one_minus, safe_increment
 from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
 from ..core.types import Numeric, OptState, Params, ScalarOrSchedule, Updates
 from ..core.whole import Present, at, copy_of, each_of, ratio, scalar_dtype
@@ -118,7 +118,7 @@ def schedule_free(
                 z_new = cast(widen(z) + widen(u), dtype_of(z))
                 y, z, end = widen(y), widen(z), widen(z_new)
                 x = (1 - share) * _average(y, z, b1) + share * end
-                return cast(b1 * x + (1 - b1) * end - y, dtype_of(g)), z_new
+                return cast(b1 * x + one_minus(b1) * end - y, dtype_of(g)), z_new
 
             us = present.of("base optimizer's step", steps)
             moves, z = each_of(2, move, present.gs, us, present.ps, present.of("state's z", state.z))
