@@ -267,7 +267,7 @@ CASES = [
     Case("scale_by_belief", {"mu_dtype": "float32", "nu_dtype": "float32", "b2": down}, twin=False,
          by_value=False),
     Case("scale_by_adan", {"b1": 0.9, "b2": 0.8, "b3": 0.95, "eps": 1e-3, "eps_root": 1e-4}),
-    Case("scale_by_adan", {"b1": down, "mu_dtype": "float32", "nu_dtype": "float32"}, twin=False,
+    Case("scale_by_adan", {"b1": down, "change_weight": down, "mu_dtype": "float32"}, twin=False,
          by_value=False),
     Case("scale_by_amsgrad", {"b1": 0.8, "b2": 0.95, "eps": 1e-3, "eps_root": 1e-4, "mu_dtype": "float32"}),
     Case("scale_by_amsgrad", {"bias_correction_mu": False, "bias_correction_nu": False, "eps": 0.1}),

@@ -30,7 +30,7 @@ class FactoredState(NamedTuple):
 
 
 def _power_decay(step: Any, exponent: Any) -> jax.Array:
-    return 1 - jnp.asarray(step + 1, jnp.float32) ** -exponent
+    return 1 - jnp.asarray(step + 1, jax.dtypes.canonicalize_dtype(float)) ** -exponent
 
 
 def _two_largest(shape: tuple[int, ...], factored: bool, min_size: int) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ..core.chain import chain
+from ..core.hyperparameters import FINITE
 from ..core.lift import leafwise
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
 from ..core.order import Trait
@@ -25,7 +26,7 @@ class ScaleByAdanState(NamedTuple):
     t: jax.Array  # i32[]  steps taken
 
 
-@transformation
+@transformation(change_weight=FINITE)
 def scale_by_adan(
     b1: Hyperparameter = 0.98,
     b2: Hyperparameter = 0.92,
@@ -33,19 +34,21 @@ def scale_by_adan(
     eps: Hyperparameter = 1e-8,
     eps_root: Hyperparameter = 0.0,
     *,
+    change_weight: Hyperparameter = None,
     mu_dtype: Any = None,
     nu_dtype: Any = None,
 ) -> GradientTransformationExtraArgs:
     """Rescales by averages of the gradient, of its change, and of the square of both together.
 
     d = g - (the last g), 0 at first;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) d;
-    n = b3 n + (1 - b3) |g + (1 - b2) d|^2;  u = (m' + (1 - b2) v') / (sqrt(n' + eps_root) + eps), with
-    m', v' and n' debiased. The paper's betas are one minus these.
+    n = b3 n + (1 - b3) |g + w d|^2;  u = (m' + w v') / (sqrt(n' + eps_root) + eps), with m', v' and n'
+    debiased. The paper's betas are one minus these.
 
     Args:
         b1, b2, b3: decay of m, v and n, in [0, 1).
         eps: added outside the square root, at least 0.
         eps_root: added inside it, at least 0.
+        change_weight: w, the weight of the change; None is 1 - b2, as in Optax. The paper's is b2.
         mu_dtype: dtype of m and v, by default the parameter's.
         nu_dtype: dtype of n, by default real and at least float32.
 
@@ -62,14 +65,15 @@ def scale_by_adan(
         del p
         d = jnp.where(s.t == 1, jnp.zeros_like(g), g - s.g)
         m, v = ema(g, s.m, b1), ema(d, s.v, b2)
-        n = ema(abs_sq(g + one_minus(b2) * d), s.n, b3)
-        ahead = debias(m, b1, s.t) + one_minus(b2) * debias(v, b2, s.t)
+        w = one_minus(b2) if change_weight is None else change_weight
+        n = ema(abs_sq(g + w * d), s.n, b3)
+        ahead = debias(m, b1, s.t) + w * debias(v, b2, s.t)
         return ahead / (sqrt(debias(n, b3, s.t) + eps_root) + eps), (m, v, n, g)
 
     return leafwise(ScaleByAdanState, init, update).saying(Trait.RESCALES)
 
 
-@transformation
+@transformation(change_weight=FINITE)
 def adan(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.98,
@@ -80,18 +84,19 @@ def adan(
     weight_decay: ScalarOrSchedule = 0.0,
     mask: MaskOrFn = None,
     *,
+    change_weight: ScalarOrSchedule | None = None,
     mu_dtype: Any = None,
     nu_dtype: Any = None,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """Adan: Nesterov's look ahead from the change between gradients, with Adam's scaling.
 
-    p = p - learning_rate ((m' + (1 - b2) v') / (sqrt(n' + eps_root) + eps) + weight_decay p), see
-    `scale_by_adan`. The paper divides by 1 + learning_rate weight_decay instead of subtracting.
+    p = p - learning_rate ((m' + w v') / (sqrt(n' + eps_root) + eps) + weight_decay p), see
+    `scale_by_adan`; the paper's w is `change_weight=b2`. The paper divides by 1 + learning_rate weight_decay instead of subtracting.
 
     Args:
         learning_rate: a number, an array or a schedule.
-        b1, b2, b3, eps, eps_root, mu_dtype, nu_dtype: see `scale_by_adan`.
+        b1, b2, b3, eps, eps_root, change_weight, mu_dtype, nu_dtype: see `scale_by_adan`.
         weight_decay: a number, an array or a schedule; it is multiplied by the learning rate.
         mask: where to decay, see `add_decayed_weights`.
         weight_decay_mask: the same, under the name it has in other optimizers.
@@ -102,7 +107,9 @@ def adan(
         Models, arXiv:2208.06677.
     """
     return chain(
-        scale_by_adan(b1, b2, b3, eps, eps_root, mu_dtype=mu_dtype, nu_dtype=nu_dtype),
+        scale_by_adan(
+            b1, b2, b3, eps, eps_root, change_weight=change_weight, mu_dtype=mu_dtype, nu_dtype=nu_dtype
+        ),
         add_decayed_weights(weight_decay, one_mask("adan", mask, weight_decay_mask)),
         scale_by_learning_rate(learning_rate),
     )
