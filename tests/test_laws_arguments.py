@@ -35,3 +35,22 @@ def test_params_are_optional_where_unused(case: Case) -> None:
 
 
 CHECKING = [case for case in CASES if case.checks_leaves]
+
+
+@pytest.mark.parametrize("case", **ids(CHECKING))
+def test_a_gradient_of_another_shape_is_named(case: Case) -> None:
+    tx, p = case.make(), params()
+    g = gradients(p, 0) | {"w": jnp.ones((2, 2))}
+    extra = case.extra(p, 0) if case.extra else {}
+    with pytest.raises(ValueError, match=r"\['w'\].*\(2, 2\).*\(3, 2\)"):
+        tx.update(g, tx.init(p), p, **extra)
+
+
+@pytest.mark.parametrize("case", **ids(CHECKING))
+def test_a_gradient_of_another_structure_is_named(case: Case) -> None:
+    tx, p = case.make(), params()
+    g = gradients(p, 0)
+    g["extra_leaf"] = g.pop("w")
+    extra = case.extra(p, 0) if case.extra else {}
+    with pytest.raises(ValueError, match=r"\['extra_leaf'\]|\['w'\]"):
+        tx.update(g, tx.init(p), p, **extra)

@@ -1,0 +1,54 @@
+"""The documents are true: pages are derived, README's examples run, its commands exist, links resolve."""
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_page_of_optimizers_is_current() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+    assert made["PAGE"].read_text() == made["page"](), "run: python docs/generate.py"
+
+
+def test_readme_examples_run() -> None:
+    text = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    assert len(blocks) == 3
+    setup = "import jax.numpy as jnp\nparams = {'w': jnp.ones((2, 2))}\ngrads = params\n"
+    check = """
+p = {'w': jnp.ones((2, 3))}
+tx = scale_by_sign_momentum()
+u, _ = tx.update(p, tx.init(p))
+assert u['w'].shape == (2, 3) and repr(tx) == 'scale_by_sign_momentum()'
+"""
+    for code in (setup + blocks[0], blocks[1], blocks[2] + check):
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_resolve(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_difference_names_its_test() -> None:
+    text = (ROOT / "docs" / "differences.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("|") and "---" not in line]
+    rows = [line for line in rows if not line.startswith("| Optax")]
+    assert len(rows) > 20
+    for line in rows:
+        named = re.findall(r"`(test_\w+\.py)(?:::(\w+))?(?:::(\w+))?`", line)
+        assert named, f"no test is named in: {line}"
+        for file, first, second in named:
+            source = (ROOT / "tests" / file).read_text()
+            for name in filter(None, (first, second)):
+                assert re.search(rf"(def|class) {name}\b", source), f"{file} has no {name}"
