@@ -32,7 +32,7 @@ def each_of(n: int, f: Callable[..., tuple[Any, ...]], *columns: Sequence[Any]) 
     return [[row[i] for row in rows] for i in range(n)]
 
 
-def total(parts: Sequence[Any]) -> jax.Array:
+def total(parts: Sequence[Any]) -> Any:
     """The sum of scalars; 0 if there are none."""
     return sum(parts[1:], start=parts[0]) if parts else jnp.zeros(())
 
@@ -87,6 +87,8 @@ class Present:
     Raises: ValueError, with the path, unless `updates` can be gradients of `params`.
     """
 
+    ps: list[Any]  # the parameters of the leaves that have a gradient; empty without parameters
+
     def __init__(self, name: str, updates: Updates, params: Params | None = None):
         self.name, self.updates = name, updates
         self.leaves, self.treedef = jax.tree.flatten(updates, is_leaf=is_none)
@@ -95,7 +97,7 @@ class Present:
         for i in self.places:
             self._check(i, lambda i=i: check_leaf(name, self.leaves[i], None if ps is None else ps[i]))
         self.gs = [self.leaves[i] for i in self.places]
-        self.ps = None if ps is None else [ps[i] for i in self.places]
+        self.ps = [] if ps is None else [ps[i] for i in self.places]
 
     def _check(self, i: int, check: Callable[[], None]) -> None:
         try:

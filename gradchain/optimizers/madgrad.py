@@ -48,7 +48,7 @@ def scale_by_madgrad(
         return accumulator_like(p), wide_like(p), copy_of(p)
 
     def update(g: Any, s: MadgradState, p: Any) -> tuple[Any, tuple[Any, ...]]:
-        weight = (learning_rate + eps) * jnp.sqrt(s.count)
+        weight = (learning_rate + eps) * jnp.sqrt(s.count.astype(s.grad_sum_sq.dtype))
         squares, total = s.grad_sum_sq + weight * abs_sq(g), s.s + weight * g
         z = s.x0 - ratio(total, jnp.cbrt(squares) + eps)
         return one_minus(momentum) * z + momentum * p - p, (squares, total, s.x0)

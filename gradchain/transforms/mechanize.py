@@ -75,7 +75,7 @@ def mechanize(
         present = Present("mechanize", updates, params)
         first, dtype = state.count == 0, state.s.dtype
         with relaxed_promotion():
-            g, p = each(widen, present.gs), each(widen, present.ps or [])
+            g, p = each(widen, present.gs), each(widen, present.ps)
             u = each(widen, present.of("base optimizer's step", steps))
             starts = present.of("state's x0", state.x0)
             x0 = each(lambda x, p: jnp.where(first, p, widen(x)), starts, p)

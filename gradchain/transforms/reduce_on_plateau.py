@@ -63,8 +63,9 @@ def reduce_on_plateau(
         low = scalar_dtype(params)
         found = [compute_dtype(real_dtype(dtype_of(p))) for p in jax.tree.leaves(params) if is_inexact(p)]
         high = max(found, key=lambda d: d.itemsize, default=low)
-        best, counts = jnp.asarray(jnp.inf, high), [jnp.zeros([], jnp.int32) for _ in range(3)]
-        return ReduceLROnPlateauState(jnp.ones([], low), best, *counts, jnp.zeros([], high))
+        bad, wait, count = (jnp.zeros([], jnp.int32) for _ in range(3))
+        best, mean = jnp.asarray(jnp.inf, high), jnp.zeros([], high)
+        return ReduceLROnPlateauState(jnp.ones([], low), best, bad, wait, count, mean)
 
     def judge(s: ReduceLROnPlateauState, value: Any) -> ReduceLROnPlateauState:
         margin = jnp.where(jnp.isfinite(s.best_value), rtol * jnp.abs(s.best_value) + atol, 0)

@@ -112,7 +112,7 @@ def sam(
                 return cast(jnp.where(last, back, -widen(up)), dtype_of(g))
 
         parts = [present.of(*x) for x in (("ascent", up), ("step", down), ("state's cache", cache))]
-        us = each(pick, present.gs, *parts, present.ps or [])
+        us = each(pick, present.gs, *parts, present.ps)
         fresh = adversary.init(params) if reset_state else state.adv_state
         return present.put(us, updates), SAMState(
             (state.steps_since_sync + 1) % sync_period,

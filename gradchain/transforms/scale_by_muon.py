@@ -66,8 +66,7 @@ def dimension_numbers(given: WeightDimNumOrFn | None, tree: PyTree) -> PyTree:
     """The dimension numbers of every leaf of a tree; None where a leaf is no matrix."""
     if given is None:
         given = per_matrix
-    is_function = callable(given) and not isinstance(given, MuonDimensionNumbers)
-    numbers = given(tree) if is_function else given
+    numbers = given if isinstance(given, MuonDimensionNumbers) or not callable(given) else given(tree)
     return jax.tree.map(
         lambda d, node: jax.tree.map(lambda _: d, node, is_leaf=is_none), numbers, tree, is_leaf=_is_numbers
     )
