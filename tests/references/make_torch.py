@@ -119,6 +119,52 @@ CASES = [
         "coincide where momentum_decay is so large that the power vanishes (not at 0, where "
         "mu = b1 / 2).",
     ),
+    Case(
+        "amsgrad",
+        "Adam",
+        {"lr": 0.01, "amsgrad": True},
+        "amsgrad(0.01, correct_after_max=True)",
+        "PyTorch takes the maximum of v and corrects its bias afterwards; gradchain's default (as "
+        "Optax's) corrects v first. correct_after_max=True is PyTorch's order.",
+    ),
+    Case(
+        "radam",
+        "RAdam",
+        {"lr": 0.01, "eps": 0.0},
+        "radam(0.01, eps=0.0)",
+        "PyTorch adds eps to sqrt(v) before the bias correction, gradchain (as Optax and the paper's "
+        "Adam) after it. They coincide for eps = 0.",
+    ),
+    Case(
+        "rprop",
+        "Rprop",
+        {"lr": 0.01},
+        "rprop(0.01, delayed=False)",
+        "gradchain's default (as Optax's) takes every step one step late; delayed=False does not.",
+    ),
+    Case(
+        "rprop_etas",
+        "Rprop",
+        {"lr": 0.1, "etas": [0.3, 1.5], "step_sizes": [0.05, 0.4]},
+        "rprop(0.1, 0.3, 1.5, 0.05, 0.4, delayed=False)",
+    ),
+    Case(
+        "adafactor",
+        "Adafactor",
+        {"lr": 0.01},
+        "adafactor(0.01, min_dim_size_to_factor=1)",
+        "PyTorch factors every matrix, gradchain (as Optax) those of which two dimensions have at "
+        "least min_dim_size_to_factor = 128 entries. PyTorch's rate is min(lr, 1 / sqrt(t)): here lr "
+        "is the smaller. It bounds mean squares below by eps where gradchain adds 1e-30 to squares.",
+    ),
+    Case(
+        "adafactor_decay",
+        "Adafactor",
+        {"lr": 0.01, "beta2_decay": -0.5, "d": 1.2, "weight_decay": 0.1},
+        "adafactor(0.01, 1, 0.5, clipping_threshold=1.2, weight_decay=0.1)",
+        "PyTorch's weight_decay is multiplied by lr, as gradchain's of that name; gradchain's and "
+        "Optax's weight_decay_rate is not.",
+    ),
 ]
 
 
