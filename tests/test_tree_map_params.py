@@ -72,10 +72,7 @@ def test_each_leaf_meets_its_parameters_partner():
     ids=["ours", "theirs", "theirs in ours", "ours in theirs"],
 )
 @pytest.mark.parametrize("as_function", [True, False], ids=["function", "tree"])
-def test_masked_leaves_are_passed_over(build, as_function, request):
-    if not as_function and request.node.callspec.id in ("tree-ours", "tree-ours in theirs"):
-        reason = "masked must let map_params' placeholder pass: is_placeholder in its init"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=False))
+def test_masked_leaves_are_passed_over(build, as_function):
     tx = build(mask if as_function else mask(PARAMS))
     state = gt.map_params(tx, lambda leaf, name: name, tx.init(PARAMS), NAMES)
     assert jax.tree.leaves(gt.get(state, "mu")) == ["first", "w"]
