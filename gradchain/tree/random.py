@@ -32,14 +32,15 @@ def random_like(
         sampler: `sampler(key, shape, dtype)`, with or without a keyword `out_sharding`.
         dtype: of all leaves, by default each target's own.
     """
-    takes_sharding = "out_sharding" in inspect.signature(sampler).parameters
+    # Explicit sharding came to JAX with `typeof`.
+    takes_sharding = hasattr(jax, "typeof") and "out_sharding" in inspect.signature(sampler).parameters
 
     def draw(key: Any, leaf: Any) -> Any:
         kwargs = {}
         if takes_sharding and isinstance(leaf, jax.Array):
             sharding = jax.typeof(leaf).sharding
             # Samplers write None for "automatic"; only an explicit mesh has a say.
-            if sharding.mesh.are_all_axes_explicit:
+            if getattr(sharding.mesh, "are_all_axes_explicit", False):
                 kwargs["out_sharding"] = sharding
         return sampler(key, jnp.shape(leaf), dtype or dtype_of(leaf), **kwargs)
 
