@@ -10,7 +10,7 @@ import numpy as np
 from ..core.chain import chain
 from ..core.hyperparameters import FINITE, NON_NEGATIVE, NON_NEGATIVE_OR_INF, UNIT
 from ..core.lift import leafwise
-from ..core.numerics import abs_sq, accumulator_like, ema
+from ..core.numerics import abs_sq, accumulator_like, ema, sqrt
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import Hyperparameter, MaskOrFn, Numeric, OptState, Params, ScalarOrSchedule
 from ..transforms.block_clipping import clip_by_block_rms
@@ -42,7 +42,8 @@ def _two_largest(shape: tuple[int, ...], factored: bool, min_size: int) -> tuple
 
 
 def _inverse_root(v: Any) -> jax.Array:
-    return jnp.where(v > 0, jnp.where(v > 0, v, 1) ** -0.5, 0)
+    # Not a power or rsqrt: their derivatives at v = 1e-30, the default epsilon, overflow in float32.
+    return jnp.where(v > 0, 1 / sqrt(jnp.where(v > 0, v, 1)), 0)
 
 
 @transformation(decay_rate=FINITE, step_offset=NON_NEGATIVE)
