@@ -92,7 +92,8 @@ def adan(
     """Adan: Nesterov's look ahead from the change between gradients, with Adam's scaling.
 
     p = p - learning_rate ((m' + w v') / (sqrt(n' + eps_root) + eps) + weight_decay p), see
-    `scale_by_adan`; the paper's w is `change_weight=b2`. The paper divides by 1 + learning_rate weight_decay instead of subtracting.
+    `scale_by_adan`; the paper's w is `change_weight=b2`. The paper divides by 1 + learning_rate
+    weight_decay instead of subtracting.
 
     Args:
         learning_rate: a number, an array or a schedule.
