@@ -147,7 +147,7 @@ def test_tree_utils_has_the_prefixed_names():
     ],
 )
 def test_deprecated_names_work_and_say_so(name, args):
-    with pytest.warns(DeprecationWarning, match=f"{name} is deprecated; use tree_"):
+    with pytest.warns(DeprecationWarning, match=f"{name} is deprecated, .* use gradchain.tree"):
         ours = getattr(tree_utils, name)(*args)
     with pytest.warns(DeprecationWarning, match="deprecated"):
         theirs = getattr(optax.tree_utils, name)(*args)
