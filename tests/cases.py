@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import optax
+from trees import gradients
 
 import gradchain as gc
 from gradchain.core.hyperparameters import RANGES
@@ -65,23 +66,50 @@ def lossy(p: Any, step: int) -> dict[str, Any]:
 
 def energy(p: Any, step: int) -> dict[str, Any]:
     """The loss |p|^2, for those that follow its value."""
-    squares = [jax.numpy.sum(jax.numpy.abs(x.astype(wider(x))) ** 2) for x in jax.tree.leaves(p)]
-    return {"value": sum(squares, jax.numpy.float32(0)).astype(jax.numpy.float32)}
-
-
-def wider(x: Any) -> Any:
-    """The dtype of sums of `x`."""
-    return jax.numpy.promote_types(x.dtype, jax.numpy.float32)
+    squares = [jax.numpy.sum(jax.numpy.abs(x).astype("float32") ** 2) for x in jax.tree.leaves(p)]
+    return {"value": sum(squares, jax.numpy.float32(0))}
 
 
 def quartic(p: Any) -> Any:
     """A loss whose curvature depends on the parameters."""
-    return sum((jax.numpy.sum(x.astype("float32") ** 4) for x in jax.tree.leaves(p)), jax.numpy.float32(0))
+    fourths = [jax.numpy.sum(x.astype("float32") ** 4) for x in jax.tree.leaves(p)]
+    return sum(fourths, jax.numpy.float32(0)) / 100
 
 
 def curved(p: Any, step: int) -> dict[str, Any]:
     """The loss as a function, for those that ask for its curvature."""
     return {"obj_fn": quartic}
+
+
+def raised(x: Any) -> Any:
+    """`x` in at least float32."""
+    return x.astype(jax.numpy.promote_types(x.dtype, jax.numpy.float32))
+
+
+def height(middle: Any, q: Any) -> Any:
+    """The height of a bowl."""
+    gaps = jax.tree.map(lambda x, m: jax.numpy.abs(raised(x) - m.astype(raised(x).dtype)), q, middle)
+    squares = [jax.numpy.sum(gap**2 + 0.5 * gap**4) for gap in jax.tree.leaves(gaps)]
+    return 0.5 * sum(squares[1:], squares[0]) if squares else jax.numpy.float32(0)
+
+
+def bowl(p: Any, away: Any) -> dict[str, Any]:
+    """A bowl with its middle so far away from the parameters."""
+    middle = jax.tree.map(lambda x, d: raised(x) + raised(d), p, away)
+    value_fn = jax.tree_util.Partial(height, middle)  # a pytree, so that searches are compiled once
+    grad = jax.tree.map(lambda d: -jax.numpy.conj(d) * (1 + jax.numpy.abs(d) ** 2), away)
+    return {"value": value_fn(p), "grad": grad, "value_fn": value_fn}
+
+
+def ahead(p: Any, step: int) -> dict[str, Any]:
+    """The bowl to which the gradients of this and the next two steps lead: for a line search alone."""
+    near, far, farther = (gradients(p, step + i) for i in range(3))
+    return bowl(p, jax.tree.map(lambda a, b, c: 0.75 * a + 0.5 * (b + c), near, far, farther))
+
+
+def behind(p: Any, step: int) -> dict[str, Any]:
+    """The bowl whose gradient is the gradient of the step."""
+    return bowl(p, jax.tree.map(lambda g: -g, gradients(p, step)))
 
 
 def find(module: Any, name: str) -> Any:
@@ -113,6 +141,7 @@ class Case:
     sweep: str | None = "auto"  # hyperparameter for vmap; None where no argument is numeric
     extra: Callable[[Any, int], dict[str, Any]] | None = None
     rtol: float = 1e-6
+    follows: float = 1e-4  # how closely the first steps in float32 follow float64
 
     def make(self, module: Any = gc, **changes: Any) -> Any:
         """The transformation, from gradchain or from its twin."""
@@ -397,12 +426,14 @@ CASES = [
     # The parameters leave their start by less than float32 tells apart
     dataclasses.replace(optp("cocob"), rtol=2e-5, low_precision=4.0),
     dataclasses.replace(
-        optp("cocob", learning_rate=0.5, alpha=10.0, eps=1e-3, weight_decay=0.1), rtol=2e-6, low_precision=4.0
+        optp("cocob", learning_rate=0.5, alpha=10.0, eps=1e-3, weight_decay=0.1),
+        rtol=2e-6, low_precision=4.0,
     ),
     Case("scale_by_cocob", {"alpha": 10.0, "eps": 0.1}, needs_params=True, low_precision=4.0),
-    dataclasses.replace(optp("dadapt_adamw"), rtol=2e-5),
+    dataclasses.replace(optp("dadapt_adamw"), rtol=2e-5, low_precision=64.0),
     optp("dadapt_adamw", learning_rate=0.5, betas=(0.8, 0.9), eps=1e-3, estim_lr0=1e-2, weight_decay=0.1),
-    optp("dog"),
+    # First steps of 1e-6, below float16's least number; the next row begins with larger ones
+    dataclasses.replace(optp("dog"), low_precision=1e3, follows=1e-2),
     optp("dog", learning_rate=0.5, init_step=("learning_rate", 0.1), eps=1e-3, weight_decay=0.1),
     optp("dog", init_step=("distance", 0.1)),
     Case("scale_by_dog", {"init_step": ("heuristic", 1e-3)}, needs_params=True),
@@ -415,11 +446,12 @@ CASES = [
     Case("scale_by_galore", {"rank": 1, "update_proj_gap": 2}, sweep="scale"),
     dataclasses.replace(optp("madgrad", learning_rate=0.05), rtol=5e-6),
     optp("madgrad", learning_rate=0.05, momentum=0.5, weight_decay=0.1, eps=1e-3),
-    dataclasses.replace(optp("madgrad", learning_rate=down), by_value=False),
-    Case("scale_by_madgrad", {"learning_rate": 0.1}, needs_params=True),
+    dataclasses.replace(optp("madgrad", learning_rate=down), by_value=False, rtol=1e-5),
+    Case("scale_by_madgrad", {"learning_rate": 0.1}, needs_params=True, rtol=1e-5),
     dataclasses.replace(optp("momo", learning_rate=0.05), extra=energy),
     dataclasses.replace(
-        optp("momo", learning_rate=0.05, beta=0.8, lower_bound=0.1, weight_decay=0.1, adapt_lower_bound=True),
+        optp("momo", learning_rate=0.05, beta=0.8, lower_bound=0.1, weight_decay=0.1,
+             adapt_lower_bound=True),
         extra=energy, rtol=1e-5, low_precision=4.0,
     ),
     dataclasses.replace(optp("momo_adam", learning_rate=0.05), extra=energy, rtol=2e-5, low_precision=4.0),
@@ -436,8 +468,8 @@ CASES = [
         low_precision=8.0,
     ),
     dataclasses.replace(
-        opt("muon", learning_rate=0.02, ns_steps=3, beta=0.8, eps=1e-3, adaptive=True, preconditioning="aol",
-            mu_dtype="float32", adam_b1=0.5, adam_b2=0.8, adam_eps_root=1e-3),
+        opt("muon", learning_rate=0.02, ns_steps=3, beta=0.8, eps=1e-3, adaptive=True,
+            preconditioning="aol", mu_dtype="float32", adam_b1=0.5, adam_b2=0.8, adam_eps_root=1e-3),
         low_precision=8.0,
     ),
     dataclasses.replace(
@@ -448,7 +480,7 @@ CASES = [
     ),
     Case("masked", lambda m: (m.contrib.scale_by_muon(), {"w": True, "deep": False}), any_tree=False,
          twin=False, low_precision=8.0),
-    dataclasses.replace(optp("prodigy"), rtol=2e-5),
+    dataclasses.replace(optp("prodigy"), rtol=2e-5, low_precision=64.0),
     optp("prodigy", learning_rate=0.5, betas=(0.8, 0.9), beta3=0.9, eps=1e-4, estim_lr0=1e-2,
          estim_lr_coef=0.8, weight_decay=0.1, safeguard_warmup=True),
     Case("schedule_free", lambda m: (m.sgd(0.1), 0.1), optimizer=True, needs_params=True, rtol=1e-5,
@@ -486,10 +518,30 @@ CASES = [
          needs_params=True),
     Case("sam", lambda m: (m.adam(0.05), m.adam(0.01)), {"sync_period": 3, "reset_state": False},
          optimizer=True, needs_params=True),
-    Case("mechanize", lambda m: (m.sgd(0.1),), needs_params=True, optimizer=True),
+    # First steps as small as the last digit of the parameters
+    Case("mechanize", lambda m: (m.sgd(1.0),), needs_params=True, optimizer=True, follows=0.5),
     Case("mechanize", lambda m: (m.adam(0.1),), {"weight_decay": 0.1, "eps": 1e-3, "s_init": 1e-2,
-         "num_betas": 4}, needs_params=True),
+         "num_betas": 4}, needs_params=True, follows=1e-2),
     Case("split_real_and_imaginary", lambda m: (m.adam(0.05),), optimizer=True),
+    # Line searches and L-BFGS. Optax also keeps pairs of negative curvature, as random gradients give:
+    # test_linesearch.py compares on losses instead.
+    Case("scale_by_backtracking_linesearch", {"max_backtracking_steps": 10}, needs_params=True, extra=ahead,
+         sweep="slope_rtol"),
+    Case("scale_by_backtracking_linesearch", {"max_backtracking_steps": 5, "slope_rtol": 0.3,
+         "decrease_factor": 0.5, "increase_factor": 3.0, "max_learning_rate": 4.0, "atol": 1e-3,
+         "rtol": 1e-3, "store_grad": True}, needs_params=True, extra=ahead, sweep="slope_rtol"),
+    Case("scale_by_zoom_linesearch", {"max_linesearch_steps": 10}, needs_params=True, extra=ahead,
+         sweep="slope_rtol"),
+    Case("scale_by_zoom_linesearch", {"max_linesearch_steps": 15, "max_learning_rate": 2.0, "tol": 1e-4,
+         "increase_factor": 1.5, "slope_rtol": 1e-3, "curv_rtol": 0.2, "approx_dec_rtol": None,
+         "stepsize_precision": 1e-3, "initial_guess_strategy": "one"}, needs_params=True, extra=ahead,
+         sweep="slope_rtol"),
+    Case("scale_by_lbfgs", {"memory_size": 4}, twin=False, needs_params=True, low_precision=4.0),
+    Case("scale_by_lbfgs", {"memory_size": 3, "scale_init_precond": False}, twin=False, needs_params=True,
+         low_precision=4.0),
+    Case("lbfgs", twin=False, needs_params=True, extra=behind, low_precision=4.0),
+    Case("lbfgs", lambda m: (0.5, 3, False, m.scale_by_backtracking_linesearch(8)), twin=False,
+         needs_params=True, extra=behind, low_precision=4.0),
 ]
 
 PER_EXAMPLE = [
@@ -500,7 +552,8 @@ PER_EXAMPLE = [
 ]
 """Rows whose gradients have the examples along a first axis of their own: see test_contrib.py."""
 
-TWINS = [case for case in CASES if case.twin and (hasattr(optax, case.name) or hasattr(optax.contrib, case.name))]
+NAMES = set(dir(optax)) | set(dir(optax.contrib))
+TWINS = [case for case in CASES if case.twin and case.name in NAMES]
 OPTIMIZERS = [case for case in CASES if case.optimizer]
 
 

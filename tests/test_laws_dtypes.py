@@ -59,7 +59,7 @@ def test_float64_is_computed_in_float64(case: Case) -> None:
         assert [x.dtype for x in jax.tree.leaves(state)] == [x.dtype for x in jax.tree.leaves(again)]
     if not case.random:
         low, _, _ = run(gc, case.make(), params("float32"), 3, case.extra)
-        check_close(low, updates, 1e-4)
+        check_close(low, updates, case.follows)
 
 
 @pytest.mark.parametrize("case", **ids(OPTIMIZERS))

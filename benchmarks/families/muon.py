@@ -12,7 +12,7 @@ from ..trees import Tree, abstract, random
 
 # Twelve layers of a small transformer: queries, keys, values and output; up and down.
 SHAPES: Tree = {
-    f"layer{i}": {name: (128, 128) for name in "qkvo"} | {"up": (128, 512), "down": (512, 128)}
+    f"layer{i}": dict.fromkeys("qkvo", (128, 128)) | {"up": (128, 512), "down": (512, 128)}
     for i in range(12)
 }
 

@@ -12,7 +12,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .dtypes import cast, compute_dtype, dtype_of, is_inexact, real_dtype, relaxed_promotion, widen
+from .dtypes import (
+    cast,
+    compute_dtype,
+    dtype_of,
+    is_inexact,
+    moment_dtype,
+    real_dtype,
+    relaxed_promotion,
+    widen,
+)
 from .errors import LeafError, MissingParamsError, missing_extra, path_of_leaf
 from .lift import check_leaf, is_absent, is_none, leaves_like
 from .numerics import abs_sq, zeros_like
@@ -64,9 +73,9 @@ def at(value: Any, count: Any) -> Any:
 
 def copy_of(p: Any, dtype: Any = None) -> jax.Array:
     """A copy of a parameter that may be donated apart from it; zeros where only a shape is known."""
-    if not hasattr(p, "shape") or isinstance(p, jax.ShapeDtypeStruct):
-        return zeros_like(p, dtype) if hasattr(p, "shape") else jnp.asarray(p, dtype or dtype_of(p))
-    return jnp.array(p, dtype=dtype or dtype_of(p), copy=True)
+    if isinstance(p, jax.ShapeDtypeStruct):
+        return zeros_like(p, dtype)
+    return jnp.array(p, dtype=moment_dtype(dtype_of(p), dtype), copy=True)
 
 
 def wide_like(p: Any) -> jax.Array:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ..core.chain import chain
+from ..core.dtypes import compute_dtype, dtype_of
 from ..core.lift import leafwise
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
 from ..core.order import Trait
@@ -36,7 +37,7 @@ def scale_by_acprop(
         b1, b2: decays, in [0, 1).
         eps: added outside the root, at least 0.
         eps_root: added to s at every step, at least 0.
-        mu_dtype: dtype of m, by default the parameter's.
+        mu_dtype: dtype of m, by default at least float32: g - m has no digits in bfloat16.
         nu_dtype: dtype of s, by default real and at least float32.
 
     State: `ScaleByBeliefState(count, mu, nu)`. Memory: 2 x the parameters.
@@ -45,7 +46,7 @@ def scale_by_acprop(
     """
 
     def init(p: Any) -> tuple[jax.Array, jax.Array]:
-        return zeros_like(p, mu_dtype), accumulator_like(p, nu_dtype)
+        return zeros_like(p, mu_dtype or compute_dtype(dtype_of(p))), accumulator_like(p, nu_dtype)
 
     def update(g: Any, s: ScaleByBeliefState, p: Any) -> tuple[Any, tuple[Any, Any]]:
         del p

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ..core.branch import compiled
 from ..core.chain import with_extra_args_support
-from ..core.dtypes import cast, dtype_of, relaxed_promotion, widen
+from ..core.dtypes import cast, compute_dtype, dtype_of, relaxed_promotion, widen
 from ..core.errors import MissingParamsError
 from ..core.hyperparameters import FINITE, Range
 from ..core.numerics import one_minus, safe_increment
@@ -32,7 +32,7 @@ class ScheduleFreeState(NamedTuple):
     step_count: jax.Array  # i32[]; number of the coming step, from 1
     max_lr: jax.Array  # f32[]; largest learning rate so far
     base_optimizer_state: Any  # the base optimizer's
-    z: Params  # like params, or state_dtype; where the base optimizer is
+    z: Params  # like params, at least float32, or state_dtype; where the base optimizer is
 
     def eval_params(self, params: Params) -> Params:
         """The averaged parameters x, which are the ones to evaluate."""
@@ -80,7 +80,7 @@ def schedule_free(
             the steps taken, as the base optimizer reads its own.
         b1: share of x in y, in (0, 1].
         weight_lr_power: how learning rates weigh in the average; 0 weighs all steps alike.
-        state_dtype: dtype of z, by default the parameter's.
+        state_dtype: dtype of z, by default the parameter's, but at least float32: small steps must count.
 
     State: `ScheduleFreeState(b1, weight_sum, step_count, max_lr, base_optimizer_state, z)`.
     Memory: 1 x the parameters, and the base optimizer's.
@@ -97,7 +97,7 @@ def schedule_free(
             jnp.ones([], jnp.int32),
             jnp.zeros([], dtype),
             tx.init(params),
-            jax.tree.map(lambda p: copy_of(p, state_dtype), params),
+            jax.tree.map(lambda p: copy_of(p, state_dtype or compute_dtype(dtype_of(p))), params),
         )
 
     @compiled
