@@ -104,7 +104,7 @@ def optimistic_adam(
     from .optimizers import optimistic_adam_v2
 
     if callable(learning_rate):
-        raise TypeError("optimistic_adam: learning_rate must be a number; optimistic_adam_v2 has schedules.")
+        raise TypeError("optimistic_adam: learning_rate must be a number; see optimistic_adam_v2.")
     beta = learning_rate if optimism is None else optimism
     moments: dict[str, Any] = {"b1": b1, "b2": b2, "eps": eps, "eps_root": eps_root, "mu_dtype": mu_dtype}
     return optimistic_adam_v2(1.0, alpha=learning_rate, beta=beta, nesterov=nesterov, **moments)

@@ -211,8 +211,10 @@ class TestGroups:
             return jnp.sum((p["a"] - p["b"]) ** 2) + jnp.sum(p["b"] ** 2)
 
         tx = gc.partition(
-            {"search": optax.chain(optax.sgd(1.0), optax.scale_by_backtracking_linesearch(10)),
-             "rest": gc.sgd(0.1)},
+            {
+                "search": optax.chain(optax.sgd(1.0), optax.scale_by_backtracking_linesearch(10)),
+                "rest": gc.sgd(0.1),
+            },
             {"a": "search", "b": "rest"},
         )
         p = {"a": jnp.array([3.0]), "b": jnp.array([1.0])}
@@ -249,7 +251,9 @@ class TestGroups:
     def test_labels_that_do_not_fit_say_which_and_what_exists(self) -> None:
         p = params()
         tx = gc.partition({"adam": gc.adam(0.1), "sgd": gc.sgd(0.1)}, {"w": "adan", "deep": "sgd"})
-        with pytest.raises(ValueError, match=r"\['w'\] has label 'adan'.*'adam', 'sgd'.*Did you mean 'adam'"):
+        with pytest.raises(
+            ValueError, match=r"\['w'\] has label 'adan'.*'adam', 'sgd'.*Did you mean 'adam'"
+        ):
             tx.init(p)
         tx = gc.partition({"adam": gc.adam(0.1)}, {"w": "adam"})
         with pytest.raises(ValueError, match=r"\['deep'\]"):

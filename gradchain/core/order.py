@@ -54,10 +54,12 @@ def _leaves(tx: Any) -> Iterator[Any]:
 def check_order(links: tuple[Any, ...], stacklevel: int) -> None:
     """Warns once for each two links of a chain of which one undoes the other."""
     for first, later in itertools.combinations(links, 2):
-        pairs = itertools.product(*(
-            {trait for leaf in _leaves(tx) for trait in getattr(leaf, "traits", ())}
-            for tx in (first, later)
-        ))
+        pairs = itertools.product(
+            *(
+                {trait for leaf in _leaves(tx) for trait in getattr(leaf, "traits", ())}
+                for tx in (first, later)
+            )
+        )
         for conflict in pairs:
             if conflict in CONFLICTS:
                 text = CONFLICTS[conflict].format(first=first, later=later)

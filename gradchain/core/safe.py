@@ -24,7 +24,8 @@ def safe_norm(
     """
     wide = widen(jnp.asarray(x))
     low = jnp.linalg.norm(wide, ord=ord, axis=axis, keepdims=True) <= min_norm
-    sizes = jnp.linalg.norm(jnp.where(low, jnp.ones_like(wide), wide), ord=ord, axis=axis, keepdims=keepdims)
+    moved = jnp.where(low, jnp.ones_like(wide), wide)
+    sizes = jnp.linalg.norm(moved, ord=ord, axis=axis, keepdims=keepdims)
     result = jnp.where(low.reshape(sizes.shape), jnp.asarray(min_norm, sizes.dtype), sizes)
     return cast(result, jnp.abs(jnp.zeros((), dtype_of(x))).dtype)
 
