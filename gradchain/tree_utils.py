@@ -1,6 +1,5 @@
 """The tree functions under the names of `optax.tree_utils`; see `gradchain.tree`."""
 
-
 from . import tree
 from .tree.state import NamedTupleKey as NamedTupleKey
 
@@ -39,6 +38,7 @@ tree_update_moment_per_elem_norm = tree.update_moment_per_elem_norm
 tree_vdot = tree.vdot
 tree_where = tree.where
 tree_zeros_like = tree.zeros_like
+
 
 def __getattr__(name: str) -> object:
     from .deprecated import lookup

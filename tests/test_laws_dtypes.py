@@ -73,7 +73,7 @@ def test_bfloat16_second_moments_follow_float32(case: Case) -> None:
         def step(carry, scale):
             p, state = carry
             g = jax.tree.map(lambda x: jnp.ones_like(x) * scale.astype(x.dtype), p)
-            updates, state = tx.update(g, state, p, **(case.extra(p, 0) if case.extra else {}))
+            _, state = tx.update(g, state, p, **(case.extra(p, 0) if case.extra else {}))
             return (p, state), [
                 x
                 for s in jax.tree.leaves(state, is_leaf=is_rule_state)

@@ -41,7 +41,8 @@ def test_flax_train_state_and_bytes(case: Case) -> None:
     check_close(after.params, one_step(case, p)[0], 1e-6)
     # Flax cannot write typed random keys: their integers go in their place.
     before, after = (
-        state.replace(opt_state=gc.tree.unwrap_random_key_data(state.opt_state)) for state in (before, after)
+        state.replace(opt_state=gc.tree.unwrap_random_key_data(state.opt_state))
+        for state in (before, after)
     )
     restored = flax.serialization.from_bytes(before, flax.serialization.to_bytes(after))
     assert signature_of(jax.tree.map(jnp.asarray, restored.opt_state)) == signature_of(after.opt_state)

@@ -73,7 +73,7 @@ def softmax_cross_entropy_with_integer_labels(
     if isinstance(axis, tuple):
         last = tuple(range(-len(axis), 0))
         x = jnp.moveaxis(x, axis, last)
-        flat = (*x.shape[:x.ndim - len(axis)], -1)
+        flat = (*x.shape[: x.ndim - len(axis)], -1)
         x = x.reshape(flat)
         where = where if where is None else jnp.moveaxis(where, axis, last).reshape(flat)
         axis = -1
