@@ -13,7 +13,7 @@ def test_extra_arguments_are_accepted(case: Case) -> None:
     plain, _ = tx.update(gradients(p, 0), tx.init(p), p, **extra)
     extra = extra | {"nobody_reads_this": "at all"}
     more, _ = tx.update(gradients(p, 0), tx.init(p), p, **extra)
-    check_close(more, plain, 0)
+    check_close(more, plain, 1e-6)  # with a string among them a step runs uncompiled
 
 
 @pytest.mark.parametrize("case", **ids([case for case in CASES if case.needs_params]))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, ParamSpec, overload
 import jax
 import jax.numpy as jnp
 
+from .branch import compiled
 from .call import Call, Remembers, signature
 from .errors import MissingExtraError, MissingParamsError
 from .hyperparameters import Range, check_hyperparameters
@@ -183,15 +184,10 @@ def _at_count(
             )
         return state
 
-    # One compiled step: outside `jit`, each new value would otherwise be compiled in anew.
-    @jax.jit
-    def step(updates: Updates, state: Any, params: Params | None) -> tuple[Updates, OptState]:
-        return at(getattr(state, counter_of(state) or "count")).update(updates, state, params)
-
     def update(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
-        del extra_args  # rules for one array take none
-        return step(updates, state, params)
+        count = getattr(state, counter_of(state) or "count")
+        return at(count).update(updates, state, params, **extra_args)
 
-    return GradientTransformation(init, update)
+    return GradientTransformation(init, compiled(update))
