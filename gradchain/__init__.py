@@ -4,6 +4,7 @@ Every name is here flat (`gradchain.adam`) and in its folder (`gradchain.optimiz
 """
 
 from . import contrib as contrib
+from . import linesearch as linesearch
 from . import losses as losses
 from . import optimizers as optimizers
 from . import schedules as schedules
@@ -49,6 +50,15 @@ from .core import stateless_with_tree_map as stateless_with_tree_map
 from .core import transformation as transformation
 from .core import with_extra_args_support as with_extra_args_support
 
+# Line searches
+from .linesearch import BacktrackingLinesearchInfo as BacktrackingLinesearchInfo
+from .linesearch import ScaleByBacktrackingLinesearchState as ScaleByBacktrackingLinesearchState
+from .linesearch import ScaleByZoomLinesearchState as ScaleByZoomLinesearchState
+from .linesearch import ZoomLinesearchInfo as ZoomLinesearchInfo
+from .linesearch import scale_by_backtracking_linesearch as scale_by_backtracking_linesearch
+from .linesearch import scale_by_zoom_linesearch as scale_by_zoom_linesearch
+from .linesearch import value_and_grad_from_state as value_and_grad_from_state
+
 # Losses
 from .losses import l2_loss as l2_loss
 from .losses import softmax_cross_entropy as softmax_cross_entropy
@@ -73,6 +83,7 @@ from .optimizers import ScaleByAdanState as ScaleByAdanState
 from .optimizers import ScaleByAdemamixState as ScaleByAdemamixState
 from .optimizers import ScaleByAmsgradState as ScaleByAmsgradState
 from .optimizers import ScaleByDistanceOverGradientsState as ScaleByDistanceOverGradientsState
+from .optimizers import ScaleByLBFGSState as ScaleByLBFGSState
 from .optimizers import ScaleByLionState as ScaleByLionState
 from .optimizers import ScaleByNovogradState as ScaleByNovogradState
 from .optimizers import ScaleByRpropState as ScaleByRpropState
@@ -104,6 +115,7 @@ from .optimizers import galore as galore
 from .optimizers import hutchinson_estimator_diag_hessian as hutchinson_estimator_diag_hessian
 from .optimizers import lamb as lamb
 from .optimizers import lars as lars
+from .optimizers import lbfgs as lbfgs
 from .optimizers import lion as lion
 from .optimizers import madgrad as madgrad
 from .optimizers import momo as momo
@@ -134,6 +146,7 @@ from .optimizers import scale_by_dog as scale_by_dog
 from .optimizers import scale_by_dowg as scale_by_dowg
 from .optimizers import scale_by_factored_rms as scale_by_factored_rms
 from .optimizers import scale_by_galore as scale_by_galore
+from .optimizers import scale_by_lbfgs as scale_by_lbfgs
 from .optimizers import scale_by_lion as scale_by_lion
 from .optimizers import scale_by_madgrad as scale_by_madgrad
 from .optimizers import scale_by_novograd as scale_by_novograd

@@ -83,7 +83,7 @@ def curved(p: Any, step: int) -> dict[str, Any]:
 
 def raised(x: Any) -> Any:
     """`x` in at least float32."""
-    return x.astype(jax.numpy.promote_types(x.dtype, jax.numpy.float32))
+    return x.astype("float32") if x.dtype.itemsize < 4 else x
 
 
 def height(middle: Any, q: Any) -> Any:
@@ -97,19 +97,20 @@ def bowl(p: Any, away: Any) -> dict[str, Any]:
     """A bowl with its middle so far away from the parameters."""
     middle = jax.tree.map(lambda x, d: raised(x) + raised(d), p, away)
     value_fn = jax.tree_util.Partial(height, middle)  # a pytree, so that searches are compiled once
-    grad = jax.tree.map(lambda d: -jax.numpy.conj(d) * (1 + jax.numpy.abs(d) ** 2), away)
+    grad = jax.tree.map(lambda d: -jax.numpy.conj(d) * (1 + jax.numpy.abs(d) ** 2).astype(d.dtype), away)
     return {"value": value_fn(p), "grad": grad, "value_fn": value_fn}
 
 
-def ahead(p: Any, step: int) -> dict[str, Any]:
+def ahead(p: Any, step: int, length: float = 1.0) -> dict[str, Any]:
     """The bowl to which the gradients of this and the next two steps lead: for a line search alone."""
     near, far, farther = (gradients(p, step + i) for i in range(3))
-    return bowl(p, jax.tree.map(lambda a, b, c: 0.75 * a + 0.5 * (b + c), near, far, farther))
+    away = jax.tree.map(lambda a, b, c: length * (0.75 * a + 0.5 * (b + c)), near, far, farther)
+    return bowl(p, away)
 
 
 def behind(p: Any, step: int) -> dict[str, Any]:
-    """The bowl whose gradient is the gradient of the step."""
-    return bowl(p, jax.tree.map(lambda g: -g, gradients(p, step)))
+    """The bowl from which those gradients lead away: for a line search after a descent rule."""
+    return ahead(p, step, -1.0)
 
 
 def find(module: Any, name: str) -> Any:

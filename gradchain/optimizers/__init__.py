@@ -51,6 +51,9 @@ from .galore import galore as galore
 from .galore import scale_by_galore as scale_by_galore
 from .lamb import lamb as lamb
 from .lars import lars as lars
+from .lbfgs import ScaleByLBFGSState as ScaleByLBFGSState
+from .lbfgs import lbfgs as lbfgs
+from .lbfgs import scale_by_lbfgs as scale_by_lbfgs
 from .lion import ScaleByLionState as ScaleByLionState
 from .lion import lion as lion
 from .lion import scale_by_lion as scale_by_lion
