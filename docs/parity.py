@@ -32,7 +32,7 @@ def page() -> str:
         [
             "# Parity",
             "",
-            f"The worst relative error against Optax 0.2.8 over {STEPS} steps, of updates, state",
+            f"The worst relative error against Optax 0.2.8 in {STEPS} steps, of updates, state",
             "fields and parameters, over all rows of `tests/cases.py` that have a twin there. Errors are",
             "relative to each leaf's largest entry over the run. Made by `docs/parity.py`.",
             "",

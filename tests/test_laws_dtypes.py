@@ -30,7 +30,7 @@ def test_half_precision_follows_float32(case: Case, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("case", **ids(CASES))
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "complex64"])
+@pytest.mark.parametrize("dtype", ["float16", "complex64"])
 def test_zero_gradients_give_finite_updates(case: Case, dtype: str) -> None:
     if dtype == "complex64" and not case.complex:
         return
