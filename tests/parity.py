@@ -4,6 +4,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from cases import Case
@@ -25,7 +26,28 @@ def along_steps(run: list[Any]) -> list[np.ndarray]:
     return [np.stack([wide(x) for x in leaves]) for leaves in zip(*run, strict=True)]
 
 
-def error_to_optax(case: Case, dtype: str) -> float:
+def rosenbrock(p: Any) -> Any:
+    """A curved valley in the first leaf of two entries or more; the others are pulled to 1."""
+    x = p["x"]
+    return ((1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2) / 100 + (p["y"] - 1) ** 2
+
+
+def random_problem(dtype: str) -> tuple[Any, Any]:
+    """Parameters, and gradients that do not depend on them."""
+    return params(dtype), gradients
+
+
+def rosenbrock_problem(dtype: str) -> tuple[Any, Any]:
+    """Where Rosenbrock's function usually begins, and its gradient."""
+    start = {"x": jnp.array([-1.2, 1.0], dtype), "y": jnp.array(0.5, dtype)}
+    gradient = jax.jit(jax.grad(rosenbrock))
+    return start, lambda p, step: gradient(p)
+
+
+PROBLEMS = {"random": random_problem, "rosenbrock": rosenbrock_problem}
+
+
+def error_to_optax(case: Case, dtype: str, problem: str = "random") -> float:
     """The worst relative error of updates, state and parameters over 20 steps.
 
     Relative to each leaf's largest entry over the whole run: a sum that passes zero has no digits.
@@ -33,17 +55,18 @@ def error_to_optax(case: Case, dtype: str) -> float:
     """
     with enable_x64() if dtype == "float64" else nullcontext():
         ours, theirs = case.make(gc), case.make(optax)
-        p = q = params(dtype)
+        p, gradient = PROBLEMS[problem](dtype)
+        q = p
         s, t = ours.init(p), theirs.init(q)
         assert fields(s) == fields(t)
         ours_run, theirs_run = [], []
         for step in range(STEPS):
-            g = gradients(p, step)
             extra = case.extra(p, step) if case.extra else {}
+            g, h = gradient(p, step), gradient(q, step)
             u, s = ours.update(g, s, p, **extra)
             p = gc.apply_updates(p, u)
             with jax.numpy_dtype_promotion("standard"):
-                v, t = theirs.update(g, t, q, **extra)
+                v, t = theirs.update(h, t, q, **extra)
                 q = optax.apply_updates(q, v)
             ours_run.append(jax.tree.leaves((u, s, p)))
             theirs_run.append(jax.tree.leaves((v, t, q)))
