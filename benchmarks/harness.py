@@ -24,7 +24,7 @@ class Figure(NamedTuple):
     """One quantity, measured for each library."""
 
     quantity: str
-    unit: str  # "s", "bytes" or "lines"
+    unit: str  # "s", "bytes" or what is counted, such as "lines"
     samples: dict[str, list[float]]  # library to one number per repeat
     most_ratio: float | None = None  # what gradchain's share of Optax's may be at most
     most: float | None = None  # what gradchain's own number may be at most

@@ -44,8 +44,8 @@ def _processor() -> str:
 
 def human(value: float, unit: str) -> str:
     """A number in the size people say it: 1.53 s, 24.1 ms, 512 MB."""
-    if unit == "lines":
-        return f"{value:,.0f} lines"
+    if unit not in ("s", "bytes"):
+        return f"{value:,.0f} {unit}"
     if unit == "s":
         steps = [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs")]
     else:

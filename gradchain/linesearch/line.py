@@ -120,16 +120,13 @@ class Line:
 
 
 def _read_by(f: Callable[..., Any], extra_args: dict[str, Any]) -> dict[str, Any]:
-    """Those extra arguments that a value function reads, beside the parameters."""
+    """Those extra arguments that a value function names. **kwargs gets none, as in Optax."""
     try:
         parameters = inspect.signature(f).parameters.values()
     except (TypeError, ValueError):
         return {}
-    rest = {k: v for k, v in extra_args.items() if k not in ASKED}
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return rest
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    return {k: v for k, v in rest.items() if k in names}
+    return {k: v for k, v in extra_args.items() if k in names and k not in ASKED}
 
 
 def where(condition: Any, xs: Sequence[Any], ys: Sequence[Any]) -> list[Any]:

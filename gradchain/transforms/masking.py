@@ -1,5 +1,6 @@
 """Applying a transformation to some of the parameters only."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -63,7 +64,10 @@ def mask_extra_args(
 
     def masked_arg(argument: str, value: Any) -> Any:
         if argument.endswith("_fn") and callable(value) and params is not None:
-            return lambda inside, *args, **kwargs: value(merge(mask, inside, params), *args, **kwargs)
+            # With the signature of the function itself, by which a line search knows what it reads.
+            return functools.wraps(value)(
+                lambda inside, *args, **kwargs: value(merge(mask, inside, params), *args, **kwargs)
+            )
         if (compatible or not alone) and jax.tree.structure(value) == structure:
             return keep(name, mask, value)
         return value
