@@ -204,6 +204,8 @@ from .schedules import warmup_stable_decay_schedule as warmup_stable_decay_sched
 
 # Tools
 from .tools import eval_params as eval_params
+from .tools import make_step as make_step
+from .tools import minimize as minimize
 
 # Links and wrappers
 from .transforms import AdaptiveGradClipState as AdaptiveGradClipState

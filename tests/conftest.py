@@ -1,9 +1,6 @@
 """Every test runs as strictly as JAX can be set: what passes here passes anywhere."""
 
-import atexit
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -17,14 +14,6 @@ os.environ["XLA_FLAGS"] = " ".join(
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
-
-# Laws compile the same small programs again and again: all workers of a run share them on disk.
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    _programs = tempfile.mkdtemp(prefix="gradchain-tests-")
-    atexit.register(shutil.rmtree, _programs, ignore_errors=True)
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = _programs
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import jax  # reads the environment
 
