@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 runpy.run_path(str(ROOT / "tests" / "conftest.py"))  # as strictly as the tests
 
+import jax  # noqa: E402
 from cases import TWINS  # noqa: E402
 from parity import STEPS, error_to_optax  # noqa: E402
 
@@ -24,6 +25,7 @@ def page() -> str:
             row = worst.setdefault(case.name, {"float32": 0.0, "float64": 0.0, "rows": 0})
             row[dtype] = max(row[dtype], error_to_optax(case, dtype))
         worst[case.name]["rows"] += 1
+        jax.clear_caches()  # thousands of compiled programs would fill the memory
     lines = [
         f"| `{name}` | {row['rows']:.0f} | {row['float32']:.1e} | {row['float64']:.1e} |"
         for name, row in sorted(worst.items())

@@ -195,7 +195,7 @@ def test_an_interruption_leaves_no_half_file(tmp_path, monkeypatch):
     ("options", "words"),
     [
         (["digitz"], ["unknown task 'digitz'", "Did you mean 'digits'?", "mnist", "sequence"]),
-        (["--optimizers", "adan"], ["unknown optimizer 'adan'", "'adam'", "nesterov, adagrad"]),
+        (["--optimizers", "adamm"], ["unknown optimizer 'adamm'", "'adam'", "nesterov, adagrad"]),
         (["--optimizers", ""], ["--optimizers: expected names", "found nothing"]),
         (["--optimizers", "adam,,sgd"], ["found nothing at place 2"]),
         (["--optimizers", "adam,adam"], ["adam is named twice"]),

@@ -207,8 +207,8 @@ def test_commas_inside_brackets_and_quotes_do_not_split():
 
 
 def test_the_rate_of_the_last_link_is_replaced():
-    tx = gc.chain(gc.sgd(0.5), gc.chain(gc.adam(0.1), gc.clip(1.0)))
-    changed = gc.chain(gc.sgd(0.5), gc.chain(gc.adam(0.2), gc.clip(1.0)))
+    tx = gc.chain(gc.clip(1.0), gc.chain(gc.adam(0.1), gc.trace(0.5)))
+    changed = gc.chain(gc.clip(1.0), gc.chain(gc.adam(0.2), gc.trace(0.5)))
     assert contenders.with_learning_rate(tx, 0.2) == changed
     assert contenders.learning_rate(tx) == 0.1
     assert contenders.with_learning_rate(gc.chain(gc.clip(1.0), gc.scale(-0.1)), 0.2) is None

@@ -85,7 +85,8 @@ def test_orbax_restores_every_state(tmp_path) -> None:
     states = {}
     for i, case in enumerate(PLAIN):
         state = one_step(case, params())[1]
-        if jax.tree.leaves(state):
+        sizes = [leaf.size for leaf in jax.tree.leaves(state)]
+        if sizes and all(sizes):  # Orbax saves no empty array
             states[f"{i}"] = state
     with orbax.checkpoint.StandardCheckpointer() as checkpointer:
         checkpointer.save(tmp_path / "states", states)

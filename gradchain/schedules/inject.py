@@ -89,7 +89,9 @@ def _sort(factory: Callable[..., Any], arguments: dict[str, Any], static: frozen
     foreign factory, numbers, arrays and functions are taken to be.
     """
     parameters = signature(factory).parameters
-    ours = any(_is_numeric(p.annotation) for p in parameters.values())
+    ours = factory.__module__.startswith("gradchain.") or any(
+        _is_numeric(p.annotation) for p in parameters.values()
+    )
     schedules: dict[str, Any] = {}
     numbers: dict[str, Any] = {}
     others: dict[str, Any] = {}
