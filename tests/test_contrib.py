@@ -1,6 +1,8 @@
 """Contrib: what the laws do not see. Per-example gradients, matrices, plateaus, evaluation parameters."""
 
+import re
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 from cases import PER_EXAMPLE, Case, ids
-from trees import check_close, enable_x64, gradients, params
+from trees import check_close, enable_x64, gradients, params, worst
 
 import gradchain as gc
 
@@ -257,6 +259,33 @@ def test_sam_in_opaque_mode_asks_for_gradients_uphill() -> None:
     check_close(u["x"], -0.01 * 4 * up**3, 1e-6)
     with pytest.raises(TypeError, match="needs the extra argument grad_fn"):
         tx.update(g, tx.init(p), p)
+
+
+def test_sam_in_opaque_mode_averages_over_a_mapped_axis() -> None:
+    p, shards = jnp.asarray([1.0, -2.0]), jnp.asarray([[1.0, 0.0], [0.0, 3.0], [2.0, 1.0]])
+    loss = lambda p, x: jnp.sum((p * x) ** 2)  # noqa: E731
+
+    def step(module: Any, x: Any, axis: str | None) -> Any:
+        adversary = module.chain(module.contrib.normalize(), module.sgd(0.1))
+        tx = module.contrib.sam(module.sgd(0.01), adversary, opaque_mode=True, batch_axis_name=axis)
+        mean = lambda p: jnp.mean(jax.vmap(loss, (None, 0))(p, jnp.atleast_2d(x)))  # noqa: E731
+        return tx.update(jax.grad(mean)(p), tx.init(p), p, grad_fn=lambda p, _: jax.grad(mean)(p))[0]
+
+    mapped = jax.vmap(lambda x: step(gc, x, "batch"), axis_name="batch")(shards)
+    theirs = jax.vmap(lambda x: step(optax, x, "batch"), axis_name="batch")(shards)
+    check_close(mapped, theirs, 1e-6)
+    alone = jax.vmap(lambda x: step(gc, x, None))(shards)
+    assert worst(mapped, alone) > 0.1
+
+
+def test_sophia_prints_its_unclipped_share(capfd: pytest.CaptureFixture[str]) -> None:
+    tx = gc.sophia(0.1, gamma=100.0, verbose=True, print_win_rate_every_n_steps=2)
+    p = {"w": jnp.asarray([1.0, 3.0])}
+    state = tx.init(p)
+    for _ in range(4):
+        _, state = tx.update(p, state, p, obj_fn=lambda p: jnp.sum(p["w"] ** 2))
+    jax.effects_barrier()
+    assert re.findall(r"sophia: unclipped (\S+)", capfd.readouterr().out)[0] == "0.5"
 
 
 @pytest.mark.parametrize("name", ["prodigy", "dadapt_adamw", "dog", "dowg", "momo", "schedule_free_sgd"])

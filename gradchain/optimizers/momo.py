@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from ..core.hyperparameters import FINITE, UNIT
 from ..core.numerics import ema, safe_increment, zeros_like
 from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Numeric, Params, ScalarOrSchedule
+from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
 from ..core.whole import at, dot, each, ratio, scalar_dtype, sum_sq, treewise
+from ..transforms.decay import decay_weights, shrinkage
 
 
 class MomoState(NamedTuple):
@@ -31,12 +32,13 @@ def momo(
     adapt_lower_bound: bool = False,
     *,
     mu_dtype: Any = None,
+    weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """MoMo: SGD with momentum and the step size of a model of the loss; `update` needs `value=loss`.
 
-    d = average of g;  f = average of losses;  c = average of <g, p>;  w = learning_rate weight_decay;
-    r = min(learning_rate, max((1 + w)(f - lower_bound - c) + <d, p>, 0) / |d|^2);
-    p = p / (1 + w) - r d.
+    d = average of g;  f = average of losses;  c = average of <g, p>;  q = p / (1 + w) with
+    w = learning_rate weight_decay;
+    r = min(learning_rate, max(f - lower_bound - c + <d, q>, 0) / <d, d / (1 + w)>);  p = q - r d.
 
     Args:
         learning_rate: the largest step size; a number, an array or a schedule.
@@ -45,6 +47,7 @@ def momo(
         weight_decay: a number, an array or a schedule.
         adapt_lower_bound: estimate the bound, from `lower_bound` upwards.
         mu_dtype: dtype of d, by default the parameter's.
+        weight_decay_mask: a tree of booleans or a function to one: where w is not 0.
 
     State: `MomoState(exp_avg, barf, gamma, lb, count)`. Memory: 1 x the parameters.
     Raises: TypeError if `update` gets no `value`; ValueError if it gets no parameters.
@@ -57,23 +60,25 @@ def momo(
         f, c = jnp.zeros([], dtype), jnp.zeros([], dtype)  # two arrays: states may be donated
         return MomoState(d, f, c, jnp.asarray(lower_bound, dtype), jnp.zeros([], jnp.int32))
 
-    def update(g: list[Any], s: MomoState, p: list[Any], *, value: Any) -> tuple[list[Any], MomoState]:
+    def update(
+        g: list[Any], s: MomoState, p: list[Any], *, value: Any, decayed: list[Any] | None = None
+    ) -> tuple[list[Any], MomoState]:
         decay = jnp.where(s.count == 0, 0.0, at(beta, s.count))
         rate, dtype = at(learning_rate, s.count), s.barf.dtype
-        shrink = 1 + rate * at(weight_decay, s.count)
+        shrink = shrinkage(rate * at(weight_decay, s.count), p, decayed)
         f = ema(jnp.asarray(value, dtype), s.barf, decay)
         d = each(lambda g, d: ema(g, d, decay), g, s.exp_avg)
         c = ema(dot(g, p), s.gamma, decay)
-        size, along = sum_sq(d), dot(d, p)
-        lb = s.lb
+        ahead = f - c + dot(d, each(jnp.divide, p, shrink))  # the model's value at the shrunk parameters
+        size, lb = dot(d, each(jnp.divide, d, shrink)), s.lb
         if adapt_lower_bound:
-            cap = shrink * (f - c) + along
-            lb = jnp.where(cap < shrink * lb, jnp.maximum(cap / (2 * shrink), lower_bound), lb)
+            lb = jnp.where(ahead < lb, jnp.maximum(ahead / 2, lower_bound), lb)
         tiny = size <= jnp.finfo(jnp.float64).eps
-        r = jnp.where(tiny, 0, ratio(jnp.maximum(shrink * (f - lb - c) + along, 0), size))
-        r = jnp.minimum(rate, r)
-        u = each(lambda d, p: (1 - shrink) / shrink * p - r * d, d, p)
-        lb = jnp.maximum(f + along - c - r * size / 2, lower_bound) if adapt_lower_bound else s.lb
+        r = jnp.where(tiny, 0, jnp.minimum(rate, ratio(jnp.maximum(ahead - lb, 0), size)))
+        u = each(lambda d, p, shrink: (1 - shrink) / shrink * p - r * d, d, p, shrink)
+        if adapt_lower_bound:
+            lb = jnp.maximum(f + dot(d, p) - c - r * sum_sq(d) / 2, lower_bound)
         return u, MomoState(d, f, c, lb, safe_increment(s.count))
 
-    return treewise(MomoState, ("exp_avg",), init, update, extra=("value",))
+    decayed = None if weight_decay_mask is None else decay_weights(weight_decay_mask)
+    return treewise(MomoState, ("exp_avg",), init, update, extra=("value",), decayed=decayed)

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from ..core.hyperparameters import FINITE
 from ..core.numerics import abs_sq, accumulator_like, ema, safe_increment, sqrt, zeros_like
 from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Numeric, Params, ScalarOrSchedule
+from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
 from ..core.whole import at, dot, each, each_of, ratio, scalar_dtype, treewise
+from ..transforms.decay import decay_weights, shrinkage
 
 
 class MomoAdamState(NamedTuple):
@@ -35,12 +36,13 @@ def momo_adam(
     *,
     mu_dtype: Any = None,
     nu_dtype: Any = None,
+    weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """MoMo-Adam: Adam with the step size of a model of the loss; `update` needs `value=loss`.
 
     d, v: Adam's averages;  D = sqrt(v / (1 - b2^t)) + eps;  q = 1 - b1^t;  f, c: averages of losses
     and of <g, p> that begin at 0;  w = learning_rate weight_decay;  p = p / (1 + w) - r d / D with
-    r = min(learning_rate / q, max((1 + w)(f - q lower_bound - c) + <d, p>, 0) / <d, d / D>).
+    r = min(learning_rate / q, max(f - q lower_bound - c + <d, p / (1 + w)>, 0) / <d, d / D / (1 + w)>).
 
     Args:
         learning_rate: the largest step size; a number, an array or a schedule.
@@ -50,6 +52,7 @@ def momo_adam(
         weight_decay: a number, an array or a schedule.
         adapt_lower_bound: estimate the bound, from `lower_bound` upwards.
         mu_dtype, nu_dtype: dtypes of d and v, by default the parameter's and at least float32.
+        weight_decay_mask: a tree of booleans or a function to one: where w is not 0.
 
     State: `MomoAdamState(exp_avg, exp_avg_sq, barf, gamma, lb, count)`. Memory: 2 x the parameters.
     Raises: TypeError if `update` gets no `value`; ValueError if it gets no parameters.
@@ -64,11 +67,11 @@ def momo_adam(
         return MomoAdamState(d, v, f, c, jnp.asarray(lower_bound, dtype), jnp.zeros([], jnp.int32))
 
     def update(
-        g: list[Any], s: MomoAdamState, p: list[Any], *, value: Any
+        g: list[Any], s: MomoAdamState, p: list[Any], *, value: Any, decayed: list[Any] | None = None
     ) -> tuple[list[Any], MomoAdamState]:
         t, dtype = safe_increment(s.count), s.barf.dtype
         rate, c1, c2, e = (at(x, s.count) for x in (learning_rate, b1, b2, eps))
-        shrink = 1 + rate * at(weight_decay, s.count)
+        shrink = shrinkage(rate * at(weight_decay, s.count), p, decayed)
         weight1, weight2 = jnp.asarray(1 - c1**t, dtype), jnp.asarray(1 - c2**t, dtype)
 
         def moments(g: Any, d: Any, v: Any) -> tuple[Any, Any, Any]:
@@ -77,18 +80,18 @@ def momo_adam(
 
         d, v, scaled = each_of(3, moments, g, s.exp_avg, s.exp_avg_sq)
         f, c = ema(jnp.asarray(value, dtype), s.barf, c1), ema(dot(g, p), s.gamma, c1)
-        size, along, lb = dot(d, scaled), dot(d, p), s.lb
+        ahead = f - c + dot(d, each(jnp.divide, p, shrink))  # the model's value at the shrunk parameters
+        size, lb = dot(d, each(jnp.divide, scaled, shrink)), s.lb
         if adapt_lower_bound:
-            cap = shrink * (f - c) + along
-            low = jnp.maximum(cap / (2 * weight1 * shrink), lower_bound)
-            lb = jnp.where(cap < shrink * weight1 * lb, low, lb)
+            lb = jnp.where(ahead < weight1 * lb, jnp.maximum(ahead / (2 * weight1), lower_bound), lb)
         tiny = size <= jnp.finfo(jnp.float64).eps
-        r = jnp.where(tiny, 0, ratio(jnp.maximum(shrink * (f - weight1 * lb - c) + along, 0), size))
+        r = jnp.where(tiny, 0, ratio(jnp.maximum(ahead - weight1 * lb, 0), size))
         r = jnp.minimum(rate / weight1, r)
-        u = each(lambda x, p: (1 - shrink) / shrink * p - r * x, scaled, p)
-        lb = s.lb
+        u = each(lambda x, p, shrink: (1 - shrink) / shrink * p - r * x, scaled, p, shrink)
         if adapt_lower_bound:
-            lb = jnp.maximum((f + along - c - r * size / 2) / weight1, lower_bound)
+            lb = jnp.maximum((f + dot(d, p) - c - r * dot(d, scaled) / 2) / weight1, lower_bound)
         return u, MomoAdamState(d, v, f, c, lb, t)
 
-    return treewise(MomoAdamState, ("exp_avg", "exp_avg_sq"), init, update, extra=("value",))
+    trees = ("exp_avg", "exp_avg_sq")
+    decayed = None if weight_decay_mask is None else decay_weights(weight_decay_mask)
+    return treewise(MomoAdamState, trees, init, update, extra=("value",), decayed=decayed)

@@ -10,6 +10,7 @@ from ..core.lift import leafwise
 from ..core.order import Trait
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import EmptyState, MaskOrFn, Params, ScalarOrSchedule
+from ..core.whole import each
 from .masking import is_tree_fn, masked
 
 AddDecayedWeightsState = EmptyState
@@ -67,18 +68,29 @@ def decoupled(
     return (add_decayed_weights(weight_decay, weight_decay_mask),)
 
 
+def _where(mask: MaskOrFn, params: Params, yes: Callable[[Any], Any]) -> Params:
+    """`yes` of the parameters where a mask says to decay, zeros elsewhere."""
+    keep = mask(params) if is_tree_fn(mask) else mask
+    return jax.tree.map(
+        lambda k, node: jax.tree.map(yes if k else jax.numpy.zeros_like, node), keep, params
+    )
+
+
 def decayed_params(mask: MaskOrFn) -> Callable[[Params], Params]:
     """The parameters with zeros where a mask says not to decay, for rules that decay by themselves."""
+    return lambda params: params if mask is None else _where(mask, params, lambda p: p)
 
-    def where(params: Params) -> Params:
-        if mask is None:
-            return params
-        keep = mask(params) if is_tree_fn(mask) else mask
-        return jax.tree.map(
-            lambda k, node: node if k else jax.tree.map(jax.numpy.zeros_like, node), keep, params
-        )
 
-    return where
+def decay_weights(mask: MaskOrFn) -> Callable[[Params], Params]:
+    """Ones where a mask says to decay, zeros elsewhere."""
+    return lambda params: _where(mask, params, jax.numpy.ones_like)
+
+
+def shrinkage(factor: Any, ps: list[Any], decayed: list[Any] | None) -> list[Any]:
+    """1 + factor for each parameter, or where `decayed` (see `decay_weights`) is 1."""
+    if decayed is None:
+        return [1 + factor] * len(ps)
+    return each(lambda weight: 1 + factor * weight, decayed)
 
 
 def one_mask(name: str, mask: MaskOrFn, weight_decay_mask: MaskOrFn) -> MaskOrFn:

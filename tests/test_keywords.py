@@ -1,0 +1,61 @@
+"""Every argument is exercised away from its default."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from cases import CASES, Case, find, ids
+from parity import error_to_optax
+from trees import gradients, params
+from variants import ELSEWHERE, VARIANTS
+
+import gradchain as gc
+
+
+@pytest.mark.filterwarnings('ignore:.*seed"? is deprecated')
+@pytest.mark.parametrize("case", **ids(VARIANTS))
+def test_variants_equal_optax(case: Case) -> None:
+    assert error_to_optax(case, "float64") <= 1e-6
+    assert error_to_optax(case, "float32") <= case.rtol
+
+
+def given(case: Case) -> dict[str, Any]:
+    """The arguments a row passes, by name."""
+    if not callable(case.call):
+        return case.call
+    names = inspect.signature(case.factory)
+    return names.bind(*case.call(gc), **case.keywords).arguments
+
+
+def differs(value: Any, default: Any) -> bool:
+    """Whether an argument is not its default."""
+    return value is not default and not (type(value) is type(default) and value == default)
+
+
+def unexercised() -> list[tuple[str, str]]:
+    """Optax's arguments that no row sets to anything but their default."""
+    seen: dict[str, set[str]] = {}
+    for case in [*CASES, *VARIANTS]:
+        defaults = inspect.signature(case.factory).parameters
+        arguments = {k for k, v in given(case).items() if differs(v, defaults[k].default)}
+        seen.setdefault(case.name, set()).update(arguments)
+    missing = []
+    for name, names in seen.items():
+        if hasattr(optax, name) or hasattr(optax.contrib, name):
+            theirs = inspect.signature(find(optax, name)).parameters
+            missing += [(name, p) for p in theirs if p not in names]
+    return missing
+
+
+def test_every_argument_of_optax_is_set_in_some_row() -> None:
+    left = set(unexercised())
+    assert left - set(ELSEWHERE) == set()
+    assert set(ELSEWHERE) <= left, "a row sets it now"
+    for test in ELSEWHERE.values():
+        file, name = test.split("::")[0], test.split("::")[-1]
+        assert f"def {name}(" in (Path(__file__).parent / file).read_text()
