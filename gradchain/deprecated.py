@@ -13,6 +13,9 @@ import jax
 from .core.errors import nearest
 from .core.pair import GradientTransformationExtraArgs
 from .core.types import ArrayTree, Numeric
+from .second_order.flat import fisher_diag as fisher_diag
+from .second_order.flat import hessian_diag as hessian_diag
+from .second_order.flat import hvp as hvp
 from .tree.norm import norm
 
 TABLE: dict[str, dict[str, str]] = {
@@ -30,6 +33,11 @@ TABLE: dict[str, dict[str, str]] = {
     "gradchain.schedules": {
         "InjectHyperparamsState": "schedules.InjectStatefulHyperparamsState",
         "inject_stateful_hyperparams": "schedules.inject_hyperparams",
+    },
+    "gradchain.second_order": {
+        "fisher_diag": "second_order.empirical_fisher_diagonal",
+        "hessian_diag": "second_order.hessian_diagonal",
+        "hvp": "second_order.hessian_vector_product",
     },
     "gradchain.tree_utils": {
         "tree_add_scalar_mul": "tree.add_scale",
