@@ -1,0 +1,4 @@
+"""Assigning rows to columns at the least cost."""
+
+from .hungarian import base_hungarian_algorithm as base_hungarian_algorithm
+from .hungarian import hungarian_algorithm as hungarian_algorithm
