@@ -1,5 +1,6 @@
 """How far gradchain's steps are from a reference's, for the law and for `docs/parity.md`."""
 
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -71,3 +72,34 @@ def error_to_optax(case: Case, dtype: str, problem: str = "random") -> float:
             ours_run.append(jax.tree.leaves((u, s, p)))
             theirs_run.append(jax.tree.leaves((v, t, q)))
         return worst(along_steps(ours_run), along_steps(theirs_run))
+
+
+def noisy(p: Any, step: int) -> Any:
+    """A gradient that depends on where it is taken, with noise of many sizes."""
+    rng = np.random.default_rng(step)
+    return p + rng.normal(size=p.shape) * 10 ** rng.uniform(-2, 1, p.shape)
+
+
+def error_to_paper(
+    written: Callable[[Any], Iterator[Any]], make: Callable[[], Any], steps: int = 10
+) -> float:
+    """The worst relative error of the parameters over some steps, in float64, for a value of |p|^2.
+
+    Args: written, an algorithm that takes gradients by `send` and gives parameters; make, gradchain's.
+    Asserts that every parameter moves.
+    """
+    start = np.random.default_rng(7).normal(size=(4, 3))
+    with enable_x64():
+        tx, p = make(), jnp.asarray(start)
+        state, paper = tx.init(p), written(start)
+        expected = next(paper)
+        ours, theirs = [], []
+        for step in range(10):
+            gradient = noisy(expected, step)
+            value = jnp.sum(jnp.asarray(expected) ** 2)
+            updates, state = tx.update(jnp.asarray(gradient), state, p, value=value)
+            p, expected = gc.apply_updates(p, updates), paper.send(gradient)
+            ours.append([p])
+            theirs.append([expected])
+        assert np.all(np.abs(expected - start) > 1e-6)
+        return worst(along_steps(ours), along_steps(theirs))

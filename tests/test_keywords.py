@@ -4,14 +4,10 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
 import optax
 import pytest
 from cases import CASES, Case, find, ids
 from parity import error_to_optax
-from trees import gradients, params
 from variants import ELSEWHERE, VARIANTS
 
 import gradchain as gc

@@ -1,0 +1,35 @@
+"""Every optimizer is compared with something that is not Optax."""
+
+import inspect
+import re
+from pathlib import Path
+
+import test_paper_parity as papers
+import test_paper_parity_contrib as contrib
+import test_paper_parity_rest as rest
+import test_torch_parity as torch
+
+import gradchain as gc
+
+ELSEWHERE = {
+    "lbfgs": "test_linesearch.py::test_lbfgs_and_scipy_find_the_same_minimum",
+    "nnls": "test_paper_parity.py::test_nnls_finds_the_known_solution",
+    "noisy_sgd": "test_paper_parity_rest.py::test_noise_has_the_variance_of_the_schedule",
+}
+"""What is compared with SciPy, a known solution or a law of chance."""
+
+
+def test_every_optimizer_has_a_reference_beside_optax() -> None:
+    made = [repr(make()) for _, make in [*papers.PAPERS.values(), *contrib.ROWS.values(), *rest.ROWS.values()]]
+    made += [case["gradchain"] for case in torch.NAMES.values()]
+    compared = set(re.findall(r"\w+", " ".join(made)))
+    optimizers = {
+        name
+        for name, x in vars(gc.optimizers).items()
+        if inspect.isfunction(x) and "learning_rate" in inspect.signature(x).parameters
+    } | {"lbfgs", "nnls"}
+    rules = {name for name in optimizers if name.startswith("scale_by_")}
+    assert optimizers - rules - compared == set(ELSEWHERE)
+    for test in ELSEWHERE.values():
+        file, name = test.split("::")
+        assert f"def {name}(" in (Path(__file__).parent / file).read_text()
