@@ -1,0 +1,114 @@
+"""A pipeline from the gradients of single elements to the steps of an optimizer."""
+
+from typing import Any
+
+from ..core.branch import compiled, either, zeros_of
+from ..core.chain import with_extra_args_support
+from ..core.pair import GradientTransformation, GradientTransformationExtraArgs
+from ..core.types import OptState, Params, TransformUpdateExtraArgsFn, Updates
+from ..tree.state import get
+from .aggregator import Aggregator, remembered
+
+
+def _checked(what: str, tx: Any) -> GradientTransformationExtraArgs:
+    """A stage that takes any extra arguments: its signature says which reach it, not its class."""
+    if isinstance(tx, GradientTransformationExtraArgs):
+        tx = GradientTransformation(tx.init, tx.update)
+    try:
+        return with_extra_args_support(tx)
+    except TypeError as error:
+        raise TypeError(f"process: {what}: {error}") from None
+
+
+def _on_elements(tx: GradientTransformationExtraArgs) -> TransformUpdateExtraArgsFn:
+    """Its `update` for gradients of single elements, without parameters if it must have them alike."""
+
+    def update(
+        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, OptState]:
+        try:
+            return tx.update(updates, state, params, **extra_args)
+        except ValueError as error:
+            try:
+                return tx.update(updates, state, None, **extra_args)
+            except ValueError:
+                raise error from None
+
+    return update
+
+
+@remembered
+def process(
+    preprocessor: GradientTransformation,
+    aggregator: GradientTransformation | Aggregator,
+    postprocessor: GradientTransformation,
+    aggregator_has_aux: bool = False,
+) -> GradientTransformationExtraArgs:
+    """Three stages: one on the elements' gradients, one that makes them one, one on the result.
+
+    `process(identity(), average_per_element_updates(), adam(1e-3))`. Where the aggregator's state has
+    a field `ready`, the last stage runs only when it is true; until then updates are zeros.
+
+    Args:
+        preprocessor: a pair on gradients of single elements, e.g. to clip each.
+        aggregator: a pair from those to one update; an `Aggregator` makes the whole one too.
+        postprocessor: a pair on the one update, e.g. an optimizer.
+        aggregator_has_aux: whether the aggregator returns `(updates, aux)`; the dict `aux` goes to the
+            postprocessor as extra arguments.
+
+    State: the tuple of the three states. `init` gets the parameters.
+    Raises: TypeError if an argument is no pair, or if the aggregator's result does not fit
+        aggregator_has_aux; ValueError for a state of another transformation.
+    """
+    before = _checked("preprocessor", preprocessor)
+    middle = _checked("aggregator", aggregator)
+    after = _checked("postprocessor", postprocessor)
+    preprocess, aggregate = _on_elements(before), _on_elements(middle)
+
+    def init(params: Params) -> tuple[OptState, OptState, OptState]:
+        return before.init(params), middle.init(params), after.init(params)
+
+    @compiled
+    def last_stage(
+        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, OptState]:
+        ready, state = state
+        return either(
+            ready,
+            lambda: after.update(updates, state, params, **extra_args),
+            lambda: (zeros_of(updates), state),
+            updates,
+            state,
+        )
+
+    def update(
+        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, OptState]:
+        if not isinstance(state, (tuple, list)) or len(state) != 3:
+            raise ValueError(
+                "process: the state must be a tuple of three states, one for each stage. Call init of "
+                "this very transformation first."
+            )
+        updates, first = preprocess(updates, state[0], params, **extra_args)
+        updates, second = aggregate(updates, state[1], params, **extra_args)
+        if aggregator_has_aux:
+            updates, aux = _with_aux(updates)
+            extra_args |= aux
+        ready = get(second, "ready", True)
+        if ready is True:
+            updates, third = after.update(updates, state[2], params, **extra_args)
+        else:
+            updates, third = last_stage(updates, (ready, state[2]), params, **extra_args)
+        return updates, (first, second, third)
+
+    kind = Aggregator if isinstance(aggregator, Aggregator) else GradientTransformationExtraArgs
+    return kind(init, update)
+
+
+def _with_aux(result: Any) -> tuple[Updates, dict[str, Any]]:
+    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)):
+        raise TypeError(
+            "process: with aggregator_has_aux=True the aggregator must return ((updates, aux), state), "
+            f"aux a dict of extra arguments; received {type(result).__name__} for (updates, aux)."
+        )
+    return result
