@@ -1,22 +1,22 @@
-"""Cross-entropy of a softmax."""
-
-from typing import Any
+"""Cross-entropy of a softmax, for labels that are probabilities."""
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from ..core.dtypes import cast, dtype_of, widen
-from .checks import floating
+from .checks import Axis, floating, mask_like, paired
+from .safe import log_softmax, times
 
-Axis = int | tuple[int, ...] | None
 
-
-def _expand(where: Any, axis: Axis, ndim: int) -> Any:
-    """A mask over examples becomes a mask over their classes."""
-    if where is None or jnp.ndim(where) == ndim or axis is None:
-        return where
-    return jnp.expand_dims(where, axis)
+def log_terms(
+    name: str, logits: ArrayLike, labels: ArrayLike, axis: Axis, where: ArrayLike | None
+) -> tuple[jax.Array, jax.Array]:
+    """Labels and log-probabilities of one shape, in at least float32; 0 where masked."""
+    x = widen(floating(name, "logits", logits))
+    x, y = paired(name, axis, logits=x, labels=jnp.asarray(labels, x.dtype))
+    mask = mask_like(name, where, x, axis)
+    return y if mask is None else jnp.where(mask, y, 0), log_softmax(x, axis, mask)
 
 
 def softmax_cross_entropy(
@@ -26,65 +26,24 @@ def softmax_cross_entropy(
 
     Args:
         logits: floating point, any shape.
-        labels: probabilities (or one-hot labels) of the logits' shape.
+        labels: probabilities (or one-hot labels) of the logits' shape; one row may serve all examples.
         axis: the class axis or axes; None for all.
         where: booleans, True where an entry counts; of the logits' shape, or without the class axis.
 
     Returns: the loss per example in the logits' dtype, computed in at least float32. A class with
-        label 0 adds nothing, even at a logit of -inf.
-    Raises: TypeError for logits that are not floating point.
+        label 0 adds nothing, even at a logit of -inf; an example that is masked has loss 0.
+    Raises: TypeError for logits that are not floating point; ValueError for shapes that do not match.
     Reference: Goodfellow, Bengio and Courville, 2016, Deep Learning, section 6.2.
     """
-    x = widen(floating("softmax_cross_entropy", "logits", logits))
-    y = jnp.asarray(labels, x.dtype)
-    where = _expand(where, axis, x.ndim)
-    log_p = jax.nn.log_softmax(x, axis, where=where)
-    terms = jnp.where(y == 0, 0, y * log_p)
-    return cast(-jnp.sum(terms, axis, where=where), dtype_of(logits))
+    y, log_p = log_terms("softmax_cross_entropy", logits, labels, axis, where)
+    return cast(-jnp.sum(times(y, log_p), axis), dtype_of(logits))
 
 
-def softmax_cross_entropy_with_integer_labels(
-    logits: ArrayLike,
-    labels: ArrayLike,
-    axis: int | tuple[int, ...] = -1,
-    where: ArrayLike | None = None,
-) -> jax.Array:
-    """Cross-entropy of the softmax of logits, for labels given as class numbers: -log p_label.
+def safe_softmax_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> jax.Array:
+    """`softmax_cross_entropy` over the last axis, which is safe at logits of -inf by itself.
 
-    Args:
-        logits: floating point, e.g. shape (..., classes).
-        labels: integers in [0, classes), the logits' shape without `axis`; an index into the
-            flattened classes where `axis` is a tuple.
-        axis: the class axis or axes.
-        where: booleans, True where a class counts; of the logits' shape, or without the class axis.
-
-    Returns: the loss per example, 0 where every class is masked, in the logits' dtype, computed in
-        at least float32.
-    Raises: TypeError for logits that are not floating point or labels that are not integers.
-    Reference: Goodfellow, Bengio and Courville, 2016, Deep Learning, section 6.2.
+    Args: logits and labels, floating point, shape (..., classes).
+    Returns, Raises: as `softmax_cross_entropy`.
     """
-    name = "softmax_cross_entropy_with_integer_labels"
-    x, index = floating(name, "logits", logits), jnp.asarray(labels)
-    if not jnp.issubdtype(index.dtype, jnp.integer):
-        raise TypeError(f"{name}: labels must be integers, received dtype {index.dtype}.")
-    if not isinstance(axis, (int, tuple)):
-        raise ValueError(f"{name}: axis must be an int or a tuple of ints, received {axis!r}.")
-    where = _expand(where, axis, x.ndim)
-    if isinstance(axis, tuple):
-        last = tuple(range(-len(axis), 0))
-        x = jnp.moveaxis(x, axis, last)
-        flat = (*x.shape[: x.ndim - len(axis)], -1)
-        x = x.reshape(flat)
-        where = where if where is None else jnp.moveaxis(where, axis, last).reshape(flat)
-        axis = -1
-    expected = x.shape[: axis % x.ndim] + x.shape[axis % x.ndim + 1 :]
-    if index.shape != expected:
-        raise ValueError(
-            f"{name}: labels have shape {index.shape}; expected {expected}, the logits' shape "
-            f"{x.shape} without its class axis."
-        )
-    label_logits = jnp.take_along_axis(x, jnp.expand_dims(index, axis), axis).squeeze(axis)
-    loss = jax.nn.logsumexp(widen(x), axis, where=where) - widen(label_logits)
-    if where is not None:
-        loss = jnp.where(jnp.any(where, axis), loss, 0)
-    return cast(loss, dtype_of(logits))
+    y, log_p = log_terms("safe_softmax_cross_entropy", logits, labels, -1, None)
+    return cast(-jnp.sum(times(y, log_p), -1), dtype_of(logits))

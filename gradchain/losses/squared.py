@@ -4,7 +4,7 @@ import jax
 from jax.typing import ArrayLike
 
 from ..core.dtypes import cast, dtype_of
-from .checks import errors
+from .checks import errors, same_shape
 
 
 def squared_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> jax.Array:
@@ -14,6 +14,7 @@ def squared_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> j
     Returns: an array like `predictions`, computed in at least float32.
     Raises: TypeError for predictions that are not floating point; ValueError for unequal shapes.
     """
+    same_shape("squared_error", predictions, targets)
     return cast(errors("squared_error", predictions, targets) ** 2, dtype_of(predictions))
 
 
@@ -23,4 +24,5 @@ def l2_loss(predictions: ArrayLike, targets: ArrayLike | None = None) -> jax.Arr
     Args, Returns, Raises: as `squared_error`.
     Reference: Bishop, 2006, Pattern Recognition and Machine Learning, section 3.1.
     """
+    same_shape("l2_loss", predictions, targets)
     return cast(0.5 * errors("l2_loss", predictions, targets) ** 2, dtype_of(predictions))

@@ -1,0 +1,34 @@
+"""Sums of probabilities and logarithms that stay finite where a probability is 0."""
+
+import jax
+import jax.numpy as jnp
+
+from ..core.dtypes import widen
+from .checks import Axis
+
+
+def times(weight: jax.Array, value: jax.Array) -> jax.Array:
+    """weight * value, where 0 times an infinity is 0, and so is its gradient."""
+    return weight * jnp.where((weight == 0) & jnp.isinf(value), 0, value)
+
+
+def log_softmax(x: jax.Array, axis: Axis, where: jax.Array | None = None) -> jax.Array:
+    """The logarithm of the softmax over the entries that count; 0 at the others.
+
+    In a row of -inf only, every class has log-probability -inf, with gradient 0.
+    """
+    if where is not None:
+        x = jnp.where(where, x, -jnp.inf)
+    top, total = exp_sum(x, axis)
+    log_p = x - (jnp.log(jnp.where(total > 0, total, 1)) + top)
+    return log_p if where is None else jnp.where(where, log_p, 0)
+
+
+def exp_sum(x: jax.Array, axis: Axis) -> tuple[jax.Array, jax.Array]:
+    """The largest entry (0 if that is infinite) and the sum of exp(x - largest), in at least float32.
+
+    Both keep the axis. `x` is widened entry by entry: no copy of half precision in float32 is made.
+    """
+    top = widen(jax.lax.stop_gradient(jnp.max(x, axis, keepdims=True)))
+    top = jnp.where(jnp.isfinite(top), top, 0)
+    return top, jnp.sum(jnp.exp(widen(x) - top), axis, keepdims=True)
