@@ -26,7 +26,7 @@ def diagonal(
 
     Exactly, sum_i e_i * (A e_i) over the unit vectors: as many products as there are parameters.
     By Hutchinson's method, the mean of z * (A z) over random signs z: unbiased, exact in one sample
-    for a diagonal A, with variance sum_{j != i} A_ij^2 / num_samples in entry i of a symmetric A.
+    for a diagonal A, with variance sum_{j != i} A_ij^2 / num_samples in entry i.
 
     Args:
         product: v -> A v, linear, from trees like the parameters to such trees.
