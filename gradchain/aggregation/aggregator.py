@@ -47,7 +47,7 @@ def remembered(factory: Callable[P, Any]) -> Callable[P, GradientTransformationE
         call = Call.bind(remembering, args, kwargs)
         check_hyperparameters(factory.__name__, call.arguments, {"ema_decay": UNIT})
         inner: Any = factory(*args, **kwargs)
-        kind = Aggregator if isinstance(inner, Aggregator) else GradientTransformationExtraArgs
+        kind: Any = Aggregator if isinstance(inner, Aggregator) else GradientTransformationExtraArgs
         pair = kind(inner.init, inner.update)
         pair.call = call
         return pair

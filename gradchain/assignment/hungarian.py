@@ -32,9 +32,8 @@ def _priced(cost: jax.Array) -> jax.Array:
     return jnp.where(allowed, cost * shrink, jnp.where(bound > 0, bound, 1))
 
 
-def _pairs(name: str, cost_matrix: ArrayLike) -> tuple[jax.Array, jax.Array]:
+def _pairs(cost: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Rows and columns of the assignment, in the order of the shorter side."""
-    cost = _checked(name, cost_matrix)
     if cost.size == 0:
         return jnp.zeros(0, int), jnp.zeros(0, int)
     if cost.shape[0] <= cost.shape[1]:
@@ -57,9 +56,9 @@ def hungarian_algorithm(cost_matrix: ArrayLike) -> tuple[jax.Array, jax.Array]:
     Reference: Kuhn, 1955, The Hungarian Method for the Assignment Problem; Jonker and Volgenant,
         1987, A Shortest Augmenting Path Algorithm for Dense and Sparse Linear Assignment Problems.
     """
-    i, j = _pairs("hungarian_algorithm", cost_matrix)
-    n, m = jnp.shape(cost_matrix)
-    if n == m:
+    cost = _checked("hungarian_algorithm", cost_matrix)
+    i, j = _pairs(cost)
+    if cost.shape[0] == cost.shape[1]:
         return jnp.zeros_like(i).at[j].set(i), i
     return i[::-1], j[::-1]
 
@@ -71,9 +70,9 @@ def base_hungarian_algorithm(cost_matrix: ArrayLike) -> tuple[jax.Array, jax.Arr
     Returns: `i`, increasing, and `j`, i[min(n, m)] each.
     Raises, Reference: see `hungarian_algorithm`.
     """
-    i, j = _pairs("base_hungarian_algorithm", cost_matrix)
-    n, m = jnp.shape(cost_matrix)
-    if n <= m:
+    cost = _checked("base_hungarian_algorithm", cost_matrix)
+    i, j = _pairs(cost)
+    if cost.shape[0] <= cost.shape[1]:
         return i, j
     order = jnp.argsort(i)
     return i[order], j[order]

@@ -65,6 +65,10 @@ def _search(cost: jax.Array, now: Assignment, start: jax.Array) -> Search:
     """The nearest free column from row `start`, and the path to it."""
     m = cost.shape[1]
 
+    def going(s: Search) -> jax.Array:
+        # Under vmap a matrix that is done searches on until all are: it runs out of columns.
+        return (s.row != FREE) & (s.reached < jnp.inf)
+
     def look(s: Search) -> Search:
         through = cost[s.row] + (s.reached - now.u[s.row]) - now.v
         shorter = (through < s.distance) & ~s.done
@@ -81,7 +85,7 @@ def _search(cost: jax.Array, now: Assignment, start: jax.Array) -> Search:
         before=jnp.full_like(now.row_of, FREE),
         done=jnp.zeros(m, bool),
     )
-    return lax.while_loop(lambda s: s.row != FREE, look, nowhere)
+    return lax.while_loop(going, look, nowhere)
 
 
 def _reprice(now: Assignment, found: Search, start: jax.Array) -> Assignment:
