@@ -55,9 +55,9 @@ def make_lattice(task: Task, blank: int) -> Lattice:
         skip=jnp.where(place == 0, NEVER, jnp.where(repeated, forbidden, zeros)),
         start=States(zero, zeros + forbidden, zeros + forbidden),
         end=States(
-            jnp.where(task.length == 0, zero, NEVER),
+            jnp.where(task.length[None] == 0, zero, NEVER),
             zeros + NEVER,
-            jnp.where(place + 1 == task.length, zeros, NEVER),
+            jnp.where(place + 1 == task.length[None], zeros, NEVER),
         ),
     )
 
@@ -85,12 +85,18 @@ def _log_sum(*terms: jax.Array) -> jax.Array:
     return top + jnp.log(sum(jnp.exp(term - top) for term in terms))
 
 
-def sweep(lattice: Lattice) -> tuple[States, States]:
-    """The log-weight of all paths that end in each state: after the last frame, and after each."""
+def sweep(lattice: Lattice) -> tuple[States, States, jax.Array]:
+    """The log-weight of all paths that end in each state: after the last frame, and after each.
+
+    So that they keep their digits, they are relative to a sum over frames of the third result,
+    f[time, 1, batch]: the largest log-weight before each frame.
+    """
     never = jnp.full_like(lattice.start.first, NEVER)
 
-    def frame(states: States, inputs: tuple[jax.Array, ...]) -> tuple[States, States]:
+    def frame(states: States, inputs: tuple[jax.Array, ...]) -> Any:
         blank, emit, padded = inputs
+        top = _largest(states)
+        states = States(*(x - top for x in states))
         before = jnp.concatenate([states.first, states.after], 0)[:-1]
         previous = jnp.concatenate([never, states.label], 0)[:-1]
         reached = States(
@@ -98,25 +104,33 @@ def sweep(lattice: Lattice) -> tuple[States, States]:
             _log_sum(states.label, before, previous + lattice.skip) + emit,
             _log_sum(states.after, states.label) + blank,
         )
-        new = jax.tree.map(lambda old, new: jnp.where(padded, old, new), states, reached)
-        return new, new
+        new = States(*(jnp.where(padded, *pair) for pair in zip(states, reached, strict=True)))
+        return new, (new, top)
 
-    return lax.scan(frame, lattice.start, (lattice.blank, lattice.emit, lattice.padded))
+    last, (each, tops) = lax.scan(frame, lattice.start, (lattice.blank, lattice.emit, lattice.padded))
+    return last, each, tops
 
 
-def all_blanks(states: States) -> jax.Array:
-    """The blanks, those after a label reached from it as well."""
+def _largest(states: States) -> jax.Array:
+    of_labels = jnp.max(jnp.maximum(states.label, states.after), -2, keepdims=True, initial=NEVER)
+    return lax.stop_gradient(jnp.maximum(states.first, of_labels))
+
+
+def with_blanks(states: States) -> jax.Array:
+    """The blanks before the first and after each label, those reached from the label last as well."""
     return jnp.concatenate([states.first, _log_sum(states.after, states.label)], -2)
 
 
-def total_of(last: States, length: jax.Array) -> jax.Array:
-    return jnp.take_along_axis(all_blanks(last), length[None], 0)[0]
+def total_of(last: States, tops: jax.Array, length: jax.Array) -> jax.Array:
+    """The log-weight of the paths that end after all labels, f[batch]."""
+    return jnp.take_along_axis(with_blanks(last), length[None], 0)[0] + jnp.sum(tops, (0, 1))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def log_likelihood(task: Task, blank: int) -> jax.Array:
     """The log-probability of each example's labels, f[batch]."""
-    return total_of(sweep(make_lattice(task, blank))[0], task.length)
+    last, _, tops = sweep(make_lattice(task, blank))
+    return total_of(last, tops, task.length)
 
 
 @log_likelihood.defjvp
@@ -128,17 +142,19 @@ def _log_likelihood_jvp(blank: int, primals: Any, tangents: Any) -> tuple[jax.Ar
     (task,), (dtask,) = primals, tangents
     lattice, batch = make_lattice(task, blank), len(task.log_p)
     both = jax.tree.map(lambda x, y: jnp.concatenate([x, y], -1), lattice, _backwards(lattice))
-    last, each = sweep(both)
-    there = jax.tree.map(lambda x: x[..., :batch], each)
-    back = _turned(jax.tree.map(lambda x: jnp.flip(x[..., batch:], 0), each))
-    total = total_of(jax.tree.map(lambda x: x[..., :batch], last), task.length)
-    counts = ~lattice.padded & (total > NEVER / 2)
+    last, each, tops = sweep(both)
+    there = States(*(x[..., :batch] for x in each))
+    back = _turned(States(*(jnp.flip(x[..., batch:], 0) for x in each)))
+    total = total_of(States(*(x[..., :batch] for x in last)), tops[..., :batch], task.length)
 
-    def share(there: jax.Array, back: jax.Array, emitted_twice: jax.Array) -> jax.Array:
-        return jnp.where(counts, jnp.exp(jnp.minimum(there + back - emitted_twice - total, 0)), 0)
-
-    shares = jax.tree.map(share, there, back, States(lattice.blank, lattice.emit, lattice.blank))
-    hot = jax.nn.one_hot(task.index, task.log_p.shape[-1], dtype=task.log_p.dtype)
-    slope = jnp.einsum("tnb,bnk->btk", shares.label, hot, precision=lax.Precision.HIGHEST)
-    of_blank = shares.first + jnp.sum(shares.after, 1, keepdims=True)
-    return total, jnp.sum(slope.at[..., blank].add(of_blank[:, 0].T) * dtask.log_p, (1, 2))
+    emitted_twice = (lattice.blank, lattice.emit, lattice.blank)
+    paths = States(*(x + y - e for x, y, e in zip(there, back, emitted_twice, strict=True)))
+    paths = States(*(jnp.exp(x - _largest(paths)) for x in paths))
+    all_paths = paths.first + jnp.sum(paths.label + paths.after, 1, keepdims=True)
+    possible = jnp.broadcast_to(total > NEVER / 2, lattice.padded.shape)
+    share = jnp.where(possible & ~lattice.padded, 1 / all_paths, 0)
+    hot = jax.nn.one_hot(task.index, task.log_p.shape[-1], dtype=share.dtype)
+    slope = jnp.einsum("tnb,bnk->btk", share * paths.label, hot, precision=lax.Precision.HIGHEST)
+    of_blank = share * (paths.first + jnp.sum(paths.after, 1, keepdims=True))
+    slope = slope.at[..., blank].add(of_blank[:, 0].T)
+    return total, jnp.sum(slope * dtask.log_p, (1, 2))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from ..core.dtypes import cast, dtype_of, widen
-from .alignments import NEVER, Task, all_blanks, log_likelihood, make_lattice, sweep, total_of
+from .alignments import NEVER, Task, log_likelihood, make_lattice, sweep, total_of, with_blanks
 from .checks import floating, integers
 from .safe import log_softmax
 
@@ -104,11 +104,13 @@ def ctc_loss_with_forward_probs(
     """
     name, lengths = "ctc_loss_with_forward_probs", (logit_paddings, labels, label_paddings)
     task, wrong = _task(name, logits, *lengths, blank_id, log_epsilon)
-    last, each = sweep(make_lattice(task, blank_id))
-    blanks = jnp.concatenate([each.first, each.after], 1).at[-1:].set(all_blanks(last))
-    return _loss(total_of(last, task.length), wrong, logits), _result(blanks), _result(each.label)
+    last, each, tops = sweep(make_lattice(task, blank_id))
+    loss = _loss(total_of(last, tops, task.length), wrong, logits)
+    blanks = jnp.concatenate([each.first, each.after], 1).at[-1:].set(with_blanks(last))
+    return loss, _absolute(blanks, tops), _absolute(each.label, tops)
 
 
-def _result(log_weights: jax.Array) -> jax.Array:
-    """From [time, labels, batch] to [time, batch, labels], with -inf for what stands for it inside."""
-    return jnp.moveaxis(jnp.where(log_weights > NEVER / 2, log_weights, -jnp.inf), -1, 1)
+def _absolute(log_weights: jax.Array, tops: jax.Array) -> jax.Array:
+    """From [time, labels, batch], relative, to [time, batch, labels], with -inf for what stands for it."""
+    whole = log_weights + jnp.cumsum(tops, 0)
+    return jnp.moveaxis(jnp.where(whole > NEVER / 2, whole, -jnp.inf), -1, 1)
