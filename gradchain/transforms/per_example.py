@@ -38,7 +38,9 @@ def per_example_global_norm_clip(grads: ArrayTree, l2_norm_clip: Any) -> tuple[A
 
     def total(g: Any) -> jax.Array:
         wide = widen(g)
-        return cast(jnp.tensordot(factors.astype(wide.dtype), wide, axes=1), dtype_of(g))
+        # Accelerators round the factors of a product by default: a norm could then exceed the bound.
+        exact = jax.lax.Precision.HIGHEST
+        return cast(jnp.tensordot(factors.astype(wide.dtype), wide, 1, precision=exact), dtype_of(g))
 
     return jax.tree.map(total, grads), jnp.sum(over, dtype=jnp.int32)
 
