@@ -22,7 +22,7 @@ def costs() -> list[np.ndarray]:
 def first(library: str, name: str, cost: jax.Array) -> dict[str, float]:
     """A compiled function's first call, which compiles it."""
     jax.clear_caches()
-    function = getattr(module(library).assignment, name)
+    function = getattr(module(f"{library}.assignment"), name)
     return {"first call": seconds(lambda: jax.jit(function)(cost))}
 
 
@@ -41,7 +41,7 @@ def measure(name: str, repeats: int) -> list[Figure]:
 
     starts = {lib: partial(first, lib, name, on_device[0]) for lib in LIBRARIES}
     samples = in_turns(starts, repeats)
-    compiled = {lib: jax.jit(getattr(module(lib).assignment, name)) for lib in LIBRARIES}
+    compiled = {lib: jax.jit(getattr(module(f"{lib}.assignment"), name)) for lib in LIBRARIES}
     solvers: dict[str, Any] = {
         lib: lambda f=f: jax.block_until_ready([f(cost) for cost in on_device])
         for lib, f in compiled.items()

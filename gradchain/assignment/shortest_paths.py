@@ -91,9 +91,8 @@ def _search(cost: jax.Array, now: Assignment, start: jax.Array) -> Search:
 def _reprice(now: Assignment, found: Search, start: jax.Array) -> Assignment:
     """Prices under which every pair on the path has reduced cost 0."""
     gain = jnp.where(found.done, found.reached - found.distance, 0)
-    n = now.u.size
-    on_tree = jnp.where(found.done & (now.row_of != FREE), now.row_of, n)
-    u = now.u.at[on_tree].add(gain, mode="drop").at[start].add(found.reached)
+    of_rows = jnp.where(now.col_of == FREE, 0, gain[now.col_of])
+    u = now.u + jnp.where(jnp.arange(now.u.size) == start, found.reached, of_rows)
     return now._replace(u=u, v=now.v - gain)
 
 
