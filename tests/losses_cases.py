@@ -11,10 +11,6 @@ Arguments = dict[str, Any]
 SHAPE = (2, 3, 4)
 
 
-def generator() -> np.random.Generator:
-    return np.random.default_rng(7)
-
-
 def normal(*shape: int, scale: float = 2.0) -> np.ndarray:
     seed = sum(shape) + int(10 * scale)
     return np.asarray(np.random.default_rng(seed).normal(size=shape) * scale, np.float32)
@@ -49,10 +45,17 @@ class Loss(NamedTuple):
     by: tuple[str, ...]  # the arguments that a gradient is taken of
     variants: tuple[Arguments, ...] = ()  # further arguments, each on top of `inputs`
     make: Callable[[Any], Callable[..., Any]] | None = None  # from a losses module; by name if None
-    batched: bool = True  # whether `vmap` over the inputs' first axis is a loop over it
 
-    def function(self, module: Any) -> Callable[..., Any]:
-        return self.make(module) if self.make else getattr(module, self.name)
+    def function(self, losses: Any) -> Callable[..., Any]:
+        """The loss, from Optax's or gradchain's module of losses."""
+        return self.make(losses) if self.make else getattr(losses, self.name)
+
+    def split(self, arguments: Arguments) -> tuple[Arguments, Arguments, Arguments]:
+        """The inputs with `arguments` on top: what a gradient is taken of, other arrays, the rest."""
+        rest = {**self.inputs, **arguments}
+        arrays = {k: rest.pop(k) for k in list(rest) if isinstance(rest[k], np.ndarray | np.generic)}
+        by = {k: arrays.pop(k) for k in self.by if k in arrays and arrays[k].dtype.kind == "f"}
+        return by, arrays, rest
 
 
 ELEMENTS = {"predictions": normal(3, 5), "targets": normal(3, 5, scale=1.0)}
@@ -181,7 +184,6 @@ LOSSES = [
             {"predictions": normal(2, 3, 3), "targets": bits(2, 3, 3, 1)},
             {"predictions": normal(2, 3, 3, 1), "targets": bits(2, 3, 3), "ignore_background": True},
         ),
-        batched=False,
     ),
     Loss(
         "multiclass_generalized_dice_loss",
@@ -191,7 +193,6 @@ LOSSES = [
             {"smooth": 0.1, "ignore_background": True},
             {"predictions": simplex(*IMAGE), "apply_softmax": False},
         ),
-        batched=False,
     ),
     Loss(
         "binary_dice_loss",
@@ -201,7 +202,6 @@ LOSSES = [
             {"smooth": 0.1},
             {"predictions": normal(2, 3, 1), "targets": bits(2, 3, 1)},
         ),
-        batched=False,
     ),
     Loss(
         "ranking_softmax_loss",
@@ -220,7 +220,6 @@ LOSSES = [
         PAIRS,
         ("embeddings",),
         ({"temperature": 0.5}, {"labels": np.array([0, 0, 0, 1, 1, 1])}),
-        batched=False,
     ),
     Loss(
         "triplet_margin_loss",
@@ -243,14 +242,12 @@ LOSSES = [
             {"log_epsilon": -1000.0},
             {"labels": np.zeros((4, 0), np.int32), "label_paddings": np.zeros((4, 0), np.float32)},
         ),
-        batched=False,
     ),
     Loss(
         "ctc_loss_with_forward_probs",
         FRAMES,
         ("logits",),
         ({"blank_id": 4, "labels": FRAMES["labels"] % 3},),
-        batched=False,
     ),
 ]
 ROWS = {loss.name: loss for loss in LOSSES}

@@ -28,18 +28,14 @@ def weighted_sum(values: Any) -> jax.Array:
 
 def value_and_grads(loss: Loss, module: Any, arguments: dict[str, Any]) -> Any:
     """The loss, and the gradients of a weighted sum of it."""
-    given = {**loss.inputs, **arguments}
-    arrays = {
-        name: given.pop(name) for name in list(given) if isinstance(given[name], np.ndarray | np.generic)
-    }
-    by = {name: arrays.pop(name) for name in loss.by if name in arrays and arrays[name].dtype.kind == "f"}
+    by, arrays, rest = loss.split(arguments)
 
     def run(by: Any, arrays: Any) -> Any:
-        values = loss.function(module.losses)(**by, **arrays, **given)
+        values = loss.function(module.losses)(**by, **arrays, **rest)
         return weighted_sum(values), values
 
     grads = jax.grad(run, has_aux=True)
-    reads_values = "apply_softmax" in given  # Optax reads probabilities, so it cannot be traced
+    reads_values = "apply_softmax" in rest  # Optax reads probabilities, so it cannot be traced
     return (grads if reads_values else jax.jit(grads))(by, arrays)
 
 

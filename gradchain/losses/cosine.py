@@ -15,7 +15,9 @@ def _unit(x: jax.Array, epsilon: jax.Array, axis: Axis) -> jax.Array:
     scale = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis, keepdims=True))
     scale = jnp.where((scale > 0) & jnp.isfinite(scale), scale, 1)
     x = x / scale
-    size = jnp.maximum(sqrt(jnp.sum(x * x, axis, keepdims=True)), sqrt(epsilon) / scale)
+    square = jnp.sum(x * x, axis, keepdims=True)
+    size = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
+    size = jnp.maximum(size, sqrt(epsilon) / scale)
     return x / jnp.where(size > 0, size, 1)
 
 

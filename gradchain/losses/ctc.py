@@ -5,9 +5,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from ..core.dtypes import cast, dtype_of, widen
-from .alignments import NEVER, Task, log_likelihood, make_lattice, sweep, total_of, with_blanks
+from .alignments import Task, log_likelihood, make_lattice, sweep, total_of, with_blanks
 from .checks import floating, integers
-from .safe import log_softmax
+from .safe import NEVER, log_softmax
 
 
 def _task(
@@ -34,12 +34,12 @@ def _task(
     if not 0 <= blank_id < x.shape[-1]:
         raise ValueError(f"{name}: blank_id must be in [0, {x.shape[-1]}), received {blank_id}.")
     index, wrong = integers(name, labels, of_labels, x.shape[-1], masked=True)
-    padded = jnp.asarray(label_paddings) != 0
+    padded = jnp.asarray(label_paddings).astype(bool)
     task = Task(
         log_p=jnp.maximum(log_softmax(x, -1), NEVER),
         index=index,
         length=jnp.sum(~padded, 1, dtype=index.dtype),
-        padded=jnp.asarray(logit_paddings) != 0,
+        padded=jnp.asarray(logit_paddings).astype(bool),
         forbidden=jnp.maximum(jnp.asarray(log_epsilon, x.dtype), NEVER),
     )
     return task, jnp.any(wrong & ~padded, 1)

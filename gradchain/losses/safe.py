@@ -6,6 +6,14 @@ import jax.numpy as jnp
 from ..core.dtypes import widen
 from .checks import Axis
 
+NEVER = -1e30
+"""log 0, but finite, so that no difference of logarithms is NaN."""
+
+
+def log(x: jax.Array) -> jax.Array:
+    """The logarithm, NEVER at 0, where its gradient is 0."""
+    return jnp.where(x > 0, jnp.log(jnp.where(x > 0, x, 1)), NEVER)
+
 
 def times(weight: jax.Array, value: jax.Array) -> jax.Array:
     """weight * value, where 0 times an infinity is 0, and so is its gradient."""

@@ -7,7 +7,7 @@ from jax.typing import ArrayLike
 from ..core.dtypes import cast, dtype_of, widen
 from ..core.hyperparameters import CLOSED_UNIT, NON_NEGATIVE
 from .checks import floating, in_range, like
-from .safe import times
+from .safe import log, times
 
 
 def _cross_entropy(x: jax.Array, y: jax.Array) -> jax.Array:
@@ -55,8 +55,7 @@ def sigmoid_focal_loss(
     x = widen(floating(name, "logits", logits))
     y = like(name, "labels", labels, "logits", x)
     # log(1 - q) by logarithms: 1 - q itself would be 0 at a large logit, and its power have no slope.
-    log_p, log_not_p = -jax.nn.softplus(-x), -jax.nn.softplus(x)
-    wrong = jax.nn.logsumexp(jnp.stack([log_p, log_not_p]), 0, b=jnp.stack([1 - y, y]))
+    wrong = jnp.logaddexp(log(1 - y) - jax.nn.softplus(-x), log(y) - jax.nn.softplus(x))
     loss = jnp.exp(times(like(name, "gamma", gamma, "logits", x), wrong)) * _cross_entropy(x, y)
     if alpha is not None:
         share = like(name, "alpha", alpha, "logits", x)
