@@ -266,6 +266,20 @@ def test_the_simplex_holds_large_numbers_in_large_numbers(
     np.testing.assert_allclose(p, exact, atol=2e-7 * scale)
 
 
+def test_moving_along_the_normal_changes_nothing() -> None:
+    x, a = random(TREE, 1), random(TREE, 7)
+    apart = lambda d: jax.tree.map(lambda y, n: y + d * n, x, a)  # noqa: E731
+    check_close(gp.projection_hyperplane(apart(3.0), a, 0.5), gp.projection_hyperplane(x, a, 0.5), 2e-6)
+    ones = jax.tree.map(jnp.ones_like, x)
+    shifted = jax.tree.map(lambda y, n: y + 3 * n, x, ones)
+    check_close(gp.projection_simplex(shifted, 0.5), gp.projection_simplex(x, 0.5), 1e-5)
+    check_close(gp.projection_vector(x, apart(0)), x, 1e-6)
+    doubled = jax.tree.map(lambda y: 2 * y, x)
+    for name in ("l1_sphere", "l2_sphere", "l1_ball", "l2_ball", "linf_ball"):
+        twice = getattr(gp, f"projection_{name}")
+        check_close(twice(doubled, 1.0), jax.tree.map(lambda y: 2 * y, twice(x, 0.5)), 1e-6)
+
+
 def x64_simplex(x: np.ndarray, scale: float) -> np.ndarray:
     """The projection by sorting, in double precision (Held, Wolfe and Crowder, 1974)."""
     u = np.sort(x)[::-1]
