@@ -85,6 +85,7 @@ def _log_sum(*terms: jax.Array) -> jax.Array:
     return top + jnp.log(sum(jnp.exp(term - top) for term in terms))
 
 
+@jax.jit
 def sweep(lattice: Lattice) -> tuple[States, States, jax.Array]:
     """The log-weight of all paths that end in each state: after the last frame, and after each.
 
@@ -126,14 +127,19 @@ def total_of(last: States, tops: jax.Array, length: jax.Array) -> jax.Array:
     return jnp.take_along_axis(with_blanks(last), length[None], 0)[0] + jnp.sum(tops, (0, 1))
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+@functools.partial(jax.jit, static_argnums=1)
 def log_likelihood(task: Task, blank: int) -> jax.Array:
     """The log-probability of each example's labels, f[batch]."""
+    return _log_likelihood(task, blank)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _log_likelihood(task: Task, blank: int) -> jax.Array:
     last, _, tops = sweep(make_lattice(task, blank))
     return total_of(last, tops, task.length)
 
 
-@log_likelihood.defjvp
+@_log_likelihood.defjvp
 def _log_likelihood_jvp(blank: int, primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
     """The slope is the share of paths that are in a class in a frame: Graves et al., equation 14.
 

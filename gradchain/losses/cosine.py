@@ -1,5 +1,7 @@
 """The angle between vectors."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -10,6 +12,7 @@ from ..core.numerics import sqrt
 from .checks import Axis, floating, in_range, mask_like, paired
 
 
+@functools.partial(jax.jit, static_argnums=2)
 def _unit(x: jax.Array, epsilon: jax.Array, axis: Axis) -> jax.Array:
     """x / max(|x|, sqrt(epsilon)), 0 for a zero vector; scaled first, so that no square overflows."""
     scale = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis, keepdims=True))
@@ -18,7 +21,7 @@ def _unit(x: jax.Array, epsilon: jax.Array, axis: Axis) -> jax.Array:
     square = jnp.sum(x * x, axis, keepdims=True)
     size = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
     size = jnp.maximum(size, sqrt(epsilon) / scale)
-    return x / jnp.where(size > 0, size, 1)
+    return jnp.where(size > 0, x / jnp.where(size > 0, size, 1), 0)
 
 
 def similarity(

@@ -39,7 +39,7 @@ def ranking_softmax_loss(
     y, log_p = log_terms(name, logits, labels, -1, where)
     if weights is not None:
         y = y * like(name, "weights", weights, "logits", y)
-    loss, mask = -jnp.sum(times(y, log_p), -1), mask_like(name, where, y, -1)
+    loss, mask = jnp.sum(times(y, -log_p), -1), mask_like(name, where, y, -1)
     counts = None if mask is None else jnp.any(mask, -1)
     if reduce_fn is jnp.mean:  # of nothing is 0, not 0 / 0
         number = loss.size if counts is None else jnp.sum(counts).astype(loss.dtype)

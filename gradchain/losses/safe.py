@@ -1,5 +1,7 @@
 """Sums of probabilities and logarithms that stay finite where a probability is 0."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -15,11 +17,13 @@ def log(x: jax.Array) -> jax.Array:
     return jnp.where(x > 0, jnp.log(jnp.where(x > 0, x, 1)), NEVER)
 
 
+@jax.jit
 def times(weight: jax.Array, value: jax.Array) -> jax.Array:
     """weight * value, where 0 times an infinity is 0, and so is its gradient."""
     return weight * jnp.where((weight == 0) & jnp.isinf(value), 0, value)
 
 
+@functools.partial(jax.jit, static_argnums=1)
 def log_softmax(x: jax.Array, axis: Axis, where: jax.Array | None = None) -> jax.Array:
     """The logarithm of the softmax over the entries that count; 0 at the others.
 

@@ -36,7 +36,7 @@ def softmax_cross_entropy(
     Reference: Goodfellow, Bengio and Courville, 2016, Deep Learning, section 6.2.
     """
     y, log_p = log_terms("softmax_cross_entropy", logits, labels, axis, where)
-    return cast(-jnp.sum(times(y, log_p), axis), dtype_of(logits))
+    return cast(jnp.sum(times(y, -log_p), axis), dtype_of(logits))
 
 
 def safe_softmax_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> jax.Array:
@@ -46,4 +46,4 @@ def safe_softmax_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> jax.Arra
     Returns, Raises: as `softmax_cross_entropy`.
     """
     y, log_p = log_terms("safe_softmax_cross_entropy", logits, labels, -1, None)
-    return cast(-jnp.sum(times(y, log_p), -1), dtype_of(logits))
+    return cast(jnp.sum(times(y, -log_p), -1), dtype_of(logits))

@@ -11,6 +11,7 @@ from .safe import times
 from .scores import labelled
 
 
+@jax.jit
 def _sparse_plus(x: jax.Array) -> jax.Array:
     """0 up to -1, then (x + 1)^2 / 4, from 1 on x."""
     return (jnp.clip(x, -1, 1) + 1) ** 2 / 4 + jnp.maximum(x - 1, 0)
