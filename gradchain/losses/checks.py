@@ -20,7 +20,7 @@ def floating(name: str, what: str, x: Any) -> jax.Array:
 
 
 def integers(name: str, labels: Any, shape: tuple[int, ...], classes: int, masked: bool = False) -> Any:
-    """Labels as int32 of the given shape, and a mask of those that are no class.
+    """Labels of the given shape, and a mask of those that are no class.
 
     Python's and NumPy's labels are read, and one out of range is an error unless labels may be masked.
     JAX's are not, since reading them would wait for the device.
@@ -41,7 +41,9 @@ def integers(name: str, labels: Any, shape: tuple[int, ...], classes: int, maske
                 "a label out, or mask them (`where`, if the loss has it)."
             )
     index = jnp.asarray(labels)
-    return index.astype(jnp.int32), (index < 0) | (index >= classes)
+    if index.dtype.itemsize < 4:  # class numbers may not fit
+        index = index.astype(jnp.int32)
+    return index, (index < 0) | (index >= classes)
 
 
 def like(name: str, what: str, x: Any, other: str, reference: jax.Array) -> jax.Array:
