@@ -120,39 +120,40 @@ def total(loss: Loss, by: Arguments, *others: Arguments) -> jax.Array:
     return sum(jnp.sum(x.astype(jnp.float32)) for x in jax.tree.leaves(values))
 
 
-def derivatives(loss: Loss, by: Arguments, arrays: Arguments, rest: Arguments) -> Any:
-    """The values, their gradients, and the gradients of the gradients' cosines."""
-
-    @jax.jit
-    def run(by: Arguments, arrays: Arguments) -> Any:
-        first = jax.grad(lambda b: total(loss, b, arrays, rest))
-
-        def of_first(b: Arguments) -> jax.Array:
-            return sum(jnp.sum(jnp.cos(g.astype(jnp.float32))) for g in jax.tree.leaves(first(b)))
-
-        return loss.function(gc.losses)(**by, **arrays, **rest), first(by), jax.grad(of_first)(by)
-
-    return run(by, arrays)
+def halves(arguments: Arguments, dtype: Any) -> Arguments:
+    """Floating point arrays in half precision."""
+    return {k: jnp.asarray(x, dtype) if x.dtype.kind == "f" else x for k, x in arguments.items()}
 
 
 @every_loss
 def test_values_and_derivatives_are_finite_at_the_edges(loss: Loss) -> None:
-    edges = loss._replace(inputs=EDGES[loss.name]).split({})
-    for wide in derivatives(loss, *edges):
-        for x in jax.tree.leaves(wide):
-            assert np.isfinite(x).all(), x
+    by, arrays, rest = loss._replace(inputs=EDGES[loss.name]).split({})
 
+    @jax.jit
+    def run(by: Arguments, arrays: Arguments) -> Any:
+        def first(by: Arguments) -> Arguments:
+            return jax.grad(lambda by: total(loss, by, arrays, rest))(by)
 
-def halves(arguments: Arguments, dtype: Any) -> Arguments:
-    """Floating point arrays in half precision, as they come out of a model; masks and weights as well."""
-    return {k: jnp.asarray(x, dtype) if x.dtype.kind == "f" else x for k, x in arguments.items()}
+        def of_first(by: Arguments) -> jax.Array:
+            return sum(jnp.sum(jnp.cos(g)) for g in jax.tree.leaves(first(by)))
+
+        values, small = (
+            loss.function(gc.losses)(**x, **arrays, **rest) for x in (by, halves(by, jnp.float16))
+        )
+        return (values, first(by), jax.grad(of_first)(by)), small
+
+    finite, small = run(by, arrays)
+    for x in jax.tree.leaves(finite):
+        assert np.isfinite(x).all(), x
+    wide, small = (jax.tree.leaves(x)[0] for x in (finite, small))
+    assert small.dtype == jnp.float16
+    assert (np.isfinite(small) | (np.abs(wide) > 65504)).all()  # where float16 can be
 
 
 @every_loss
 def test_half_precision_is_float32_rounded_once(loss: Loss) -> None:
     by, arrays, rest = loss.split({})
 
-    @jax.jit
     def run(by: Arguments, arrays: Arguments) -> Any:
         def both(by: Arguments) -> Any:
             values = jax.tree.leaves(loss.function(gc.losses)(**by, **arrays, **rest))
@@ -160,25 +161,22 @@ def test_half_precision_is_float32_rounded_once(loss: Loss) -> None:
 
         return jax.grad(both, has_aux=True)(by)
 
-    for dtype in (jnp.float16, jnp.bfloat16):
-        small = halves(by, dtype), halves(arrays, dtype)
-        upcast = [
-            {k: x.astype(jnp.float32) if x.dtype == dtype else x for k, x in y.items()} for y in small
-        ]
-        for x, y in zip(jax.tree.leaves(run(*small)), jax.tree.leaves(run(*upcast)), strict=True):
+    def upcast(x: jax.Array, dtype: Any) -> jax.Array:
+        return x.astype(jnp.float32) if x.dtype == dtype else x
+
+    @jax.jit
+    def pair(by: Arguments, arrays: Arguments) -> Any:
+        small = [(halves(by, dtype), halves(arrays, dtype)) for dtype in (jnp.float16, jnp.bfloat16)]
+        wide = [jax.tree.map(lambda x: upcast(x, jnp.float16), small[0])]
+        wide += [jax.tree.map(lambda x: upcast(x, jnp.bfloat16), small[1])]
+        return [run(*x) for x in small], [run(*x) for x in wide]
+
+    for dtype, small, wide in zip((jnp.float16, jnp.bfloat16), *pair(by, arrays), strict=True):
+        for x, y in zip(jax.tree.leaves(small), jax.tree.leaves(wide), strict=True):
             assert x.dtype == dtype
             assert y.dtype == jnp.float32
             eps = float(jnp.finfo(dtype).eps)
             np.testing.assert_allclose(x.astype(jnp.float32), y, rtol=2 * eps, atol=eps / 100)
-
-
-@every_loss
-def test_float16_is_finite_where_it_can_be(loss: Loss) -> None:
-    by, arrays, rest = loss._replace(inputs=EDGES[loss.name]).split({})
-    run = jax.jit(lambda by, arrays: loss.function(gc.losses)(**by, **arrays, **rest))
-    wide, small = (jax.tree.leaves(run(x, arrays))[0] for x in (by, halves(by, jnp.float16)))
-    assert small.dtype == jnp.float16
-    assert (np.isfinite(small) | (np.abs(wide) > 65504)).all()
 
 
 @every_loss

@@ -1,5 +1,6 @@
 """Values and gradients of every loss are Optax's, with every argument."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -7,15 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from losses_cases import LOSSES, ROWS, Loss
+from losses_cases import LOSSES, ROWS, Arguments, Loss
 
 import gradchain as gc
-
-CASES = [
-    pytest.param(loss, arguments, id=f"{loss.name}-{i}")
-    for loss in LOSSES
-    for i, arguments in enumerate(({}, *loss.variants))
-]
 
 
 def weighted_sum(values: Any) -> jax.Array:
@@ -26,32 +21,49 @@ def weighted_sum(values: Any) -> jax.Array:
     )
 
 
-def value_and_grads(loss: Loss, module: Any, arguments: dict[str, Any]) -> Any:
+def value_and_grads(function: Callable[..., Any], by: Arguments, arrays: Arguments, rest: Arguments) -> Any:
     """The loss, and the gradients of a weighted sum of it."""
-    by, arrays, rest = loss.split(arguments)
 
-    def run(by: Any, arrays: Any) -> Any:
-        values = loss.function(module.losses)(**by, **arrays, **rest)
+    def run(by: Arguments) -> Any:
+        values = function(**by, **arrays, **rest)
         return weighted_sum(values), values
 
-    grads = jax.grad(run, has_aux=True)
-    reads_values = "apply_softmax" in rest  # Optax reads probabilities, so it cannot be traced
-    return (grads if reads_values else jax.jit(grads))(by, arrays)
+    return jax.grad(run, has_aux=True)(by)
 
 
-@pytest.mark.parametrize(("loss", "arguments"), CASES)
-def test_values_and_gradients_are_optax_s(loss: Loss, arguments: dict[str, Any]) -> None:
-    ours, value = value_and_grads(loss, gc, arguments)
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        theirs, expected = value_and_grads(loss, optax, arguments)
-    for x, y in zip(jax.tree.leaves((value, ours)), jax.tree.leaves((expected, theirs)), strict=True):
-        assert x.shape == y.shape
-        assert x.dtype == y.dtype == jnp.float32
-        # Optax's gradients are NaN in examples that are masked; ours are finite.
-        sound = np.isfinite(y) if "where" in arguments else np.full(y.shape, True)
-        assert np.isfinite(x).all()
-        x, y = np.asarray(x)[sound], np.asarray(y)[sound]
-        np.testing.assert_allclose(x, y, rtol=1e-6, atol=1e-6 * np.abs(y).max(initial=0))
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+def test_values_and_gradients_are_optax_s(loss: Loss) -> None:
+    """With the inputs of the row, and with each of its variants."""
+    cases = [loss.split(arguments) for arguments in ({}, *loss.variants)]
+    # Optax reads probabilities, which must not be traced then.
+    traced = [case for case in cases if "apply_softmax" not in case[2]]
+    read = [case for case in cases if "apply_softmax" in case[2]]
+
+    def run(library: Any, given: Any) -> Any:
+        function = loss.function(library.losses)
+        return [value_and_grads(function, *x, case[2]) for x, case in zip(given, traced, strict=True)]
+
+    def both(given: Any) -> Any:
+        ours = run(gc, given)
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            return ours, run(optax, given)
+
+    ours, theirs = jax.jit(both)([case[:2] for case in traced])
+    for case in read:
+        ours.append(value_and_grads(loss.function(gc.losses), *case))
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            theirs.append(value_and_grads(loss.function(optax.losses), *case))
+    for case, our, their in zip(traced + read, ours, theirs, strict=True):
+        for x, y in zip(jax.tree.leaves(our), jax.tree.leaves(their), strict=True):
+            assert x.shape == y.shape
+            assert x.dtype == y.dtype == jnp.float32
+            # Optax's gradients are NaN in examples that are masked; ours are finite.
+            sound = np.isfinite(y) if "where" in case[1] else np.full(y.shape, True)
+            assert np.isfinite(x).all()
+            x, y = np.asarray(x)[sound], np.asarray(y)[sound]
+            np.testing.assert_allclose(
+                x, y, rtol=1e-6, atol=1e-6 * np.abs(y).max(initial=0), err_msg=str(case)
+            )
 
 
 def test_every_name_has_a_row() -> None:
