@@ -101,8 +101,13 @@ LOSSES = [
         ({"targets": None, "delta": 0.3}, {"targets": normal(5)}, {"delta": np.abs(normal(3, 5))}),
     ),
     Loss("log_cosh", ELEMENTS, ("predictions", "targets"), ({"targets": None}, {"targets": normal(5)})),
-    Loss("cosine_similarity", VECTORS, ("predictions", "targets"), (*AXES[:3], {"epsilon": 30.0})),
-    Loss("cosine_distance", VECTORS, ("predictions", "targets"), (*AXES[:3], {"epsilon": 30.0})),
+    Loss(
+        "cosine_similarity",
+        VECTORS,
+        ("predictions", "targets"),
+        (*AXES[:3], {"epsilon": 30.0}, {"epsilon": 0.1, "where": mask(*SHAPE)}),
+    ),
+    Loss("cosine_distance", VECTORS, ("predictions", "targets"), ({"axis": 1, "epsilon": 30.0},)),
     Loss(
         "sigmoid_binary_cross_entropy",
         {"logits": normal(3, 5), "labels": simplex(3, 5)},

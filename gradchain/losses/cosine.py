@@ -13,7 +13,7 @@ from .checks import Axis, floating, in_range, mask_like, paired
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def _unit(x: jax.Array, epsilon: jax.Array, axis: Axis) -> jax.Array:
+def unit(x: jax.Array, epsilon: jax.Array, axis: Axis) -> jax.Array:
     """x / max(|x|, sqrt(epsilon)), 0 for a zero vector; scaled first, so that no square overflows."""
     scale = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis, keepdims=True))
     scale = jnp.where((scale > 0) & jnp.isfinite(scale), scale, 1)
@@ -41,7 +41,7 @@ def similarity(
     if mask is not None:
         a, b = jnp.where(mask, a, 0), jnp.where(mask, b, 0)
     least = jnp.asarray(epsilon, a.dtype)
-    return jnp.sum(_unit(a, least, axis) * _unit(b, least, axis), axis)
+    return jnp.sum(unit(a, least, axis) * unit(b, least, axis), axis)
 
 
 def cosine_similarity(

@@ -7,7 +7,8 @@ from jax.typing import ArrayLike
 from ..core.dtypes import cast, dtype_of, widen
 from ..core.hyperparameters import POSITIVE
 from .checks import floating, in_range
-from .cosine import similarity
+from .cosine import unit
+from .safe import exp_sum, log
 
 
 def ntxent(embeddings: ArrayLike, labels: ArrayLike, temperature: ArrayLike = 0.07) -> jax.Array:
@@ -35,10 +36,11 @@ def ntxent(embeddings: ArrayLike, labels: ArrayLike, temperature: ArrayLike = 0.
             f"ntxent: expected embeddings of shape (batch, n) and labels of shape (batch,), received "
             f"{x.shape} and {group.shape}."
         )
-    cosines = similarity("ntxent", x[:, None], x[None], jnp.finfo(x.dtype).eps, -1, None)
+    directions = unit(x, jnp.finfo(x.dtype).eps, -1)
+    cosines = jnp.matmul(directions, directions.T, precision=jax.lax.Precision.HIGHEST)
     s = cosines / jnp.asarray(temperature, x.dtype)
     same = group[:, None] == group[None]
     pairs = same & ~jnp.eye(len(x), dtype=bool)
-    others = jax.nn.logsumexp(s, 1, where=~same, keepdims=True)  # -inf if there are none: loss 0
-    total = jnp.sum(jnp.where(pairs, jax.nn.softplus(others - s), 0))
-    return cast(total / jnp.maximum(jnp.sum(pairs), 1).astype(x.dtype), dtype_of(embeddings))
+    top, others = exp_sum(jnp.where(same, -jnp.inf, s), 1)
+    loss = jnp.where(pairs, jax.nn.softplus(log(others) + top - s), 0)  # 0 if there are no others
+    return cast(jnp.sum(loss) / jnp.maximum(jnp.sum(pairs), 1).astype(x.dtype), dtype_of(embeddings))
