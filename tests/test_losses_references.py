@@ -112,21 +112,21 @@ IN_WORDS: dict[str, tuple[Any, Any]] = {
         lambda: scipy.special.huber(0.6, X - Y),
     ),
     "log cosh": (lambda: losses.log_cosh(X, Y), lambda: np.log(np.cosh(X - Y))),
-    "focal loss, equation 5": (
+    "focal loss": (
         lambda: losses.sigmoid_focal_loss(SCORES, BITS, alpha=0.3, gamma=1.5),
         lambda: _focal(scipy.special.expit(SCORES), BITS, 0.3, 1.5),
     ),
-    "poly-1, equation 6": (
+    "poly-1": (
         lambda: losses.poly_loss_cross_entropy(X, P, epsilon=0.7),
         lambda: (
             -(P * (scipy.special.log_softmax(X, -1) - 0.7 * (1 - scipy.special.softmax(X, -1)))).sum(-1)
         ),
     ),
-    "nt-xent, equation 1": (
+    "nt-xent": (
         lambda: losses.ntxent(X, np.array([0, 1, 2, 0, 1, 2]), 0.5),
         lambda: _nt_xent(X, 0.5),
     ),
-    "sparsemax, equation 14": (
+    "sparsemax": (
         lambda: losses.multiclass_sparsemax_loss(X, INDEX),
         lambda: [_sparsemax_loss(z, k) for z, k in zip(X, INDEX, strict=True)],
     ),

@@ -141,7 +141,7 @@ def _log_likelihood(task: Task, blank: int) -> jax.Array:
 
 @_log_likelihood.defjvp
 def _log_likelihood_jvp(blank: int, primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
-    """The slope is the share of paths that are in a class in a frame: Graves et al., equation 14.
+    """The slope is the share of paths that are in a class in a frame: Graves et al., section 4.
 
     Both directions are swept at once, as one batch, which is faster than to differentiate a sweep.
     """
