@@ -158,9 +158,7 @@ def main() -> None:
     cases = [json.dumps(case._asdict() | solution(case, inputs)) for case in CASES]
     FILE.write_text(
         f'{{"torch": "{torch.__version__.partition("+")[0]}",\n'
-        f'"inputs": {json.dumps(inputs)},\n"cases": [\n'
-        + ",\n".join(cases)
-        + "\n]}\n"
+        f'"inputs": {json.dumps(inputs)},\n"cases": [\n' + ",\n".join(cases) + "\n]}\n"
     )
 
 
