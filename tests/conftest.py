@@ -22,6 +22,17 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All laws of a row in succession: they share its compiled programs."""
+    places: dict[str, int] = {}
+
+    def place(item: pytest.Item) -> int:
+        case = getattr(item, "callspec", None) and item.callspec.params.get("case")
+        return places.setdefault(case.id, len(places)) if hasattr(case, "id") else -1
+
+    items.sort(key=place)
+
+
 _tests_run = itertools.count(1)
 
 
