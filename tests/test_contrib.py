@@ -297,16 +297,6 @@ def test_float32_stays_float32_where_float64_exists(name: str) -> None:
     assert {str(x.dtype) for x in jax.tree.leaves((u, state))} <= {"float32", "int32", "bool"}
 
 
-def test_states_own_their_copies_of_the_parameters() -> None:
-    """Parameters and state may both be donated."""
-    names = ("prodigy", "dog", "dowg", "cocob", "schedule_free_sgd", "dadapt_adamw")
-    for tx in [getattr(gc, name)() for name in names] + [gc.mechanize(gc.sgd(0.1)), gc.muon(0.1)]:
-        p = {"w": jnp.ones((4, 4))}
-        state = tx.init(p)
-        step = jax.jit(lambda p, s, tx=tx: tx.update(p, s, p), donate_argnums=(0, 1))
-        step(p, state)
-
-
 def test_complex_matrices_are_made_unitary() -> None:
     rng = np.random.default_rng(0)
     g = {"w": jnp.asarray(rng.normal(size=(4, 6)) + 1j * rng.normal(size=(4, 6)), jnp.complex64)}

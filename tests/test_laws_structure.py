@@ -1,5 +1,7 @@
 """Laws: updates look like gradients; the state keeps its structure, so that training scans."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -36,3 +38,22 @@ def test_a_scan_equals_a_loop(case: Case) -> None:
     extra = (lambda p, step: case.extra(p, 0)) if case.extra else None
     _, state, looped = run(gc, tx, p, 3, extra)
     check_close((scanned, scanned_state), (looped, state), 1e-5)
+
+
+def buffers(tree: Any) -> list[int]:
+    """Where the arrays of a tree are in memory, one number each."""
+    arrays = [x for x in jax.tree.leaves(tree) if isinstance(x, jax.Array) and x.size]
+    keys = [x for x in arrays if not jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)]
+    return [x.unsafe_buffer_pointer() for x in keys]
+
+
+@pytest.mark.parametrize("case", **ids(CASES))
+def test_parameters_and_state_may_be_donated_together(case: Case) -> None:
+    """No two arrays share their memory."""
+    tx, p = case.make(), params()
+    state = tx.init(p)
+    held = buffers((p, state))
+    assert len(set(held)) == len(held)
+    _, state = tx.update(gradients(p, 0), state, p, **(case.extra(p, 0) if case.extra else {}))
+    held = buffers((p, state))
+    assert len(set(held)) == len(held)

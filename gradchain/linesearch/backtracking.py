@@ -76,10 +76,11 @@ def scale_by_backtracking_linesearch(
 
     def init(params: Params) -> ScaleByBacktrackingLinesearchState:
         dtype = scalar_dtype(params)
-        one, inf = jnp.ones((), dtype), jnp.full((), jnp.inf, dtype)
+        one = jnp.ones((), dtype)
+        value, error = jnp.full((), jnp.inf, dtype), jnp.full((), jnp.inf, dtype)  # may be donated apart
         grad = jax.tree.map(zeros_like, params) if store_grad else None
-        info = BacktrackingLinesearchInfo(jnp.zeros((), jnp.int32), inf)
-        return ScaleByBacktrackingLinesearchState(one, inf, grad, info)
+        info = BacktrackingLinesearchInfo(jnp.zeros((), jnp.int32), error)
+        return ScaleByBacktrackingLinesearchState(one, value, grad, info)
 
     def update(
         updates: Updates, state: Any, params: Params | None = None, **extra_args: Any

@@ -91,9 +91,10 @@ def scale_by_zoom_linesearch(
 
     def init(params: Params) -> ScaleByZoomLinesearchState:
         dtype = scalar_dtype(params)
-        one, inf = jnp.ones((), dtype), jnp.full((), jnp.inf, dtype)
-        info = ZoomLinesearchInfo(jnp.zeros((), jnp.int32), inf, inf)
-        return ScaleByZoomLinesearchState(one, inf, jax.tree.map(zeros_like, params), info)
+        value, *errors = (jnp.full((), jnp.inf, dtype) for _ in range(3))  # may be donated apart
+        info = ZoomLinesearchInfo(jnp.zeros((), jnp.int32), *errors)
+        one, grad = jnp.ones((), dtype), jax.tree.map(zeros_like, params)
+        return ScaleByZoomLinesearchState(one, value, grad, info)
 
     def update(
         updates: Updates, state: Any, params: Params | None = None, **extra_args: Any

@@ -76,9 +76,11 @@ def scale_by_factored_rms(
 
     def init_leaf(p: Any) -> tuple[jax.Array, ...]:
         v = accumulator_like(p)
-        dims, none = _two_largest(v.shape, factored, min_dim_size_to_factor), jnp.zeros((1,), v.dtype)
+        dims = _two_largest(v.shape, factored, min_dim_size_to_factor)
+        if dims is None:
+            return jnp.zeros((1,), v.dtype), jnp.zeros((1,), v.dtype), v
         # Sums of v rather than fresh zeros: they are sharded as v is.
-        return (none, none, v) if dims is None else (v.sum(dims[0]), v.sum(dims[1]), none)
+        return v.sum(dims[0]), v.sum(dims[1]), jnp.zeros((1,), v.dtype)
 
     def update_leaf(g: Any, s: FactoredState, p: Any) -> tuple[Any, tuple[Any, ...]]:
         del p

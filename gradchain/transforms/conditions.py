@@ -103,8 +103,10 @@ class ApplyIfFiniteState(NamedTuple):
 
 @jax.jit
 def _is_finite(x: Any) -> jax.Array:
-    # |x| times zero is zero or NaN: a sum vectorizes where a conjunction does not
-    return jnp.isfinite(jnp.sum(jnp.abs(x) * 0))
+    # |x| times zero is zero or NaN: a sum vectorizes where a conjunction does not, best over the
+    # first axis
+    zeros = jnp.abs(x) * 0
+    return jnp.isfinite(jnp.sum(jnp.sum(zeros, axis=0) if zeros.ndim else zeros))
 
 
 def all_finite(tree: Updates) -> jax.Array:
@@ -137,8 +139,8 @@ def apply_if_finite(
     tx = with_extra_args_support(inner)
 
     def init(params: Params) -> ApplyIfFiniteState:
-        zero = jnp.zeros([], jnp.int32)
-        return ApplyIfFiniteState(zero, jnp.array(True), zero, tx.init(params))
+        rejected, total = jnp.zeros([], jnp.int32), jnp.zeros([], jnp.int32)
+        return ApplyIfFiniteState(rejected, jnp.array(True), total, tx.init(params))
 
     def update(
         updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
