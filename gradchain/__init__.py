@@ -1,17 +1,29 @@
 """gradchain: composable gradient transformations for JAX.
 
-Every name is here flat (`gradchain.adam`) and in its folder (`gradchain.optimizers.adam`).
+Names are here flat (`gradchain.adam`) and in their folders (`gradchain.optimizers.adam`); those of
+`aggregation`, `microbatching`, `perturbations` and `tools` that are helpers only in their folders.
 """
 
+from . import aggregation as aggregation
+from . import assignment as assignment
 from . import contrib as contrib
+from . import experimental as experimental
 from . import linesearch as linesearch
 from . import losses as losses
+from . import microbatching as microbatching
 from . import optimizers as optimizers
+from . import perturbations as perturbations
+from . import projections as projections
 from . import schedules as schedules
+from . import second_order as second_order
 from . import tools as tools
 from . import transforms as transforms
 from . import tree as tree
 from . import tree_utils as tree_utils
+
+# The assignment problem
+from .assignment import base_hungarian_algorithm as base_hungarian_algorithm
+from .assignment import hungarian_algorithm as hungarian_algorithm
 
 # The protocol and the core
 from .core import ArrayTree as ArrayTree
@@ -60,10 +72,42 @@ from .linesearch import scale_by_zoom_linesearch as scale_by_zoom_linesearch
 from .linesearch import value_and_grad_from_state as value_and_grad_from_state
 
 # Losses
+from .losses import binary_dice_loss as binary_dice_loss
+from .losses import cosine_distance as cosine_distance
+from .losses import cosine_similarity as cosine_similarity
+from .losses import ctc_loss as ctc_loss
+from .losses import ctc_loss_with_forward_probs as ctc_loss_with_forward_probs
+from .losses import dice_loss as dice_loss
+from .losses import generalized_kl_divergence as generalized_kl_divergence
+from .losses import hinge_loss as hinge_loss
+from .losses import huber_loss as huber_loss
+from .losses import kl_divergence as kl_divergence
+from .losses import kl_divergence_with_log_targets as kl_divergence_with_log_targets
 from .losses import l2_loss as l2_loss
+from .losses import log_cosh as log_cosh
+from .losses import make_fenchel_young_loss as make_fenchel_young_loss
+from .losses import multiclass_generalized_dice_loss as multiclass_generalized_dice_loss
+from .losses import multiclass_hinge_loss as multiclass_hinge_loss
+from .losses import multiclass_perceptron_loss as multiclass_perceptron_loss
+from .losses import multiclass_sparsemax_loss as multiclass_sparsemax_loss
+from .losses import ntxent as ntxent
+from .losses import perceptron_loss as perceptron_loss
+from .losses import poly_loss_cross_entropy as poly_loss_cross_entropy
+from .losses import ranking_softmax_loss as ranking_softmax_loss
+from .losses import safe_softmax_cross_entropy as safe_softmax_cross_entropy
+from .losses import sigmoid_binary_cross_entropy as sigmoid_binary_cross_entropy
+from .losses import sigmoid_focal_loss as sigmoid_focal_loss
+from .losses import smooth_labels as smooth_labels
 from .losses import softmax_cross_entropy as softmax_cross_entropy
 from .losses import softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels
+from .losses import sparsemax_loss as sparsemax_loss
 from .losses import squared_error as squared_error
+from .losses import triplet_margin_loss as triplet_margin_loss
+
+# Microbatches
+from .microbatching import micro_grad as micro_grad
+from .microbatching import micro_vmap as micro_vmap
+from .microbatching import microbatch as microbatch
 
 # Optimizers
 from .optimizers import COCOBState as COCOBState
@@ -169,6 +213,24 @@ from .optimizers import sm3 as sm3
 from .optimizers import sophia as sophia
 from .optimizers import yogi as yogi
 
+# Perturbations
+from .perturbations import make_perturbed_fun as make_perturbed_fun
+from .perturbations import multi_normal as multi_normal
+
+# Projections
+from .projections import projection_box as projection_box
+from .projections import projection_halfspace as projection_halfspace
+from .projections import projection_hypercube as projection_hypercube
+from .projections import projection_hyperplane as projection_hyperplane
+from .projections import projection_l1_ball as projection_l1_ball
+from .projections import projection_l1_sphere as projection_l1_sphere
+from .projections import projection_l2_ball as projection_l2_ball
+from .projections import projection_l2_sphere as projection_l2_sphere
+from .projections import projection_linf_ball as projection_linf_ball
+from .projections import projection_non_negative as projection_non_negative
+from .projections import projection_simplex as projection_simplex
+from .projections import projection_vector as projection_vector
+
 # Schedules
 from .schedules import InjectStatefulHyperparamsState as InjectStatefulHyperparamsState
 from .schedules import StatefulSchedule as StatefulSchedule
@@ -201,6 +263,19 @@ from .schedules import warmup_cosine_decay_schedule as warmup_cosine_decay_sched
 from .schedules import warmup_exponential_decay_schedule as warmup_exponential_decay_schedule
 from .schedules import warmup_inverse_sqrt_schedule as warmup_inverse_sqrt_schedule
 from .schedules import warmup_stable_decay_schedule as warmup_stable_decay_schedule
+
+# Second order and linear algebra
+from .second_order import diagonal as diagonal
+from .second_order import empirical_fisher_diagonal as empirical_fisher_diagonal
+from .second_order import empirical_fisher_vector_product as empirical_fisher_vector_product
+from .second_order import fisher_diagonal as fisher_diagonal
+from .second_order import fisher_vector_product as fisher_vector_product
+from .second_order import gauss_newton_diagonal as gauss_newton_diagonal
+from .second_order import gauss_newton_vector_product as gauss_newton_vector_product
+from .second_order import hessian_diagonal as hessian_diagonal
+from .second_order import hessian_vector_product as hessian_vector_product
+from .second_order import matrix_inverse_pth_root as matrix_inverse_pth_root
+from .second_order import power_iteration as power_iteration
 
 # Tools
 from .tools import eval_params as eval_params
