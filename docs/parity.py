@@ -1,11 +1,12 @@
 """Writes docs/parity.md: the worst relative error of every row against its references.
 
-Run `python docs/parity.py` where the tests run.
+Run `python docs/parity.py` where the tests run; it takes some minutes.
 """
 
 import runpy
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -13,41 +14,81 @@ sys.path.insert(0, str(ROOT / "tests"))
 runpy.run_path(str(ROOT / "tests" / "conftest.py"))  # as strictly as the tests
 
 import jax  # noqa: E402
-from cases import TWINS  # noqa: E402
+import test_paper_parity as papers  # noqa: E402
+import test_paper_parity_contrib as contrib  # noqa: E402
+import test_paper_parity_rest as rest  # noqa: E402
+import test_torch_parity as torch  # noqa: E402
+from cases import TWINS, Case  # noqa: E402
 from parity import STEPS, error_to_optax  # noqa: E402
+from test_laws_parity import ROSENBROCK  # noqa: E402
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table in Markdown, numbers to the right."""
+    head = list(head)
+    rule = ["---" if name[0].isupper() else "---:" for name in head]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, rule, *rows])
+
+
+def optax_rows() -> list[list[str]]:
+    """For each factory the number of its rows and their worst errors."""
+    downhill = {id(case) for case in ROSENBROCK}
+
+    def errors(case: Case) -> list[float]:
+        random = [error_to_optax(case, dtype) for dtype in ("float32", "float64")]
+        valley = error_to_optax(case, "float64", "rosenbrock") if id(case) in downhill else -1.0
+        jax.clear_caches()  # thousands of compiled programs would fill the memory
+        return [*random, valley]
+
+    worst: dict[str, list[list[float]]] = {}
+    for case in TWINS:
+        worst.setdefault(case.name, []).append(errors(case))
+    return [
+        [
+            f"`{name}`",
+            str(len(rows)),
+            *(f"{e:.1e}" if e >= 0 else "" for e in map(max, zip(*rows, strict=True))),
+        ]
+        for name, rows in sorted(worst.items())
+    ]
+
+
+def torch_rows() -> list[list[str]]:
+    """For each of PyTorch's optimizers what it is here, and the worst error."""
+    return [
+        [f"`{case['torch']}`", f"`{case['gradchain']}`", f"{torch.error_of(name):.1e}"]
+        for name, case in torch.NAMES.items()
+    ]
+
+
+def paper_rows() -> list[list[str]]:
+    """For each algorithm written out in NumPy its source and the worst error."""
+    found = []
+    for module, rows in ((papers, papers.PAPERS), (contrib, contrib.ROWS), (rest, rest.ROWS)):
+        for name, (_, make) in rows.items():
+            found.append([f"{name}", f"`{make()!r}`", f"{module.error_of(name):.1e}"])
+    return sorted(found)
 
 
 def page() -> str:
-    """The page; it takes a minute or two to compute."""
-    worst: dict[str, dict[str, float]] = {}
-    for case in TWINS:
-        for dtype in ("float32", "float64"):
-            row = worst.setdefault(case.name, {"float32": 0.0, "float64": 0.0, "rows": 0})
-            row[dtype] = max(row[dtype], error_to_optax(case, dtype))
-        worst[case.name]["rows"] += 1
-        jax.clear_caches()  # thousands of compiled programs would fill the memory
-    lines = [
-        f"| `{name}` | {row['rows']:.0f} | {row['float32']:.1e} | {row['float64']:.1e} |"
-        for name, row in sorted(worst.items())
+    """The page."""
+    parts = [
+        "# Parity",
+        "Worst relative errors of updates, state fields and parameters, relative to each leaf's largest "
+        "entry over the run. Made by `docs/parity.py` from the functions that the tests call.",
+        "## Optax 0.2.8",
+        f"{STEPS} steps over all rows of `tests/cases.py` that have a twin there: on random gradients in "
+        "float32 and float64, and down Rosenbrock's valley in float64. What is known of the larger errors "
+        "stands beside the rows.",
+        table(["Name", "rows", "float32", "float64", "valley"], optax_rows()),
+        f"## PyTorch {torch.REFERENCE['torch']}",
+        "20 steps in float64. `tests/references/make_torch.py` says where conventions differ.",
+        table(["PyTorch", "Here", "error"], torch_rows()),
+        "## Papers",
+        "The papers' algorithms, written out in NumPy, in float64.",
+        table(["Algorithm", "Here", "error"], paper_rows()),
     ]
-    return "\n".join(
-        [
-            "# Parity",
-            "",
-            f"The worst relative error against Optax 0.2.8 in {STEPS} steps, of updates, state",
-            "fields and parameters, over all rows of `tests/cases.py` that have a twin there. Errors are",
-            "relative to each leaf's largest entry over the run. Made by `docs/parity.py`.",
-            "",
-            "`tests/test_torch_parity.py` holds every step to 1e-9 of PyTorch 2.13's in float64;",
-            "`tests/test_paper_parity.py` and `tests/test_paper_parity_contrib.py` compare with the",
-            "papers' algorithms written out in NumPy.",
-            "",
-            "| Name | Rows | float32 | float64 |",
-            "| --- | ---: | ---: | ---: |",
-            *lines,
-            "",
-        ]
-    )
+    return "\n\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":
