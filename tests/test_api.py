@@ -20,6 +20,7 @@ with (Path(__file__).parent / "optax_api.tsv").open() as file:
 
 ABSENT = {("optax", "monte_carlo"): "removed from Optax in 0.2.7; both raise"}
 
+
 def module_of(row: dict[str, str], root: Any) -> Any:
     """The module a row names, in Optax or in gradchain."""
     path = row["module"].replace("optax", root.__name__, 1)

@@ -239,10 +239,11 @@ def test_nothing_is_reused_behind_a_link_that_moves_on() -> None:
         gc.momo(0.1),
         gc.sophia(0.05),
         gc.chain(gc.adam(0.1), gc.reduce_on_plateau()),
+        gc.sam(gc.sgd(0.1), gc.chain(gc.normalize(), gc.sgd(0.05)), opaque_mode=True),
         optax.lbfgs(),
         optax.adam(0.1),
     ],
-    ids=["adam", "polyak_sgd", "momo", "sophia", "plateau", "optax.lbfgs", "optax.adam"],
+    ids=["adam", "polyak_sgd", "momo", "sophia", "plateau", "sam", "optax.lbfgs", "optax.adam"],
 )
 def test_one_step_serves_all(tx: Any) -> None:
     with jax.numpy_dtype_promotion("standard"):

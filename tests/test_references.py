@@ -12,7 +12,7 @@ import test_torch_parity as torch
 import gradchain as gc
 
 ELSEWHERE = {
-    "lbfgs": "test_linesearch.py::test_lbfgs_and_scipy_find_the_same_minimum",
+    "lbfgs": "test_linesearch.py::test_minimize_ends_where_scipy_ends",
     "nnls": "test_paper_parity.py::test_nnls_finds_the_known_solution",
     "noisy_sgd": "test_paper_parity_rest.py::test_noise_has_the_variance_of_the_schedule",
 }
@@ -20,7 +20,9 @@ ELSEWHERE = {
 
 
 def test_every_optimizer_has_a_reference_beside_optax() -> None:
-    made = [repr(make()) for _, make in [*papers.PAPERS.values(), *contrib.ROWS.values(), *rest.ROWS.values()]]
+    made = [
+        repr(make()) for _, make in [*papers.PAPERS.values(), *contrib.ROWS.values(), *rest.ROWS.values()]
+    ]
     made += [case["gradchain"] for case in torch.NAMES.values()]
     compared = set(re.findall(r"\w+", " ".join(made)))
     optimizers = {

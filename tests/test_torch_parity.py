@@ -64,3 +64,26 @@ def test_the_steps_are_long_enough_to_tell_rules_apart():
         assert not any(np.allclose(end, other, rtol=1e-6) for key, other in ends.items() if key != name), (
             name
         )
+
+
+CLOSURES = json.loads((Path(__file__).parent / "references" / "torch_closures.json").read_text())
+
+
+def test_lbfgs_without_a_line_search_takes_the_steps_of_pytorch() -> None:
+    with enable_x64():
+        x, c = jnp.asarray(CLOSURES["start"]), jnp.asarray(CLOSURES["curvatures"])
+        tx = gc.lbfgs(0.5, memory_size=4, linesearch=None)
+        state, visited = tx.init(x), []
+        for _ in CLOSURES["lbfgs"]:
+            updates, state = tx.update(c * x + x**3 / 25, state, x)
+            x = gc.apply_updates(x, updates)
+            visited.append([x])
+        expected = [[np.asarray(step)] for step in CLOSURES["lbfgs"]]
+        assert worst(along_steps(visited), along_steps(expected)) <= 1e-9
+
+
+def test_the_first_step_of_muon_is_pytorch_s() -> None:
+    grad = {"w": jnp.asarray(CLOSURES["grad"])}
+    tx = gc.muon(0.1)
+    updates, _ = tx.update(grad, tx.init(grad), grad)
+    np.testing.assert_allclose(updates["w"], np.asarray(CLOSURES["muon"]), atol=2e-3)  # of 0.1

@@ -34,9 +34,9 @@ def make_step(
     """A training step `(params, state, *args, **kwargs) -> (params, state, info)` for any transformation.
 
     The step computes the loss and its gradient and gives `update` all that one may ask for: `value`,
-    `grad`, `value_fn`, and `obj_fn` (the same function). So lbfgs, polyak_sgd, momo, sophia,
-    reduce_on_plateau and adam are trained by the same line. Where the last link is a line search that
-    has left value and gradient in its state, they are not computed again.
+    `grad`, `value_fn`, `obj_fn` (the same function) and `grad_fn`. So lbfgs, polyak_sgd, momo, sophia,
+    opaque sam, reduce_on_plateau and adam are trained by the same line. Where the last link is a line
+    search that has left value and gradient in its state, they are not computed again.
 
     Args:
         tx: any transformation, of any library that follows the protocol.
@@ -83,9 +83,14 @@ def advance(
     extra = {"value": value, "grad": grad, "value_fn": value_fn}
     if _is_ours(pair):  # Optax's line searches refuse what their value function does not read
         extra["obj_fn"] = value_fn
-    downhill = jax.tree.map(lambda g: g if is_absent(g) else jnp.conj(g), grad)
-    updates, state = pair.update(downhill, state, params, **extra)
+        extra["grad_fn"] = lambda point, i: _downhill(jax.grad(value_fn)(point))
+    updates, state = pair.update(_downhill(grad), state, params, **extra)
     return apply_updates(params, updates), state
+
+
+def _downhill(grad: Updates) -> Updates:
+    """The conjugate, whose negative points downhill."""
+    return jax.tree.map(lambda g: g if is_absent(g) else jnp.conj(g), grad)
 
 
 def value_and_grad_at(
