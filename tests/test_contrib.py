@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cases import PER_EXAMPLE, Case, ids
+from cases import PER_EXAMPLE, Case, ids, matrices_only
 from trees import check_close, enable_x64, gradients, params, worst
 
 import gradchain as gc
@@ -304,3 +304,35 @@ def test_complex_matrices_are_made_unitary() -> None:
         u = _one_step(gc.scale_by_muon(preconditioning=kind), g, g)["w"]
         values = np.linalg.svd(np.asarray(u), compute_uv=False)
         assert np.all((values > 0.6) & (values < 1.3)), kind
+
+
+def test_edges_of_contrib() -> None:
+    p = {"w": jnp.ones((2,))}
+    tx, scales = gc.reduce_on_plateau(0.5, patience=0), []
+    state = tx.init(p)
+    for value in (3.0, 2.0, 2.0):
+        _, state = tx.update(p, state, p, value=value)
+        scales.append(float(state.scale))
+    assert scales == [1.0, 1.0, 0.5]
+    with pytest.raises(ValueError, match=r"b1 must be in \(0, 1\], received 0.0"):
+        gc.schedule_free_sgd(0.1, b1=0.0)
+    z = {"w": jnp.asarray([3 + 4j])}
+    tx = gc.scale_by_adopt(b1=0.0, clip_value_fn=lambda step: 0.5)
+    _, state = tx.update(z, tx.init(z), z)
+    u, _ = tx.update(z, state, z)
+    check_close(u["w"], jnp.asarray([0.3 + 0.4j]), 1e-5)
+
+
+@pytest.mark.parametrize("name", ["momo", "momo_adam"])
+def test_momo_decays_where_its_mask_says(name: str) -> None:
+    p = {"w": jnp.ones((2, 2)), "b": jnp.ones((2,))}
+    factory, zero = getattr(gc, name), gc.tree.zeros_like(p)
+
+    def shrunk(**arguments: Any) -> Any:
+        tx = factory(0.5, weight_decay=0.1, **arguments)
+        return tx.update(zero, tx.init(p), p, value=1.0)[0]
+
+    decayed = 1 / 1.05 - 1
+    check_close(shrunk(), gc.tree.full_like(p, decayed), 1e-6)
+    masked = shrunk(weight_decay_mask=matrices_only)
+    check_close(masked, {"w": jnp.full((2, 2), decayed), "b": jnp.zeros((2,))}, 1e-6)
