@@ -87,15 +87,20 @@ def measure(make: Make, params: Any, repeats: int, limits: dict[str, float]) -> 
 
 @benchmark("accumulation/k4", "AdamW accumulated over 4 micro-steps, one array of 2048x2048")
 def accumulation(repeats: int) -> list[Figure]:
-    """`MultiSteps(adamw, 4)`, per micro-step."""
-    limits = {"bytes accessed": 1.05, "un-jitted step": 0.15, "step": 1.05}
+    """`MultiSteps(adamw, 4)`, per micro-step.
+
+    The compiled step is bound by memory. Optax's moves 17 arrays; a micro-step that holds must still
+    move 8 (gradient, accumulator, both moments in; accumulator, both moments, zeros out) and one that
+    emits 9, so no compiled step can take less than 0.49 of Optax's time; with donated buffers, 0.31.
+    """
+    limits = {"bytes accessed": 1.05, "un-jitted step": 0.15, "step": 0.75, "training step": 0.75}
     return measure(lambda m: m.MultiSteps(m.adamw(1e-3), 4), one_array(), repeats, limits)
 
 
 @benchmark("apply_if_finite/adamw", "AdamW in apply_if_finite, one array of 2048x2048")
 def finite(repeats: int) -> list[Figure]:
     """`apply_if_finite(adamw, 3)` on finite gradients."""
-    limits = {"bytes accessed": 1.05, "step": 1.05, "un-jitted step": 0.75}
+    limits = {"bytes accessed": 1.05, "step": 0.75, "un-jitted step": 0.75}
     return measure(lambda m: m.apply_if_finite(m.adamw(1e-3), 3), one_array(), repeats, limits)
 
 
