@@ -1,17 +1,11 @@
 """The pair that takes the gradients of single elements and gives one update."""
 
-import functools
-from collections.abc import Callable
-from typing import Any, ParamSpec, Protocol
+from typing import Any, Protocol
 
 import jax
 
-from ..core.call import Call
-from ..core.hyperparameters import UNIT, check_hyperparameters
 from ..core.pair import GradientTransformationExtraArgs
 from ..core.types import ArrayTree, OptState, Params
-
-P = ParamSpec("P")
 
 
 class AggregatorUpdateFn(Protocol):
@@ -37,19 +31,3 @@ class Aggregator(GradientTransformationExtraArgs):
 
 
 jax.tree_util.register_static(Aggregator)
-
-
-def remembered(factory: Callable[P, Any]) -> Callable[P, GradientTransformationExtraArgs]:
-    """Makes a factory's pairs remember the call, as `transformation` does, and stay `Aggregator`s."""
-
-    @functools.wraps(factory)
-    def remembering(*args: Any, **kwargs: Any) -> GradientTransformationExtraArgs:
-        call = Call.bind(remembering, args, kwargs)
-        check_hyperparameters(factory.__name__, call.arguments, {"ema_decay": UNIT})
-        inner: Any = factory(*args, **kwargs)
-        kind: Any = Aggregator if isinstance(inner, Aggregator) else GradientTransformationExtraArgs
-        pair = kind(inner.init, inner.update)
-        pair.call = call
-        return pair
-
-    return remembering

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 from ..core.chain import chain, identity, init_empty_state
 from ..core.dtypes import cast, dtype_of, is_inexact, widen
 from ..core.lift import check_updates, has_gradient, is_none
-from ..core.pair import GradientTransformationExtraArgs
+from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import OptState, Params, Updates
 from ..core.whole import wide_like
 from ..tree.leaves import map_leaves
-from .aggregator import Aggregator, remembered
+from .aggregator import Aggregator
 from .elements import Axes, over_elements
 
 
@@ -47,7 +47,7 @@ def toward(average: Any, new: Any, count: Any) -> jax.Array:
     return average + (new - average) / jnp.asarray(count, average.dtype)
 
 
-@remembered
+@transformation
 def average_per_element_updates(per_elt_axis: Axes = 0) -> Aggregator:
     """The mean of the elements' updates.
 
@@ -69,7 +69,7 @@ def average_per_element_updates(per_elt_axis: Axes = 0) -> Aggregator:
     return Aggregator(init_empty_state, update)
 
 
-@remembered
+@transformation
 def accumulate_avg_updates(accumulation_steps: int) -> GradientTransformationExtraArgs:
     """The mean of the updates of several calls, at the last of them; zeros before.
 
@@ -107,7 +107,7 @@ def accumulate_avg_updates(accumulation_steps: int) -> GradientTransformationExt
     return GradientTransformationExtraArgs(init, update)
 
 
-@remembered
+@transformation
 def average_incrementally_updates(
     per_elt_axis: Axes | None, accumulation_steps: int
 ) -> GradientTransformationExtraArgs:

@@ -9,9 +9,10 @@ from ..core.chain import init_empty_state
 from ..core.dtypes import cast, dtype_of, widen
 from ..core.lift import check_updates, has_gradient, is_none
 from ..core.numerics import abs_sq, accumulator_like
+from ..core.pair import transformation
 from ..core.types import OptState, Params, Updates
 from ..tree.leaves import map_leaves
-from .aggregator import Aggregator, remembered
+from .aggregator import Aggregator
 from .averages import check_steps, toward, when_ready, wide_zeros
 from .elements import Axes, get_batch_size_from_per_elt_updates, over_elements
 
@@ -56,7 +57,7 @@ def _like_updates(tree: Updates, updates: Updates) -> Updates:
     return map_leaves(NAME, lambda x, u: cast(x, dtype_of(u)), tree, updates)
 
 
-@remembered
+@transformation
 def get_per_element_mean_and_sum_sq_diff_grads(
     per_elt_axis: Axes = 0, accumulation_steps: int = 1
 ) -> Aggregator:

@@ -4,10 +4,10 @@ from typing import Any
 
 from ..core.branch import compiled, either, zeros_of
 from ..core.chain import with_extra_args_support
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs
+from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
 from ..core.types import OptState, Params, TransformUpdateExtraArgsFn, Updates
 from ..tree.state import get
-from .aggregator import Aggregator, remembered
+from .aggregator import Aggregator
 
 
 def _checked(what: str, tx: Any) -> GradientTransformationExtraArgs:
@@ -37,7 +37,7 @@ def _on_elements(tx: GradientTransformationExtraArgs) -> TransformUpdateExtraArg
     return update
 
 
-@remembered
+@transformation
 def process(
     preprocessor: GradientTransformation,
     aggregator: GradientTransformation | Aggregator,

@@ -9,13 +9,13 @@ from jax.typing import ArrayLike
 from ..core.chain import chain, identity
 from ..core.dtypes import widen
 from ..core.errors import missing_extra
+from ..core.hyperparameters import UNIT
 from ..core.lift import check_updates
 from ..core.numerics import debias, ema, safe_increment
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs
+from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
 from ..core.types import OptState, Params, Updates
 from ..tree.leaves import map_leaves
 from ..tree.state import get
-from .aggregator import remembered
 from .averages import wide_zeros
 from .elements import Axes
 from .moments import get_per_element_mean_and_sum_sq_diff_grads, squares_like
@@ -33,7 +33,7 @@ class PerElementMeanAndVarianceEMAState(NamedTuple):
     variance_grads_ema: Updates  # like |params|, at least float32; average of the variances, biased
 
 
-@remembered
+@transformation(ema_decay=UNIT)
 def track_per_element_mean_and_variance_with_ema(
     ema_decay: ArrayLike = 0.9,
 ) -> GradientTransformationExtraArgs:
@@ -103,7 +103,7 @@ def get_unbiased_mean_and_variance_ema(state: OptState) -> tuple[Updates, Update
     return mean, variance
 
 
-@remembered
+@transformation(ema_decay=UNIT)
 def add_mean_variance_to_opt(
     opt: GradientTransformation,
     ema_decay: ArrayLike = 0.9,

@@ -114,9 +114,10 @@ def transformation(factory: Callable[..., Any] | None = None, /, **ranges: Range
         update: Any = inner.update
         if isinstance(inner, Remembers) and inner.call is not None:
             update = _named(call.factory.__name__, update)
-        pair = GradientTransformationExtraArgs(inner.init, update)
+        ours = isinstance(inner, GradientTransformationExtraArgs)
+        pair = (type(inner) if ours else GradientTransformationExtraArgs)(inner.init, update)
         pair.call = call
-        if isinstance(inner, GradientTransformationExtraArgs):
+        if ours:
             pair.parts, pair.rule, pair.traits = inner.parts, inner.rule, inner.traits
         return pair
 

@@ -68,7 +68,7 @@ def decoupled(
     return (add_decayed_weights(weight_decay, weight_decay_mask),)
 
 
-def _where(mask: MaskOrFn, params: Params, yes: Callable[[Any], Any]) -> Params:
+def _where(mask: Any, params: Params, yes: Callable[[Any], Any]) -> Params:
     """`yes` of the parameters where a mask says to decay, zeros elsewhere."""
     keep = mask(params) if is_tree_fn(mask) else mask
     return jax.tree.map(
