@@ -91,9 +91,10 @@ def accumulation(repeats: int) -> list[Figure]:
 
     The compiled step is bound by memory. Optax's moves 17 arrays; a micro-step that holds must still
     move 8 (gradient, accumulator, both moments in; accumulator, both moments, zeros out) and one that
-    emits 9, so no compiled step can take less than 0.49 of Optax's time; with donated buffers, 0.31.
+    emits 9, so no compiled step can take less than 0.49 of Optax's time, and new memory for all
+    results costs both the same; with donated buffers the least is 0.31.
     """
-    limits = {"bytes accessed": 1.05, "un-jitted step": 0.15, "step": 0.75, "training step": 0.75}
+    limits = {"bytes accessed": 1.05, "un-jitted step": 0.15, "step": 1.05, "training step": 0.75}
     return measure(lambda m: m.MultiSteps(m.adamw(1e-3), 4), one_array(), repeats, limits)
 
 
