@@ -21,7 +21,6 @@ def of_float16(x: Any) -> jax.Array:
 @pytest.mark.parametrize(
     ("name", "dtype"),
     [
-        ("softmax_cross_entropy_with_integer_labels", jnp.int32),
         ("softmax_cross_entropy_with_integer_labels", jnp.uint8),
         ("multiclass_hinge_loss", jnp.int8),
         ("multiclass_perceptron_loss", jnp.int32),
@@ -53,6 +52,25 @@ def test_many_classes_and_small_integers_for_labels() -> None:
     labels = jnp.asarray([3, 255], jnp.uint8)
     expected = jax.nn.softmax(x) - jax.nn.one_hot(labels.astype(jnp.int32), 300)
     np.testing.assert_allclose(slope(x), expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [np.array, jnp.asarray])
+def test_an_example_of_negative_label_counts_for_nothing(kind: Any) -> None:
+    """Padding is often marked so, and its losses are multiplied by a mask of zeros."""
+    x = np.asarray(np.random.default_rng(0).normal(size=(3, 4)), np.float32)
+    of = lambda x: losses.softmax_cross_entropy_with_integer_labels(x, kind([1, -100, -1]))  # noqa: E731
+    alone = losses.softmax_cross_entropy_with_integer_labels(x[:1], np.array([1]))
+    np.testing.assert_array_equal(of(x), [alone[0], 0, 0])
+    slope = jax.grad(lambda x: of(x).sum())(x)
+    assert (slope[1:] == 0).all()
+    assert (slope[0] != 0).all()
+
+
+def test_a_label_too_large_is_told() -> None:
+    with pytest.raises(ValueError, match=r"labels must be .*received 4"):
+        losses.softmax_cross_entropy_with_integer_labels(jnp.ones((2, 4)), np.array([-1, 4]))
+    loss = losses.softmax_cross_entropy_with_integer_labels(jnp.ones((2, 4)), jnp.asarray([-1, 4]))
+    np.testing.assert_array_equal(np.isnan(loss), [False, True])
 
 
 def test_masked_examples_may_have_any_label() -> None:

@@ -19,12 +19,25 @@ def floating(name: str, what: str, x: Any) -> jax.Array:
     return jnp.asarray(x)
 
 
-def integers(name: str, labels: Any, shape: tuple[int, ...], classes: int, masked: bool = False) -> Any:
+def integers(
+    name: str,
+    labels: Any,
+    shape: tuple[int, ...],
+    classes: int,
+    *,
+    masked: bool = False,
+    none_below_zero: bool = False,
+) -> Any:
     """Labels of the given shape, and a mask of those that are no class.
 
     Python's and NumPy's labels are read, and one out of range is an error unless labels may be masked.
-    JAX's are not, since reading them would wait for the device.
+    JAX's are not, since reading them would wait for the device. With `none_below_zero` a negative label
+    stands for an example without one, and is in range.
     """
+
+    def outside(x: Any) -> Any:
+        return x >= classes if none_below_zero else (x < 0) | (x >= classes)
+
     if not jnp.issubdtype(dtype_of(labels), jnp.integer):
         raise TypeError(f"{name}: labels must be integers, received dtype {dtype_of(labels)}.")
     if jnp.shape(labels) != shape:
@@ -34,7 +47,7 @@ def integers(name: str, labels: Any, shape: tuple[int, ...], classes: int, maske
         )
     if not isinstance(labels, jax.Array) and not masked:
         host = np.asarray(labels)
-        wrong = host[(host < 0) | (host >= classes)]
+        wrong = host[outside(host)]
         if wrong.size:
             raise ValueError(
                 f"{name}: labels must be in [0, {classes}), received {wrong[0]}. Leave examples without "
@@ -43,7 +56,7 @@ def integers(name: str, labels: Any, shape: tuple[int, ...], classes: int, maske
     index = jnp.asarray(labels)
     if index.dtype.itemsize < 4:  # class numbers may not fit
         index = index.astype(jnp.int32)
-    return index, (index < 0) | (index >= classes)
+    return index, outside(index)
 
 
 def like(name: str, what: str, x: Any, other: str, reference: jax.Array) -> jax.Array:

@@ -68,16 +68,17 @@ def softmax_cross_entropy_with_integer_labels(
 
     Args:
         logits: floating point, e.g. shape (..., classes).
-        labels: integers in [0, classes), the logits' shape without `axis`; an index into the
-            flattened classes where `axis` is a tuple.
+        labels: integers below `classes`, the logits' shape without `axis`; an index into the flattened
+            classes where `axis` is a tuple. A negative one (-1 or -100, as padding has) says that the
+            example has none.
         axis: the class axis or axes.
         where: booleans, True where a class counts; of the logits' shape, or without the class axis.
             The label's own logit counts even if it is masked, as long as another class is not.
 
     Returns: the loss per example in the logits' dtype, computed in at least float32; 0 where every
-        class is masked, whatever the label. A label out of range has loss NaN and gradient 0.
+        class is masked or the label is negative. A label of `classes` or more has loss NaN, gradient 0.
     Raises: TypeError for logits that are not floating point or labels that are not integers;
-        ValueError for another shape, and for labels out of range that are Python's or NumPy's.
+        ValueError for another shape, and for labels too large that are Python's or NumPy's.
     Reference: Goodfellow, Bengio and Courville, 2016, Deep Learning, section 6.2.
     """
     name = "softmax_cross_entropy_with_integer_labels"
@@ -88,8 +89,9 @@ def softmax_cross_entropy_with_integer_labels(
     shape = tuple(n for i, n in enumerate(x.shape) if i not in along)
     x = _classes_last(x, along, shape)
     mask = None if mask is None else _classes_last(mask, along, shape)
-    index, wrong = integers(name, labels, shape, x.shape[-1], masked=mask is not None)
+    masked = mask is not None
+    index, wrong = integers(name, labels, shape, x.shape[-1], masked=masked, none_below_zero=True)
     loss = jnp.where(wrong, jnp.nan, _cross_entropy(x, index, mask)[0].squeeze(-1))
-    if mask is not None:
-        loss = jnp.where(jnp.any(mask, -1), loss, 0)
+    counts = index >= 0 if mask is None else (index >= 0) & jnp.any(mask, -1)
+    loss = jnp.where(counts, loss, 0)
     return cast(loss, dtype_of(logits))
