@@ -105,6 +105,12 @@ def seconds(action: Callable[[], Any], times: int = 1) -> float:
         gc.enable()
 
 
+def bytes_accessed(compiled: Any) -> float:
+    """What XLA says a compiled program reads and writes."""
+    cost = compiled.cost_analysis()
+    return (cost[0] if isinstance(cost, list) else cost)["bytes accessed"]  # a list in older JAX
+
+
 def in_turns(
     actions: Mapping[str, Callable[[], Mapping[str, float]]], repeats: int
 ) -> dict[str, dict[str, list[float]]]:

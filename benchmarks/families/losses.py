@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..harness import LIBRARIES, Figure, benchmark, in_turns, module, seconds
+from ..harness import LIBRARIES, Figure, benchmark, bytes_accessed, in_turns, module, seconds
 
 BATCH, CLASSES = 4096, 32768
 """The logits of a language model: 512 MB in float32, 256 MB in bfloat16."""
@@ -33,14 +33,12 @@ def measure(
             return mean_loss(losses, x)
 
         compiled = jax.jit(jax.value_and_grad(loss)).lower(logits).compile()
-        cost, memory = compiled.cost_analysis(), compiled.memory_analysis()
-        cost = cost[0] if isinstance(cost, list) else cost
 
-        def act(compiled: Any = compiled, cost: Any = cost, memory: Any = memory) -> Any:
+        def act(compiled: Any = compiled) -> Any:
             return {
                 "step": seconds(lambda: compiled(logits), times),
-                "bytes accessed": cost["bytes accessed"],
-                "temporary bytes": float(memory.temp_size_in_bytes),
+                "bytes accessed": bytes_accessed(compiled),
+                "temporary bytes": float(compiled.memory_analysis().temp_size_in_bytes),
             }
 
         act()

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from .. import pytorch
-from ..harness import LIBRARIES, Figure, benchmark, in_turns, module, seconds
+from ..harness import LIBRARIES, Figure, benchmark, bytes_accessed, in_turns, module, seconds
 from ..trees import TREES, Tree, abstract, random
 
 Step = Callable[[Any, Any, Any], tuple[Any, Any]]
@@ -52,11 +52,9 @@ def stages(library: str, optimizer: str, shapes: Tree) -> dict[str, float]:
         made["compiled"] = made["lowered"].compile()
 
     times = {f.__name__: seconds(f) for f in (trace, lower, compile)}
-    cost = made["compiled"].cost_analysis()
-    cost = cost[0] if isinstance(cost, list) else cost  # a list in older releases of JAX
     return times | {
         "lowered program": len(made["lowered"].as_text().splitlines()),
-        "bytes accessed": cost["bytes accessed"],
+        "bytes accessed": bytes_accessed(made["compiled"]),
     }
 
 

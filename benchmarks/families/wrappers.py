@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..harness import LIBRARIES, Figure, benchmark, in_turns, module, seconds
+from ..harness import LIBRARIES, Figure, benchmark, bytes_accessed, in_turns, module, seconds
 
 SIZE = 2048
 LEAVES = 64
@@ -48,36 +48,35 @@ def train(lib: Any, tx: Any, params: Any) -> Callable[[], Any]:
     return run
 
 
+def steps_of(lib: Any, make: Make, params: Any) -> Callable[[], dict[str, float]]:
+    """One library's measurements, with all compiled."""
+    tx = make(lib)
+    start = tx.init(params)
+    compiled = jax.jit(tx.update).lower(params, start, params).compile()
+    loop = train(lib, tx, params)
+
+    def run(update: Any) -> Any:
+        state = start
+        for _ in range(STEPS):
+            _, state = update(params, state, params)
+        return state
+
+    def act() -> dict[str, float]:
+        run(compiled)
+        return {
+            "bytes accessed": bytes_accessed(compiled),
+            "step": seconds(lambda: run(compiled)) / STEPS,
+            "un-jitted step": seconds(lambda: run(tx.update)) / STEPS,
+            "training step": seconds(loop) / STEPS,
+        }
+
+    act()
+    return act
+
+
 def measure(make: Make, params: Any, repeats: int, limits: dict[str, float]) -> list[Figure]:
     """Bytes accessed, and seconds per compiled step (nothing donated), un-jitted and training step."""
-    actions = {}
-    for library in LIBRARIES:
-        tx = make(module(library))
-        state = tx.init(params)
-        compiled = jax.jit(tx.update).lower(params, state, params).compile()
-        cost = compiled.cost_analysis()
-        cost = cost[0] if isinstance(cost, list) else cost
-
-        def run(update: Any, state: Any = state) -> Any:
-            for _ in range(STEPS):
-                _, state = update(params, state, params)
-            return state
-
-        loop = train(module(library), tx, params)
-
-        def act(
-            tx: Any = tx, compiled: Any = compiled, cost: Any = cost, run: Any = run, loop: Any = loop
-        ) -> Any:
-            run(compiled)
-            return {
-                "bytes accessed": cost["bytes accessed"],
-                "step": seconds(lambda: run(compiled)) / STEPS,
-                "un-jitted step": seconds(lambda: run(tx.update)) / STEPS,
-                "training step": seconds(loop) / STEPS,
-            }
-
-        act()
-        actions[library] = act
+    actions = {library: steps_of(module(library), make, params) for library in LIBRARIES}
     samples = in_turns(actions, repeats)
     return [
         Figure(name, "bytes" if name == "bytes accessed" else "s", of, limits.get(name))

@@ -27,7 +27,7 @@ def micro_vmap(
         fun: a function of one example.
         in_axes: the batch axis of each positional argument, None for one without; one number for
             all. Keyword arguments are mapped along axis 0.
-        out_axes: must be 0.
+        out_axes: must be 0, as in Optax; move the axis of the result instead.
         microbatch_size: examples at once, a divisor of the batch; None for all.
         vmap_fn: called as vmap_fn(fun, in_axes, out_axes), to give `jax.vmap` more arguments.
         accumulator: CONCAT stacks the results, as `jax.vmap` does. SUM, MEAN or an Accumulator
@@ -39,7 +39,10 @@ def micro_vmap(
     Raises: NotImplementedError for another out_axes; ValueError, when called, as `microbatch`.
     """
     if out_axes != 0:
-        raise NotImplementedError(f"micro_vmap: out_axes must be 0, received {out_axes!r}.")
+        raise NotImplementedError(
+            f"micro_vmap: out_axes must be 0, received {out_axes!r}. Move the axis of the result: "
+            "jnp.moveaxis(result, 0, axis)."
+        )
 
     def mapped(*args: Any, **kwargs: Any) -> Any:
         axes = (in_axes,) * len(args) if isinstance(in_axes, int) else tuple(in_axes)
