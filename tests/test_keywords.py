@@ -4,10 +4,13 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
 import optax
 import pytest
 from cases import CASES, Case, find, ids
 from parity import error_to_optax
+from trees import gradients, params
 from variants import ELSEWHERE, VARIANTS
 
 import gradchain as gc
@@ -55,3 +58,33 @@ def test_every_argument_of_optax_is_set_in_some_row() -> None:
     for test in ELSEWHERE.values():
         file, name = test.split("::")[0], test.split("::")[-1]
         assert f"def {name}(" in (Path(__file__).parent / file).read_text()
+
+
+MOMENTS = [
+    (case, argument)
+    for case in {case.name: case for case in CASES if not callable(case.call)}.values()
+    for argument in ("mu_dtype", "nu_dtype")
+    if argument in inspect.signature(case.factory).parameters
+]
+
+
+@pytest.mark.parametrize(("case", "argument"), MOMENTS, ids=[f"{c.name}-{a}" for c, a in MOMENTS])
+def test_moments_are_kept_in_the_dtype_asked_for(case: Case, argument: str) -> None:
+    """float16 is nobody's choice: with float32 parameters it is found only where it is asked for."""
+    changes = {"centered": True} if case.name == "rmsprop" else {}
+    tx, p = case.make(**changes, **{argument: "float16"}), params()
+    state = tx.init(p)
+    before = [x.dtype for x in jax.tree.leaves(state)]
+    updates, state = tx.update(gradients(p, 0), state, p, **(case.extra(p, 0) if case.extra else {}))
+    assert before.count(np.float16) > 0
+    assert [x.dtype for x in jax.tree.leaves(state)] == before
+    assert all(u.dtype == np.float32 and np.all(np.isfinite(u)) for u in jax.tree.leaves(updates))
+
+
+def test_moments_that_have_a_field_have_their_argument() -> None:
+    """But for SM3, whose mu and nu are not moments in this sense."""
+    for case in CASES:
+        if case.name.startswith("scale_by_") and case.name != "scale_by_sm3" and not callable(case.call):
+            fields = getattr(case.make().init(params()), "_fields", ())
+            for field in {"mu", "nu"} & set(fields):
+                assert f"{field}_dtype" in inspect.signature(case.factory).parameters, case.name

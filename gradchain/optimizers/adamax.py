@@ -1,5 +1,7 @@
 """AdaMax: Adam with an infinity norm."""
 
+from typing import Any
+
 from ..core.chain import chain
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import MaskOrFn, ScalarOrSchedule
@@ -15,6 +17,8 @@ def adamax(
     b2: ScalarOrSchedule = 0.999,
     eps: ScalarOrSchedule = 1e-8,
     *,
+    mu_dtype: Any = None,
+    nu_dtype: Any = None,
     weight_decay: ScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
@@ -22,7 +26,7 @@ def adamax(
 
     Args:
         learning_rate: a number, an array or a schedule.
-        b1, b2, eps: see `scale_by_adamax`.
+        b1, b2, eps, mu_dtype, nu_dtype: see `scale_by_adamax`.
         weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
     State: a chain's: `ScaleByAdamState(count, mu, nu)`, then the learning rate's.
@@ -31,7 +35,7 @@ def adamax(
         arXiv:1412.6980.
     """
     return chain(
-        scale_by_adamax(b1, b2, eps),
+        scale_by_adamax(b1, b2, eps, mu_dtype=mu_dtype, nu_dtype=nu_dtype),
         *decoupled(weight_decay, weight_decay_mask),
         scale_by_learning_rate(learning_rate),
     )

@@ -1,5 +1,7 @@
 """AdaMaxW: AdaMax with decoupled weight decay."""
 
+from typing import Any
+
 from ..core.chain import chain
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import MaskOrFn, ScalarOrSchedule
@@ -17,13 +19,15 @@ def adamaxw(
     weight_decay: ScalarOrSchedule = 1e-4,
     mask: MaskOrFn = None,
     *,
+    mu_dtype: Any = None,
+    nu_dtype: Any = None,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """AdaMaxW: p = p - learning_rate (m' / v + weight_decay p), with m' and v as in `adamax`.
 
     Args:
         learning_rate: a number, an array or a schedule.
-        b1, b2, eps: see `scale_by_adamax`.
+        b1, b2, eps, mu_dtype, nu_dtype: see `scale_by_adamax`.
         weight_decay: a number, an array or a schedule; it is multiplied by the learning rate.
         mask: where to decay, see `add_decayed_weights`.
         weight_decay_mask: the same, under the name it has in other optimizers.
@@ -34,7 +38,7 @@ def adamaxw(
         Kingma and Ba, 2014, section 7.1, arXiv:1412.6980.
     """
     return chain(
-        scale_by_adamax(b1, b2, eps),
+        scale_by_adamax(b1, b2, eps, mu_dtype=mu_dtype, nu_dtype=nu_dtype),
         add_decayed_weights(weight_decay, one_mask("adamaxw", mask, weight_decay_mask)),
         scale_by_learning_rate(learning_rate),
     )

@@ -19,16 +19,16 @@ from ..transforms.scaling import scale_by_learning_rate
 class ScaleByRStdDevState(NamedTuple):
     """State of `scale_by_stddev`."""
 
-    mu: Params  # like params; moving average of gradients
-    nu: Params  # like |params|, at least float32; moving average of squared gradients
+    mu: Params  # like params, or mu_dtype; moving average of gradients
+    nu: Params  # like |params|, at least float32, or nu_dtype; moving average of squared gradients
 
 
 class ScaleByRStdDevWithCountState(NamedTuple):
     """State of `scale_by_stddev` with `bias_correction`."""
 
     count: jax.Array  # i32[]  steps taken
-    mu: Params  # like params; moving average of gradients
-    nu: Params  # like |params|, at least float32; moving average of squared gradients
+    mu: Params  # like params, or mu_dtype; moving average of gradients
+    nu: Params  # like |params|, at least float32, or nu_dtype; moving average of squared gradients
 
 
 @transformation
@@ -38,20 +38,26 @@ def scale_by_stddev(
     initial_scale: Numeric = 0.0,
     eps_in_sqrt: bool = True,
     bias_correction: bool = False,
+    *,
+    mu_dtype: Any = None,
+    nu_dtype: Any = None,
 ) -> GradientTransformationExtraArgs:
     """Rescales by a moving estimate of the gradient's standard deviation (centered RMS).
 
     m = decay m + (1 - decay) g;  v = decay v + (1 - decay) |g|^2;  u = g / sqrt(v - |m|^2 + eps), or
     g / (sqrt(v - |m|^2) + eps) if not `eps_in_sqrt`. Rounding never makes v - |m|^2 negative.
 
-    Args: decay, eps, initial_scale, eps_in_sqrt and bias_correction, as in `scale_by_rms`.
+    Args:
+        decay, eps, initial_scale, eps_in_sqrt, bias_correction, nu_dtype: as in `scale_by_rms`.
+        mu_dtype: dtype of m, by default the parameter's.
+
     State: `ScaleByRStdDevState(mu, nu)`, or with `bias_correction` the same with `count` first.
     Memory: 2 x the parameters.
     Reference: Graves, 2013, Generating Sequences With Recurrent Neural Networks, arXiv:1308.0850.
     """
 
     def init(p: Any) -> tuple[jax.Array, jax.Array]:
-        return zeros_like(p), full_like(p, initial_scale)
+        return zeros_like(p, mu_dtype), full_like(p, initial_scale, nu_dtype)
 
     def update(g: Any, s: Any, p: Any) -> tuple[Any, tuple[Any, Any]]:
         del p
@@ -75,6 +81,8 @@ def rmsprop(
     nesterov: bool = False,
     bias_correction: bool = False,
     *,
+    mu_dtype: Any = None,
+    nu_dtype: Any = None,
     weight_decay: ScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
@@ -85,6 +93,7 @@ def rmsprop(
         decay, eps, initial_scale, eps_in_sqrt, bias_correction: see `scale_by_rms`.
             PyTorch has eps_in_sqrt=False and decay 0.99.
         centered: divide by the standard deviation instead, see `scale_by_stddev`.
+        mu_dtype, nu_dtype: see `scale_by_stddev`; without `centered` there is no m.
         momentum, nesterov: momentum of the scaled steps, see `trace`; None for none.
         weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
@@ -92,9 +101,13 @@ def rmsprop(
     Memory: 1 x the parameters, and 1 each for `centered` and `momentum`.
     Reference: Tieleman and Hinton, 2012, Lecture 6.5; Graves, 2013, arXiv:1308.0850.
     """
-    rule = scale_by_stddev if centered else scale_by_rms
+    settings = (decay, eps, initial_scale, eps_in_sqrt, bias_correction)
+    if centered:
+        rule = scale_by_stddev(*settings, mu_dtype=mu_dtype, nu_dtype=nu_dtype)
+    else:
+        rule = scale_by_rms(*settings, nu_dtype=nu_dtype)
     return chain(
-        rule(decay, eps, initial_scale, eps_in_sqrt, bias_correction),
+        rule,
         *decoupled(weight_decay, weight_decay_mask),
         scale_by_learning_rate(learning_rate),
         identity() if momentum is None else trace(momentum, nesterov),

@@ -15,19 +15,29 @@ from .scale_by_adam import ScaleByAdamState
 
 @transformation
 def scale_by_adamax(
-    b1: Hyperparameter = 0.9, b2: Hyperparameter = 0.999, eps: Hyperparameter = 1e-8
+    b1: Hyperparameter = 0.9,
+    b2: Hyperparameter = 0.999,
+    eps: Hyperparameter = 1e-8,
+    *,
+    mu_dtype: Any = None,
+    nu_dtype: Any = None,
 ) -> GradientTransformationExtraArgs:
     """Rescales by the gradient's decayed largest absolute value.
 
     m = b1 m + (1 - b1) g;  v = max(|g| + eps, b2 v);  u = m / (1 - b1^t) / v.
 
-    Args: b1 and b2, decays in [0, 1); eps, at least 0.
+    Args:
+        b1, b2: decays, in [0, 1).
+        eps: at least 0.
+        mu_dtype: dtype of m, by default the parameter's.
+        nu_dtype: dtype of v, by default real and at least float32.
+
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Kingma and Ba, 2014, section 7.1, arXiv:1412.6980.
     """
 
     def init(p: Any) -> tuple[jax.Array, jax.Array]:
-        return zeros_like(p), accumulator_like(p)
+        return zeros_like(p, mu_dtype), accumulator_like(p, nu_dtype)
 
     def update(g: Any, s: ScaleByAdamState, p: Any) -> tuple[Any, tuple[Any, Any]]:
         del p

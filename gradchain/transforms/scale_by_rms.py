@@ -14,14 +14,14 @@ from ..core.types import Numeric, Params
 class ScaleByRmsState(NamedTuple):
     """State of `scale_by_rms`."""
 
-    nu: Params  # like |params|, at least float32; moving average of squared gradients
+    nu: Params  # like |params|, at least float32, or nu_dtype; moving average of squared gradients
 
 
 class ScaleByRmsWithCountState(NamedTuple):
     """State of `scale_by_rms` with `bias_correction`."""
 
     count: jax.Array  # i32[]  steps taken
-    nu: Params  # like |params|, at least float32; moving average of squared gradients
+    nu: Params  # like |params|, at least float32, or nu_dtype; moving average of squared gradients
 
 
 def divide_by_root(g: Any, variance: Any, eps: Any, eps_in_sqrt: bool) -> Any:
@@ -37,6 +37,8 @@ def scale_by_rms(
     initial_scale: Numeric = 0.0,
     eps_in_sqrt: bool = True,
     bias_correction: bool = False,
+    *,
+    nu_dtype: Any = None,
 ) -> GradientTransformationExtraArgs:
     """Rescales by the root of a moving average of squared gradients.
 
@@ -49,6 +51,7 @@ def scale_by_rms(
         initial_scale: where v begins, at least 0.
         eps_in_sqrt: whether eps is added inside the root.
         bias_correction: debias v.
+        nu_dtype: dtype of v, by default real and at least float32.
 
     State: `ScaleByRmsState(nu)`, or `ScaleByRmsWithCountState(count, nu)`.
     Memory: 1 x the parameters.
@@ -56,7 +59,7 @@ def scale_by_rms(
     """
 
     def init(p: Any) -> tuple[jax.Array]:
-        return (full_like(p, initial_scale),)
+        return (full_like(p, initial_scale, nu_dtype),)
 
     def update(g: Any, s: Any, p: Any) -> tuple[Any, tuple[Any]]:
         del p
