@@ -1,60 +1,64 @@
 """The names of `optax.contrib`; each is also in its folder."""
 
-from .optimizers import COCOBState as COCOBState
-from .optimizers import DAdaptAdamWState as DAdaptAdamWState
-from .optimizers import DifferentiallyPrivateAggregateState as DifferentiallyPrivateAggregateState
-from .optimizers import DoGState as DoGState
-from .optimizers import DoWGState as DoWGState
-from .optimizers import GaLoreDimensionNumbers as GaLoreDimensionNumbers
-from .optimizers import GaLoreState as GaLoreState
-from .optimizers import HutchinsonState as HutchinsonState
-from .optimizers import MadgradState as MadgradState
-from .optimizers import MomoAdamState as MomoAdamState
-from .optimizers import MomoState as MomoState
-from .optimizers import ProdigyState as ProdigyState
-from .optimizers import ScaleByAdemamixState as ScaleByAdemamixState
-from .optimizers import ScaleBySimplifiedAdEMAMixState as ScaleBySimplifiedAdEMAMixState
-from .optimizers import SophiaState as SophiaState
-from .optimizers import acprop as acprop
-from .optimizers import ademamix as ademamix
-from .optimizers import adopt as adopt
-from .optimizers import cocob as cocob
-from .optimizers import dadapt_adamw as dadapt_adamw
-from .optimizers import differentially_private_aggregate as differentially_private_aggregate
-from .optimizers import dog as dog
-from .optimizers import dowg as dowg
-from .optimizers import dpsgd as dpsgd
-from .optimizers import galore as galore
-from .optimizers import hutchinson_estimator_diag_hessian as hutchinson_estimator_diag_hessian
-from .optimizers import madgrad as madgrad
-from .optimizers import momo as momo
-from .optimizers import momo_adam as momo_adam
-from .optimizers import muon as muon
-from .optimizers import prodigy as prodigy
-from .optimizers import scale_by_acprop as scale_by_acprop
-from .optimizers import scale_by_ademamix as scale_by_ademamix
-from .optimizers import scale_by_adopt as scale_by_adopt
-from .optimizers import scale_by_cocob as scale_by_cocob
-from .optimizers import scale_by_galore as scale_by_galore
-from .optimizers import scale_by_madgrad as scale_by_madgrad
-from .optimizers import scale_by_simplified_ademamix as scale_by_simplified_ademamix
-from .optimizers import schedule_free_adamw as schedule_free_adamw
-from .optimizers import schedule_free_sgd as schedule_free_sgd
-from .optimizers import simplified_ademamix as simplified_ademamix
-from .optimizers import sophia as sophia
-from .transforms import MechanicState as MechanicState
-from .transforms import MuonDimensionNumbers as MuonDimensionNumbers
-from .transforms import MuonState as MuonState
-from .transforms import NormalizeState as NormalizeState
-from .transforms import ReduceLROnPlateauState as ReduceLROnPlateauState
-from .transforms import SAMState as SAMState
-from .transforms import ScheduleFreeState as ScheduleFreeState
-from .transforms import SplitRealAndImaginaryState as SplitRealAndImaginaryState
-from .transforms import mechanize as mechanize
-from .transforms import normalize as normalize
-from .transforms import reduce_on_plateau as reduce_on_plateau
-from .transforms import sam as sam
-from .transforms import scale_by_muon as scale_by_muon
-from .transforms import schedule_free as schedule_free
-from .transforms import schedule_free_eval_params as schedule_free_eval_params
-from .transforms import split_real_and_imaginary as split_real_and_imaginary
+from .optimizers import (
+    COCOBState as COCOBState,
+    DAdaptAdamWState as DAdaptAdamWState,
+    DifferentiallyPrivateAggregateState as DifferentiallyPrivateAggregateState,
+    DoGState as DoGState,
+    DoWGState as DoWGState,
+    GaLoreDimensionNumbers as GaLoreDimensionNumbers,
+    GaLoreState as GaLoreState,
+    HutchinsonState as HutchinsonState,
+    MadgradState as MadgradState,
+    MomoAdamState as MomoAdamState,
+    MomoState as MomoState,
+    ProdigyState as ProdigyState,
+    ScaleByAdemamixState as ScaleByAdemamixState,
+    ScaleBySimplifiedAdEMAMixState as ScaleBySimplifiedAdEMAMixState,
+    SophiaState as SophiaState,
+    acprop as acprop,
+    ademamix as ademamix,
+    adopt as adopt,
+    cocob as cocob,
+    dadapt_adamw as dadapt_adamw,
+    differentially_private_aggregate as differentially_private_aggregate,
+    dog as dog,
+    dowg as dowg,
+    dpsgd as dpsgd,
+    galore as galore,
+    hutchinson_estimator_diag_hessian as hutchinson_estimator_diag_hessian,
+    madgrad as madgrad,
+    momo as momo,
+    momo_adam as momo_adam,
+    muon as muon,
+    prodigy as prodigy,
+    scale_by_acprop as scale_by_acprop,
+    scale_by_ademamix as scale_by_ademamix,
+    scale_by_adopt as scale_by_adopt,
+    scale_by_cocob as scale_by_cocob,
+    scale_by_galore as scale_by_galore,
+    scale_by_madgrad as scale_by_madgrad,
+    scale_by_simplified_ademamix as scale_by_simplified_ademamix,
+    schedule_free_adamw as schedule_free_adamw,
+    schedule_free_sgd as schedule_free_sgd,
+    simplified_ademamix as simplified_ademamix,
+    sophia as sophia,
+)
+from .transforms import (
+    MechanicState as MechanicState,
+    MuonDimensionNumbers as MuonDimensionNumbers,
+    MuonState as MuonState,
+    NormalizeState as NormalizeState,
+    ReduceLROnPlateauState as ReduceLROnPlateauState,
+    SAMState as SAMState,
+    ScheduleFreeState as ScheduleFreeState,
+    SplitRealAndImaginaryState as SplitRealAndImaginaryState,
+    mechanize as mechanize,
+    normalize as normalize,
+    reduce_on_plateau as reduce_on_plateau,
+    sam as sam,
+    scale_by_muon as scale_by_muon,
+    schedule_free as schedule_free,
+    schedule_free_eval_params as schedule_free_eval_params,
+    split_real_and_imaginary as split_real_and_imaginary,
+)

@@ -10,12 +10,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from .core.errors import nearest
-from .core.pair import GradientTransformationExtraArgs
-from .core.types import ArrayTree, Numeric
-from .second_order.flat import fisher_diag as fisher_diag
-from .second_order.flat import hessian_diag as hessian_diag
-from .second_order.flat import hvp as hvp
+from .core import ArrayTree, GradientTransformationExtraArgs, Numeric, nearest
+from .second_order.flat import fisher_diag as fisher_diag, hessian_diag as hessian_diag, hvp as hvp
 from .tree.norm import norm
 
 TABLE: dict[str, dict[str, str]] = {

@@ -14,7 +14,7 @@ import optax
 from trees import gradients
 
 import gradchain as gc
-from gradchain.core.hyperparameters import RANGES
+from gradchain.core import RANGES
 
 
 def matrices_only(tree: Any) -> Any:

@@ -118,11 +118,7 @@ LOSSES = [
         "sigmoid_focal_loss",
         {"logits": normal(3, 5), "labels": simplex(3, 5)},
         ("logits",),
-        (
-            {"alpha": 0.25, "gamma": 0.5},
-            {"alpha": 1, "gamma": 0.0},
-            {"labels": bits(3, 5), "alpha": 0.7},
-        ),
+        ({"alpha": 0.25, "gamma": 0.5}, {"alpha": 1, "gamma": 0.0}, {"labels": bits(3, 5), "alpha": 0.7}),
     ),
     Loss(
         "hinge_loss",
@@ -203,10 +199,7 @@ LOSSES = [
         "binary_dice_loss",
         BINARY,
         ("predictions",),
-        (
-            {"smooth": 0.1},
-            {"predictions": normal(2, 3, 1), "targets": bits(2, 3, 1)},
-        ),
+        ({"smooth": 0.1}, {"predictions": normal(2, 3, 1), "targets": bits(2, 3, 1)}),
     ),
     Loss(
         "ranking_softmax_loss",
@@ -221,10 +214,7 @@ LOSSES = [
         ),
     ),
     Loss(
-        "ntxent",
-        PAIRS,
-        ("embeddings",),
-        ({"temperature": 0.5}, {"labels": np.array([0, 0, 0, 1, 1, 1])}),
+        "ntxent", PAIRS, ("embeddings",), ({"temperature": 0.5}, {"labels": np.array([0, 0, 0, 1, 1, 1])})
     ),
     Loss(
         "triplet_margin_loss",

@@ -223,8 +223,7 @@ def test_process_runs_the_optimizer_when_the_mean_is_ready() -> None:
 def test_process_takes_pairs_of_a_users_own_and_of_optax() -> None:
     p, g = params(), elements(params(), 0, (4,))
     own = ga.Aggregator(
-        init=gc.init_empty_state,
-        update=lambda gs, s, _: (jax.tree.map(lambda x: jnp.mean(x, 0), gs), s),
+        init=gc.init_empty_state, update=lambda gs, s, _: (jax.tree.map(lambda x: jnp.mean(x, 0), gs), s)
     )
     clip = lambda gs, _: jax.vmap(projection_l2_ball)(gs)  # noqa: E731
     tx = ga.process(gc.stateless(clip), own, gc.polyak_sgd())

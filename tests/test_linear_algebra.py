@@ -200,11 +200,7 @@ class TestInverseRoot:
 
     def test_arguments_mean_what_they_mean_in_optax(self):
         a = symmetric([1, 0.5, 0.2, 0.1])
-        for kwargs in (
-            {"num_iters": jnp.asarray(2)},
-            {"ridge_epsilon": 0.1},
-            {"error_tolerance": 0.5},
-        ):
+        for kwargs in ({"num_iters": jnp.asarray(2)}, {"ridge_epsilon": 0.1}, {"error_tolerance": 0.5}):
             for x, y in zip(
                 matrix_inverse_pth_root(a, 4, **kwargs), optax_root(a, 4, **kwargs), strict=True
             ):

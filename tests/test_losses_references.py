@@ -107,10 +107,7 @@ IN_WORDS: dict[str, tuple[Any, Any]] = {
         lambda: losses.generalized_kl_divergence(Y, P),
         lambda: scipy.special.kl_div(P, np.exp(Y)).sum(-1),
     ),
-    "scipy huber": (
-        lambda: losses.huber_loss(X, Y, delta=0.6),
-        lambda: scipy.special.huber(0.6, X - Y),
-    ),
+    "scipy huber": (lambda: losses.huber_loss(X, Y, delta=0.6), lambda: scipy.special.huber(0.6, X - Y)),
     "log cosh": (lambda: losses.log_cosh(X, Y), lambda: np.log(np.cosh(X - Y))),
     "focal loss": (
         lambda: losses.sigmoid_focal_loss(SCORES, BITS, alpha=0.3, gamma=1.5),
@@ -122,10 +119,7 @@ IN_WORDS: dict[str, tuple[Any, Any]] = {
             -(P * (scipy.special.log_softmax(X, -1) - 0.7 * (1 - scipy.special.softmax(X, -1)))).sum(-1)
         ),
     ),
-    "nt-xent": (
-        lambda: losses.ntxent(X, np.array([0, 1, 2, 0, 1, 2]), 0.5),
-        lambda: _nt_xent(X, 0.5),
-    ),
+    "nt-xent": (lambda: losses.ntxent(X, np.array([0, 1, 2, 0, 1, 2]), 0.5), lambda: _nt_xent(X, 0.5)),
     "sparsemax": (
         lambda: losses.multiclass_sparsemax_loss(X, INDEX),
         lambda: [_sparsemax_loss(z, k) for z, k in zip(X, INDEX, strict=True)],

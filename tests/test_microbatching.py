@@ -10,8 +10,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from jax.sharding import Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
+from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 
 from gradchain import microbatching as gm
 
@@ -61,11 +60,7 @@ class TestMicrobatch:
     @pytest.mark.parametrize("kind", KINDS)
     def test_equals_optax(self, kind, size):
         def build(m):
-            return sums, {
-                "argnums": 0,
-                "microbatch_size": size,
-                "accumulator": m.AccumulationType[kind],
-            }
+            return sums, {"argnums": 0, "microbatch_size": size, "accumulator": m.AccumulationType[kind]}
 
         ours, theirs = both("microbatch", build, tree(), scale=2.0)
         check_same(ours, theirs)
@@ -387,10 +382,7 @@ class TestErrors:
         [
             ({"argnums": 0, "microbatch_size": 5}, "a batch of 12 does not split into microbatches of 5"),
             ({"argnums": 0, "microbatch_size": 0}, "does not split into microbatches of 0; .* Pad"),
-            (
-                {"argnums": (0, 1), "microbatch_size": 3},
-                r"argument 0\['x'\] has 12, argument 1 has 4\.",
-            ),
+            ({"argnums": (0, 1), "microbatch_size": 3}, r"argument 0\['x'\] has 12, argument 1 has 4\."),
             ({"argnums": 2, "microbatch_size": 3}, "argnums has 2 but the call has 2 positional"),
             ({"argnums": -3, "microbatch_size": 3}, "argnums has -3"),
             ({"argnums": (), "microbatch_size": 3}, "there are no arrays"),
@@ -398,10 +390,7 @@ class TestErrors:
                 {"argnums": (), "argnames": "masks", "microbatch_size": 3},
                 "argnames has 'masks' but the call's keyword arguments are: mask. Did you mean 'mask'",
             ),
-            (
-                {"argnums": 0, "in_axes": 1, "microbatch_size": 3},
-                r"0\['x'\] has shape \(12,\) and no",
-            ),
+            ({"argnums": 0, "in_axes": 1, "microbatch_size": 3}, r"0\['x'\] has shape \(12,\) and no"),
             (
                 {"argnums": 0, "microbatch_size": 3, "accumulator": "sum"},
                 "an AccumulationType, an Accumulator or a tree of them, received 'sum'",

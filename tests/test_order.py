@@ -5,7 +5,7 @@ import warnings
 import pytest
 
 import gradchain as gc
-from gradchain.core.order import OrderWarning
+from gradchain.core import OrderWarning
 
 
 @pytest.mark.parametrize(

@@ -208,10 +208,7 @@ ROWS: dict[str, tuple[Callable[[Array], Algorithm], Callable[[], Any]]] = {
     "momo_adam": (lambda p: momo_adam(p, 0.1), lambda: gc.momo_adam(0.1, lower_bound=0.5)),
     "dadapt_adamw": (dadapt_adam, lambda: gc.dadapt_adamw(estim_lr0=1e-2, weight_decay=0.1)),
     "mechanize": (lambda p: mechanic(p, 0.1), lambda: gc.mechanize(gc.sgd(0.1), s_init=1e-2)),
-    "galore": (
-        lambda p: galore(p, 0.1),
-        lambda: gc.galore(0.1, rank=2, update_proj_gap=4, scale=0.5),
-    ),
+    "galore": (lambda p: galore(p, 0.1), lambda: gc.galore(0.1, rank=2, update_proj_gap=4, scale=0.5)),
     "schedule_free_adamw": (
         lambda p: schedule_free_adam(p, 0.1),
         lambda: gc.schedule_free_adamw(0.1, warmup_steps=3, weight_decay=0.1),

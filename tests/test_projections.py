@@ -85,12 +85,7 @@ ROWS = [
         least=lambda y, x, scale: np.concatenate([y, scale - y]),
     ),
     Row("projection_simplex", equal=lambda y, x: np.sum(y) - 1, least=lambda y, x: y),
-    Row(
-        "projection_simplex",
-        lambda form: (2.5,),
-        lambda y, x, s: np.sum(y) - s,
-        lambda y, x, s: y,
-    ),
+    Row("projection_simplex", lambda form: (2.5,), lambda y, x, s: np.sum(y) - s, lambda y, x, s: y),
     Row(
         "projection_l1_sphere",
         lambda form: (0.75,),
@@ -103,20 +98,11 @@ ROWS = [
         lambda form: (0.75,),
         least=lambda y, x, s: np.append(signed(y, x), s - np.sum(signed(y, x))),
     ),
-    Row(
-        "projection_l2_sphere",
-        lambda form: (1.75,),
-        lambda y, x, s: np.sum(y**2) - s**2,
-        convex=False,
-    ),
+    Row("projection_l2_sphere", lambda form: (1.75,), lambda y, x, s: np.sum(y**2) - s**2, convex=False),
     Row("projection_l2_ball", lambda form: (0.5,), least=lambda y, x, s: s**2 - np.sum(y**2)),
     Row("projection_linf_ball", lambda form: (0.5,), least=lambda y, x, s: np.append(s - y, s + y)),
     Row("projection_vector", lambda form: (random(form, 7),), lambda y, x, a: complement(a) @ y),
-    Row(
-        "projection_hyperplane",
-        lambda form: (random(form, 7), 0.3),
-        lambda y, x, a, b: np.dot(a, y) - b,
-    ),
+    Row("projection_hyperplane", lambda form: (random(form, 7), 0.3), lambda y, x, a, b: np.dot(a, y) - b),
     Row(
         "projection_halfspace",
         lambda form: (random(form, 7), -0.4),

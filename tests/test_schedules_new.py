@@ -51,10 +51,7 @@ def cooldown(t):
 
 
 FORMULAS = {
-    "wsd linear": (
-        s.warmup_stable_decay_schedule(0.1, 1.0, 10, 30, 60, 0.02),
-        wsd(lambda x: 1 - x),
-    ),
+    "wsd linear": (s.warmup_stable_decay_schedule(0.1, 1.0, 10, 30, 60, 0.02), wsd(lambda x: 1 - x)),
     "wsd cosine": (
         s.warmup_stable_decay_schedule(0.1, 1.0, 10, 30, 60, 0.02, "cosine"),
         wsd(lambda x: (1 + np.cos(np.pi * x)) / 2),

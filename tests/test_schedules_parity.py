@@ -11,13 +11,7 @@ import pytest
 from gradchain import schedules
 
 LAST = 2**31 - 2
-WARM = {
-    "init_value": 0.01,
-    "peak_value": 0.3,
-    "warmup_steps": 5,
-    "decay_steps": 25,
-    "end_value": 0.02,
-}
+WARM = {"init_value": 0.01, "peak_value": 0.3, "warmup_steps": 5, "decay_steps": 25, "end_value": 0.02}
 
 # name of the schedule, its arguments, its boundaries
 ROWS = [

@@ -33,11 +33,7 @@ def test_several_share_the_axes_they_are_given():
     assert len(ax.get_lines()) == 3
     assert all(len(line.get_xdata()) <= 2000 for line in ax.get_lines())
     assert ax.get_lines()[0].get_xdata()[-1] == 10**6
-    assert plot_schedule(schedules[0], [0, 5, 7], ax).get_lines()[-1].get_xdata().tolist() == [
-        0,
-        5,
-        7,
-    ]
+    assert plot_schedule(schedules[0], [0, 5, 7], ax).get_lines()[-1].get_xdata().tolist() == [0, 5, 7]
 
 
 def test_a_run_without_steps_is_an_error():

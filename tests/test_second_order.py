@@ -12,8 +12,7 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from gradchain import second_order as so
-from gradchain import tree
+from gradchain import second_order as so, tree
 
 KEY = jax.random.key(0)
 

@@ -429,10 +429,7 @@ class TestSchedulesForNumbers:
 
 def test_rms_momentum_and_bias_correction_by_hand_equal_adam() -> None:
     b1, b2, eps, rate = 0.9, 0.999, 1e-8, 0.05
-    by_hand = gc.chain(
-        gc.stateless(lambda u, p: u),
-        gc.scale_by_learning_rate(rate),
-    )
+    by_hand = gc.chain(gc.stateless(lambda u, p: u), gc.scale_by_learning_rate(rate))
 
     class Both:
         """The averaged gradient over the root of the averaged square, each link on its own."""

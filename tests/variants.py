@@ -57,11 +57,7 @@ VARIANTS = [
     Case("dowg", DECAYED),
     Case("galore", DECAYED | {"rank": 1}),
     Case("hutchinson_estimator_diag_hessian", lambda m: (jax.random.PRNGKey(7),), extra=curved),
-    Case(
-        "galore",
-        lambda m: (0.05, 1, 3, 0.5, m.scale_by_rms()),
-        {"weight_dimension_numbers": flipped},
-    ),
+    Case("galore", lambda m: (0.05, 1, 3, 0.5, m.scale_by_rms()), {"weight_dimension_numbers": flipped}),
     Case("muon", {**MASKED, "weight_decay_mask": matrices_only}),
     Case("nadam", {"learning_rate": 0.05, **WEIGHTS, "nesterov": False}),
     Case("nadamw", {"learning_rate": 0.05, "nesterov": False}),

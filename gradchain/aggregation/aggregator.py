@@ -4,19 +4,14 @@ from typing import Any, Protocol
 
 import jax
 
-from ..core.pair import GradientTransformationExtraArgs
-from ..core.types import ArrayTree, OptState, Params
+from ..core import ArrayTree, GradientTransformationExtraArgs, OptState, Params
 
 
 class AggregatorUpdateFn(Protocol):
     """Turns updates of single elements and a state into one update and a new state."""
 
     def __call__(
-        self,
-        per_elt_updates: ArrayTree,
-        state: OptState,
-        params: Params | None = None,
-        **extra_args: Any,
+        self, per_elt_updates: ArrayTree, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[ArrayTree, OptState]: ...
 
 

@@ -5,12 +5,24 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.chain import chain, identity, init_empty_state
-from ..core.dtypes import cast, dtype_of, is_inexact, widen
-from ..core.lift import check_updates, has_gradient, is_none
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import OptState, Params, Updates
-from ..core.whole import wide_like
+from ..core import (
+    GradientTransformationExtraArgs,
+    OptState,
+    Params,
+    Updates,
+    cast,
+    chain,
+    check_updates,
+    dtype_of,
+    has_gradient,
+    identity,
+    init_empty_state,
+    is_inexact,
+    is_none,
+    transformation,
+    widen,
+)
+from ..core.numerics import wide_like
 from ..tree.leaves import map_leaves
 from .aggregator import Aggregator
 from .elements import Axes, over_elements
@@ -63,7 +75,6 @@ def average_per_element_updates(per_elt_axis: Axes = 0) -> Aggregator:
     def update(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
-        del params, extra_args
         return over_elements("average_per_element_updates", mean, updates, per_elt_axis), state
 
     return Aggregator(init_empty_state, update)
@@ -93,7 +104,6 @@ def accumulate_avg_updates(accumulation_steps: int) -> GradientTransformationExt
     def update(
         updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, AccumulateAvgUpdatesState]:
-        del params, extra_args
         check_updates(name, updates, state.avg_grad)
         count = state.micro_step + 1
         ready = count == accumulation_steps

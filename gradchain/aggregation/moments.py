@@ -5,12 +5,20 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.chain import init_empty_state
-from ..core.dtypes import cast, dtype_of, widen
-from ..core.lift import check_updates, has_gradient, is_none
+from ..core import (
+    OptState,
+    Params,
+    Updates,
+    cast,
+    check_updates,
+    dtype_of,
+    has_gradient,
+    init_empty_state,
+    is_none,
+    transformation,
+    widen,
+)
 from ..core.numerics import abs_sq, accumulator_like
-from ..core.pair import transformation
-from ..core.types import OptState, Params, Updates
 from ..tree.leaves import map_leaves
 from .aggregator import Aggregator
 from .averages import check_steps, toward, when_ready, wide_zeros
@@ -80,7 +88,6 @@ def get_per_element_mean_and_sum_sq_diff_grads(
     def update_at_once(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Any, OptState]:
-        del params, extra_args
         batch = measured(updates, per_elt_axis)
         aux = {"sum_sq_diff_grads": batch.squares, "sample_size": batch.size}
         return (_like_updates(batch.mean, updates), aux), state
@@ -93,7 +100,6 @@ def get_per_element_mean_and_sum_sq_diff_grads(
     def update(
         updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
     ) -> tuple[Any, PerElementMeanAndSumSqDiffGradsState]:
-        del params, extra_args
         batch = measured(updates, per_elt_axis)
         check_updates(NAME, batch.mean, state.mean_grads)
         before, count = state.micro_step, state.micro_step + 1

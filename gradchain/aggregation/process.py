@@ -2,10 +2,19 @@
 
 from typing import Any
 
-from ..core.branch import compiled, either, zeros_of
-from ..core.chain import with_extra_args_support
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import OptState, Params, TransformUpdateExtraArgsFn, Updates
+from ..core import (
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    OptState,
+    Params,
+    TransformUpdateExtraArgsFn,
+    Updates,
+    compiled,
+    either,
+    transformation,
+    with_extra_args_support,
+    zeros_of,
+)
 from ..tree.state import get
 from .aggregator import Aggregator
 

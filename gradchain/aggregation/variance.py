@@ -6,14 +6,22 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core.chain import chain, identity
-from ..core.dtypes import widen
-from ..core.errors import missing_extra
-from ..core.hyperparameters import UNIT
-from ..core.lift import check_updates
+from ..core import (
+    UNIT,
+    Count,
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    MissingExtraError,
+    OptState,
+    Params,
+    Updates,
+    chain,
+    check_updates,
+    identity,
+    transformation,
+    widen,
+)
 from ..core.numerics import debias, ema, safe_increment
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import OptState, Params, Updates
 from ..tree.leaves import map_leaves
 from ..tree.state import get
 from .averages import wide_zeros
@@ -27,7 +35,7 @@ NAME = "track_per_element_mean_and_variance_with_ema"
 class PerElementMeanAndVarianceEMAState(NamedTuple):
     """State of `track_per_element_mean_and_variance_with_ema`."""
 
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
     ema_decay: jax.Array  # f[]  the decay
     mean_grads_ema: Updates  # like params, at least float32; average of the means, biased to zero
     variance_grads_ema: Updates  # like |params|, at least float32; average of the variances, biased
@@ -57,10 +65,9 @@ def track_per_element_mean_and_variance_with_ema(
     def update(
         updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, PerElementMeanAndVarianceEMAState]:
-        del params
         for argument in ("sum_sq_diff_grads", "sample_size"):
             if extra_args.get(argument) is None:
-                raise missing_extra(NAME, argument)
+                raise MissingExtraError(NAME, argument)
         n = extra_args["sample_size"]
         if isinstance(n, int) and n < 2:
             raise ValueError(f"{NAME}: a variance needs at least 2 elements, received sample_size={n}.")

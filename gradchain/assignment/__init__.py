@@ -1,4 +1,6 @@
 """Assigning rows to columns at the least cost."""
 
-from .hungarian import base_hungarian_algorithm as base_hungarian_algorithm
-from .hungarian import hungarian_algorithm as hungarian_algorithm
+from .hungarian import (
+    base_hungarian_algorithm as base_hungarian_algorithm,
+    hungarian_algorithm as hungarian_algorithm,
+)

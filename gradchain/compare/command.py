@@ -6,7 +6,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from ..core.errors import nearest
+from ..core import nearest
 from .errors import CompareError
 from .options import BatchSize, Count, Positive
 from .presets import PRESETS

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ..core.errors import nearest
+from ..core import nearest
 
 
 class CompareError(ValueError):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import gradchain as gc
 
-from ..core.pair import GradientTransformationExtraArgs
+from ..core import GradientTransformationExtraArgs
 from ..tools.parse import makers
 from .errors import unknown
 

@@ -151,10 +151,7 @@ def _sweep(rates: Any, deciding: np.ndarray, diverged: np.ndarray) -> tuple[Rate
         return ()
     return tuple(
         RatePoint(
-            rate,
-            Stat.of(deciding[VALIDATION, i]),
-            Stat.of(deciding[TEST, i]),
-            int((diverged[i] > 0).sum()),
+            rate, Stat.of(deciding[VALIDATION, i]), Stat.of(deciding[TEST, i]), int((diverged[i] > 0).sum())
         )
         for i, rate in enumerate(rates)
     )

@@ -94,9 +94,7 @@ class Trainer:
         return (gc.apply_updates(params, updates), state), value
 
     def run(
-        self,
-        contender: Contender,
-        on_progress: Callable[[str, int], None] = lambda what, epochs: None,
+        self, contender: Contender, on_progress: Callable[[str, int], None] = lambda what, epochs: None
     ) -> History:
         """Trains a contender with every learning rate and seed.
 

@@ -168,11 +168,7 @@ def _versions() -> dict[str, str]:
 
 
 def _write(
-    out: Path,
-    trainer: Trainer,
-    results: list[Result],
-    facts: dict[str, Any],
-    unfinished: list[str],
+    out: Path, trainer: Trainer, results: list[Result], facts: dict[str, Any], unfinished: list[str]
 ) -> None:
     task, versions = trainer.task, _versions()
     full = facts | {"versions": versions, "unfinished": unfinished}

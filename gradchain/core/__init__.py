@@ -1,37 +1,80 @@
-"""The core: pairs that remember their call, rules lifted to trees, chains. Imports jax only."""
+"""The core: pairs that remember their call, rules lifted to trees, chains. Imports jax only.
 
-from .apply import apply_updates as apply_updates
-from .apply import incremental_update as incremental_update
-from .apply import periodic_update as periodic_update
-from .chain import chain as chain
-from .chain import identity as identity
-from .chain import init_empty_state as init_empty_state
-from .chain import named_chain as named_chain
-from .chain import set_to_zero as set_to_zero
-from .chain import stateless as stateless
-from .chain import stateless_with_tree_map as stateless_with_tree_map
-from .chain import with_extra_args_support as with_extra_args_support
-from .lift import leafwise as leafwise
-from .numerics import bias_correction as bias_correction
-from .numerics import safe_increment as safe_increment
-from .numerics import safe_int32_increment as safe_int32_increment
-from .pair import GradientTransformation as GradientTransformation
-from .pair import GradientTransformationExtraArgs as GradientTransformationExtraArgs
-from .pair import transformation as transformation
-from .safe import safe_norm as safe_norm
-from .safe import safe_root_mean_squares as safe_root_mean_squares
-from .safe import scale_gradient as scale_gradient
-from .schedule import schedule as schedule
-from .types import ArrayTree as ArrayTree
-from .types import EmptyState as EmptyState
-from .types import Hyperparameter as Hyperparameter
-from .types import MaskOrFn as MaskOrFn
-from .types import Numeric as Numeric
-from .types import OptState as OptState
-from .types import Params as Params
-from .types import ScalarOrSchedule as ScalarOrSchedule
-from .types import Schedule as Schedule
-from .types import TransformInitFn as TransformInitFn
-from .types import TransformUpdateExtraArgsFn as TransformUpdateExtraArgsFn
-from .types import TransformUpdateFn as TransformUpdateFn
-from .types import Updates as Updates
+What rules are written with stands in `core.numerics` (one array) and `core.lists` (lists of arrays).
+"""
+
+from ._apply import apply_updates, incremental_update, periodic_update
+from ._call import Call, Remembers, name_of, signature
+from ._chain import (
+    chain,
+    identity,
+    named_chain,
+    set_to_zero,
+    stateless,
+    stateless_with_tree_map,
+    with_extra_args_support,
+)
+from ._conditional import compiled, either, zeros_of
+from ._dtypes import (
+    accumulator_dtype,
+    cast,
+    compute_dtype,
+    dtype_of,
+    is_inexact,
+    moment_dtype,
+    real_dtype,
+    relaxed_promotion,
+    widen,
+)
+from ._errors import (
+    LeafError,
+    MissingExtraError,
+    MissingParamsError,
+    nearest,
+    path_of_leaf,
+    tree_mismatch,
+    warn_user,
+)
+from ._factory import transformation
+from ._leaves import Leaves, check_updates, has_gradient, is_absent, is_none, leaves_like, scaled
+from ._matrices import MatrixView, by_shape
+from ._numbers import (
+    CLOSED_UNIT,
+    FINITE,
+    NON_NEGATIVE,
+    NON_NEGATIVE_OR_INF,
+    POSITIVE,
+    RANGES,
+    UNIT,
+    Range,
+    check_numbers,
+    numbers_of,
+)
+from ._order import OrderWarning, Trait
+from ._pair import GradientTransformation, GradientTransformationExtraArgs
+from ._rules import init_empty_state, leafwise
+from ._safe import safe_norm, safe_root_mean_squares, scale_gradient
+from ._schedule import schedule
+from ._trees import treewise
+from ._types import (
+    Array,
+    ArrayTree,
+    Count,
+    EmptyState,
+    ExtraHyperparameter,
+    ExtraScalarOrSchedule,
+    Hyperparameter,
+    MaskOrFn,
+    NumberType,
+    Numeric,
+    OptState,
+    Params,
+    PyTree,
+    ScalarOrSchedule,
+    Schedule,
+    TransformInitFn,
+    TransformUpdateExtraArgsFn,
+    TransformUpdateFn,
+    Updates,
+)
+from .numerics import bias_correction, safe_increment, safe_int32_increment

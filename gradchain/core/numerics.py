@@ -5,7 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .dtypes import accumulator_dtype, dtype_of, moment_dtype
+from ._dtypes import accumulator_dtype, compute_dtype, dtype_of, is_key, moment_dtype
+from ._types import Array
 
 
 def _zeros(p: Any, dtype: Any) -> jax.Array:
@@ -29,6 +30,23 @@ def accumulator_like(p: Any, dtype: Any = None) -> jax.Array:
     return _zeros(p, accumulator_dtype(dtype_of(p), dtype))
 
 
+def copy_of(p: Any, dtype: Any = None) -> Array:
+    """A copy of a parameter that may be donated apart from it; zeros where only a shape is known."""
+    if isinstance(p, jax.ShapeDtypeStruct):
+        return zeros_like(p, dtype)
+    return jnp.array(p, dtype=moment_dtype(dtype_of(p), dtype), copy=True)
+
+
+def wide_like(p: Any) -> Array:
+    """Zeros of `p`'s shape in at least float32 (complex64)."""
+    return zeros_like(p, compute_dtype(dtype_of(p)))
+
+
+def key_of(key: Any) -> Array:
+    """A random key of its own: a copy of a key, typed or raw, or one made from an integer (typed)."""
+    return jax.random.key(key) if jnp.ndim(key) == 0 and not is_key(key) else jnp.array(key)
+
+
 def array_of(p: Any) -> jax.Array:
     """`p` as an array; zeros for a `ShapeDtypeStruct`, so that a state made of values has a shape too."""
     return jnp.zeros(p.shape, p.dtype) if isinstance(p, jax.ShapeDtypeStruct) else jnp.asarray(p)
@@ -40,6 +58,11 @@ def abs_sq(x: Any) -> jax.Array:
     return (x.real**2 + x.imag**2) if jnp.iscomplexobj(x) else x * x
 
 
+def ratio(x: Any, y: Any) -> Array:
+    """x / y, and 0 where y is 0."""
+    return jnp.where(y == 0, 0, x / jnp.where(y == 0, 1, y))
+
+
 def one_minus(decay: Any) -> Any:
     """1 - decay, as exact for a float32 array as for a Python number.
 
@@ -47,11 +70,19 @@ def one_minus(decay: Any) -> Any:
     A float32 that is the nearest one to a decimal of seven places stands for that decimal here, so a
     decay that is swept, injected or traced gives the bits of the same decay written in the code.
     """
-    if getattr(decay, "dtype", None) != jnp.float32:
-        return 1 - decay
+    return _one_minus_decimal(decay) if getattr(decay, "dtype", None) == jnp.float32 else 1 - decay
+
+
+@jax.custom_jvp
+def _one_minus_decimal(decay: jax.Array) -> jax.Array:
     scale = 1e7 + 0 * decay  # no constant, by whose inverse XLA would multiply instead of dividing
     digits = jnp.round(decay * scale)
     return jnp.where(digits / scale == decay, (scale - digits) / scale, 1 - decay)
+
+
+@_one_minus_decimal.defjvp
+def _one_minus_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    return _one_minus_decimal(*primals), -tangents[0]
 
 
 def ema(x: Any, average: Any, decay: Any) -> jax.Array:

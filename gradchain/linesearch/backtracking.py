@@ -5,12 +5,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.branch import compiled
-from ..core.dtypes import cast, dtype_of, relaxed_promotion
+from ..core import (
+    GradientTransformationExtraArgs,
+    Numeric,
+    Params,
+    Updates,
+    cast,
+    compiled,
+    dtype_of,
+    relaxed_promotion,
+    transformation,
+)
+from ..core.lists import scalar_dtype
 from ..core.numerics import zeros_like
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Numeric, Params, Updates
-from ..core.whole import scalar_dtype
 from .line import Line, note, where
 
 

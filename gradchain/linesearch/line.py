@@ -7,12 +7,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import cast, dtype_of, widen
-from ..core.errors import MissingParamsError, missing_extra
-from ..core.lift import has_gradient, is_absent
+from ..core import (
+    Leaves,
+    MissingExtraError,
+    MissingParamsError,
+    Params,
+    Updates,
+    cast,
+    dtype_of,
+    has_gradient,
+    is_absent,
+    widen,
+)
+from ..core.lists import scalar_dtype, total
 from ..core.numerics import zeros_like
-from ..core.types import Params, Updates
-from ..core.whole import Present, scalar_dtype, total
 
 ASKED = ("value", "grad", "value_fn")
 
@@ -50,13 +58,13 @@ class Line:
             raise MissingParamsError(name)
         for argument in ASKED:
             if extra_args.get(argument) is None:
-                raise missing_extra(name, argument)
-        self.updates, self.present = updates, Present(name, updates, params)
+                raise MissingExtraError(name, argument)
+        self.updates, self.present = updates, Leaves(name, updates, params)
         self.present.of("parameters", params)
         self.dtype = scalar_dtype(params)
         self.leaves, self.treedef = jax.tree.flatten(params)
         self.us: list[Any] = []
-        for g, part in zip(self.present.leaves, self.present.all_of("parameters", params), strict=True):
+        for g, part in zip(self.present.all, self.present.all_of("parameters", params), strict=True):
             self.us += [None] * len(jax.tree.leaves(part)) if is_absent(g) else [g]
         self.trained = [i for i, p in enumerate(self.leaves) if has_gradient(p)]
         self.value_fn: Callable[..., Any] = extra_args["value_fn"]

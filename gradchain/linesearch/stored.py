@@ -6,8 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import cast, dtype_of
-from ..core.types import OptState, Params
+from ..core import OptState, Params, cast, dtype_of
 from ..tree import get
 
 

@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core.dtypes import dtype_of, widen
-from ..core.hyperparameters import Range
+from ..core import Range, dtype_of, widen
 
 Axis = int | tuple[int, ...] | None
 

@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core.dtypes import cast, dtype_of, widen
-from ..core.hyperparameters import NON_NEGATIVE
+from ..core import NON_NEGATIVE, cast, dtype_of, widen
 from ..core.numerics import sqrt
 from .checks import Axis, floating, in_range, mask_like, paired
 

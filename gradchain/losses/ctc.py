@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core.dtypes import cast, dtype_of, widen
+from ..core import cast, dtype_of, widen
 from .alignments import Task, log_likelihood, make_lattice, sweep, total_of, with_blanks
 from .checks import floating, integers
 from .safe import NEVER, log_softmax

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from ..core.dtypes import cast, dtype_of, widen
-from ..core.hyperparameters import NON_NEGATIVE
+from ..core import NON_NEGATIVE, cast, dtype_of, widen
 from .checks import Axis, floating, in_range
 
 

@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core.dtypes import cast, dtype_of
-from ..core.hyperparameters import NON_NEGATIVE_OR_INF
+from ..core import NON_NEGATIVE_OR_INF, cast, dtype_of
 from .checks import errors, in_range, like
 
 

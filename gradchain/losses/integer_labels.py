@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
-from ..core.dtypes import cast, dtype_of, widen
+from ..core import cast, dtype_of, widen
 from .checks import axes, floating, integers, mask_like
 from .safe import exp_sum
 
@@ -59,10 +59,7 @@ def _classes_last(x: jax.Array, along: tuple[int, ...], shape: tuple[int, ...]) 
 
 
 def softmax_cross_entropy_with_integer_labels(
-    logits: ArrayLike,
-    labels: ArrayLike,
-    axis: int | tuple[int, ...] = -1,
-    where: ArrayLike | None = None,
+    logits: ArrayLike, labels: ArrayLike, axis: int | tuple[int, ...] = -1, where: ArrayLike | None = None
 ) -> jax.Array:
     """Cross-entropy of the softmax of logits, for labels given as class numbers: -log p_label.
 

@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core.dtypes import cast, dtype_of, widen
-from ..core.hyperparameters import POSITIVE
+from ..core import POSITIVE, cast, dtype_of, widen
 from .checks import floating, in_range
 from .cosine import unit
 from .safe import exp_sum, log

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core.dtypes import cast, dtype_of, widen
+from ..core import cast, dtype_of, widen
 from .checks import floating, like, same_shape
 from .scores import lead_over_label
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core.dtypes import cast, dtype_of
+from ..core import cast, dtype_of
 from .checks import Axis, floating
 from .safe import times
 from .softmax import log_terms

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core.dtypes import cast, dtype_of
+from ..core import cast, dtype_of
 from .checks import like, mask_like
 from .safe import times
 from .softmax import log_terms

@@ -5,7 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import widen
+from ..core import widen
 from .checks import Axis
 
 NEVER = -1e30

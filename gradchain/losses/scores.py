@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core.dtypes import widen
+from ..core import widen
 from .checks import floating, integers
 
 

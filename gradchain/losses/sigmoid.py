@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core.dtypes import cast, dtype_of, widen
-from ..core.hyperparameters import CLOSED_UNIT, NON_NEGATIVE
+from ..core import CLOSED_UNIT, NON_NEGATIVE, cast, dtype_of, widen
 from .checks import floating, in_range, like
 from .safe import log, times
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
-from ..core.dtypes import cast, dtype_of, widen
+from ..core import cast, dtype_of, widen
 from .checks import floating, like
 from .safe import times
 from .scores import labelled

@@ -3,7 +3,7 @@
 import jax
 from jax.typing import ArrayLike
 
-from ..core.dtypes import cast, dtype_of
+from ..core import cast, dtype_of
 from .checks import errors, same_shape
 
 

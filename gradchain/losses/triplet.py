@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core.dtypes import cast, dtype_of, widen
-from ..core.hyperparameters import FINITE, NON_NEGATIVE, Range
+from ..core import FINITE, NON_NEGATIVE, Range, cast, dtype_of, widen
 from .checks import floating, in_range, paired
 
 DEGREE = Range("finite and at least 1", lambda p: 1 <= p < float("inf"))

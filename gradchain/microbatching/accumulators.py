@@ -8,8 +8,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import cast, dtype_of, is_inexact, widen
-from ..core.types import ArrayTree
+from ..core import ArrayTree, cast, dtype_of, is_inexact, widen
 
 TreeFn: TypeAlias = Callable[[ArrayTree], ArrayTree]
 UpdateFn: TypeAlias = Callable[[ArrayTree, ArrayTree, Any], ArrayTree]

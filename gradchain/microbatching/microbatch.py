@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core.errors import nearest
+from ..core import nearest
 from .accumulators import AccumulationType, Accumulator, AccumulatorTree, accumulate
 from .batches import axis_of, check_divides, split, take
 

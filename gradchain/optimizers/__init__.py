@@ -1,107 +1,99 @@
 """One optimizer per file: its state, its rule, the optimizer."""
 
-from .acprop import acprop as acprop
-from .acprop import scale_by_acprop as scale_by_acprop
-from .adabelief import adabelief as adabelief
-from .adabelief import scale_by_belief as scale_by_belief
-from .adadelta import ScaleByAdaDeltaState as ScaleByAdaDeltaState
-from .adadelta import adadelta as adadelta
-from .adadelta import scale_by_adadelta as scale_by_adadelta
-from .adafactor import FactoredState as FactoredState
-from .adafactor import adafactor as adafactor
-from .adafactor import scale_by_factored_rms as scale_by_factored_rms
-from .adagrad import ScaleByRssState as ScaleByRssState
-from .adagrad import adagrad as adagrad
-from .adagrad import scale_by_rss as scale_by_rss
+from .acprop import acprop as acprop, scale_by_acprop as scale_by_acprop
+from .adabelief import adabelief as adabelief, scale_by_belief as scale_by_belief
+from .adadelta import (
+    ScaleByAdaDeltaState as ScaleByAdaDeltaState,
+    adadelta as adadelta,
+    scale_by_adadelta as scale_by_adadelta,
+)
+from .adafactor import (
+    FactoredState as FactoredState,
+    adafactor as adafactor,
+    scale_by_factored_rms as scale_by_factored_rms,
+)
+from .adagrad import ScaleByRssState as ScaleByRssState, adagrad as adagrad, scale_by_rss as scale_by_rss
 from .adam import adam as adam
 from .adamax import adamax as adamax
 from .adamaxw import adamaxw as adamaxw
 from .adamw import adamw as adamw
-from .adan import ScaleByAdanState as ScaleByAdanState
-from .adan import adan as adan
-from .adan import scale_by_adan as scale_by_adan
-from .ademamix import ScaleByAdemamixState as ScaleByAdemamixState
-from .ademamix import ademamix as ademamix
-from .ademamix import scale_by_ademamix as scale_by_ademamix
-from .adopt import adopt as adopt
-from .adopt import scale_by_adopt as scale_by_adopt
-from .amsgrad import ScaleByAmsgradState as ScaleByAmsgradState
-from .amsgrad import amsgrad as amsgrad
-from .amsgrad import scale_by_amsgrad as scale_by_amsgrad
-from .cocob import COCOBState as COCOBState
-from .cocob import cocob as cocob
-from .cocob import scale_by_cocob as scale_by_cocob
-from .dadapt_adamw import DAdaptAdamWState as DAdaptAdamWState
-from .dadapt_adamw import dadapt_adamw as dadapt_adamw
-from .distance_over_gradients import ScaleByDistanceOverGradientsState as ScaleByDistanceOverGradientsState
-from .distance_over_gradients import scale_by_distance_over_gradients as scale_by_distance_over_gradients
-from .dog import DoGState as DoGState
-from .dog import dog as dog
-from .dog import scale_by_dog as scale_by_dog
-from .dowg import DoWGState as DoWGState
-from .dowg import dowg as dowg
-from .dowg import scale_by_dowg as scale_by_dowg
-from .dpsgd import DifferentiallyPrivateAggregateState as DifferentiallyPrivateAggregateState
-from .dpsgd import differentially_private_aggregate as differentially_private_aggregate
-from .dpsgd import dpsgd as dpsgd
+from .adan import ScaleByAdanState as ScaleByAdanState, adan as adan, scale_by_adan as scale_by_adan
+from .ademamix import (
+    ScaleByAdemamixState as ScaleByAdemamixState,
+    ademamix as ademamix,
+    scale_by_ademamix as scale_by_ademamix,
+)
+from .adopt import adopt as adopt, scale_by_adopt as scale_by_adopt
+from .amsgrad import (
+    ScaleByAmsgradState as ScaleByAmsgradState,
+    amsgrad as amsgrad,
+    scale_by_amsgrad as scale_by_amsgrad,
+)
+from .cocob import COCOBState as COCOBState, cocob as cocob, scale_by_cocob as scale_by_cocob
+from .dadapt_adamw import DAdaptAdamWState as DAdaptAdamWState, dadapt_adamw as dadapt_adamw
+from .distance_over_gradients import (
+    ScaleByDistanceOverGradientsState as ScaleByDistanceOverGradientsState,
+    scale_by_distance_over_gradients as scale_by_distance_over_gradients,
+)
+from .dog import DoGState as DoGState, dog as dog, scale_by_dog as scale_by_dog
+from .dowg import DoWGState as DoWGState, dowg as dowg, scale_by_dowg as scale_by_dowg
+from .dpsgd import (
+    DifferentiallyPrivateAggregateState as DifferentiallyPrivateAggregateState,
+    differentially_private_aggregate as differentially_private_aggregate,
+    dpsgd as dpsgd,
+)
 from .fromage import fromage as fromage
-from .galore import GaLoreDimensionNumbers as GaLoreDimensionNumbers
-from .galore import GaLoreState as GaLoreState
-from .galore import galore as galore
-from .galore import scale_by_galore as scale_by_galore
+from .galore import (
+    GaLoreDimensionNumbers as GaLoreDimensionNumbers,
+    GaLoreState as GaLoreState,
+    galore as galore,
+    scale_by_galore as scale_by_galore,
+)
 from .lamb import lamb as lamb
 from .lars import lars as lars
-from .lbfgs import ScaleByLBFGSState as ScaleByLBFGSState
-from .lbfgs import lbfgs as lbfgs
-from .lbfgs import scale_by_lbfgs as scale_by_lbfgs
-from .lion import ScaleByLionState as ScaleByLionState
-from .lion import lion as lion
-from .lion import scale_by_lion as scale_by_lion
-from .madgrad import MadgradState as MadgradState
-from .madgrad import madgrad as madgrad
-from .madgrad import scale_by_madgrad as scale_by_madgrad
-from .momo import MomoState as MomoState
-from .momo import momo as momo
-from .momo_adam import MomoAdamState as MomoAdamState
-from .momo_adam import momo_adam as momo_adam
+from .lbfgs import ScaleByLBFGSState as ScaleByLBFGSState, lbfgs as lbfgs, scale_by_lbfgs as scale_by_lbfgs
+from .lion import ScaleByLionState as ScaleByLionState, lion as lion, scale_by_lion as scale_by_lion
+from .madgrad import MadgradState as MadgradState, madgrad as madgrad, scale_by_madgrad as scale_by_madgrad
+from .momo import MomoState as MomoState, momo as momo
+from .momo_adam import MomoAdamState as MomoAdamState, momo_adam as momo_adam
 from .muon import muon as muon
 from .nadam import nadam as nadam
 from .nadamw import nadamw as nadamw
 from .nnls import nnls as nnls
 from .noisy_sgd import noisy_sgd as noisy_sgd
-from .novograd import ScaleByNovogradState as ScaleByNovogradState
-from .novograd import novograd as novograd
-from .novograd import scale_by_novograd as scale_by_novograd
+from .novograd import (
+    ScaleByNovogradState as ScaleByNovogradState,
+    novograd as novograd,
+    scale_by_novograd as scale_by_novograd,
+)
 from .optimistic_adam_v2 import optimistic_adam_v2 as optimistic_adam_v2
 from .optimistic_gradient_descent import optimistic_gradient_descent as optimistic_gradient_descent
-from .polyak_sgd import polyak_sgd as polyak_sgd
-from .polyak_sgd import scale_by_polyak as scale_by_polyak
-from .prodigy import ProdigyState as ProdigyState
-from .prodigy import prodigy as prodigy
-from .radam import radam as radam
-from .radam import scale_by_radam as scale_by_radam
-from .rmsprop import ScaleByRStdDevState as ScaleByRStdDevState
-from .rmsprop import ScaleByRStdDevWithCountState as ScaleByRStdDevWithCountState
-from .rmsprop import rmsprop as rmsprop
-from .rmsprop import scale_by_stddev as scale_by_stddev
-from .rprop import ScaleByRpropState as ScaleByRpropState
-from .rprop import rprop as rprop
-from .rprop import scale_by_rprop as scale_by_rprop
+from .polyak_sgd import polyak_sgd as polyak_sgd, scale_by_polyak as scale_by_polyak
+from .prodigy import ProdigyState as ProdigyState, prodigy as prodigy
+from .radam import radam as radam, scale_by_radam as scale_by_radam
+from .rmsprop import (
+    ScaleByRStdDevState as ScaleByRStdDevState,
+    ScaleByRStdDevWithCountState as ScaleByRStdDevWithCountState,
+    rmsprop as rmsprop,
+    scale_by_stddev as scale_by_stddev,
+)
+from .rprop import ScaleByRpropState as ScaleByRpropState, rprop as rprop, scale_by_rprop as scale_by_rprop
 from .schedule_free_adamw import schedule_free_adamw as schedule_free_adamw
 from .schedule_free_sgd import schedule_free_sgd as schedule_free_sgd
 from .sgd import sgd as sgd
 from .sign_sgd import sign_sgd as sign_sgd
 from .signum import signum as signum
-from .simplified_ademamix import ScaleBySimplifiedAdEMAMixState as ScaleBySimplifiedAdEMAMixState
-from .simplified_ademamix import scale_by_simplified_ademamix as scale_by_simplified_ademamix
-from .simplified_ademamix import simplified_ademamix as simplified_ademamix
-from .sm3 import ScaleBySM3State as ScaleBySM3State
-from .sm3 import scale_by_sm3 as scale_by_sm3
-from .sm3 import sm3 as sm3
-from .sophia import HutchinsonState as HutchinsonState
-from .sophia import SophiaState as SophiaState
-from .sophia import hutchinson_estimator_diag_hessian as hutchinson_estimator_diag_hessian
-from .sophia import scale_by_sophia as scale_by_sophia
-from .sophia import sophia as sophia
-from .yogi import scale_by_yogi as scale_by_yogi
-from .yogi import yogi as yogi
+from .simplified_ademamix import (
+    ScaleBySimplifiedAdEMAMixState as ScaleBySimplifiedAdEMAMixState,
+    scale_by_simplified_ademamix as scale_by_simplified_ademamix,
+    simplified_ademamix as simplified_ademamix,
+)
+from .sm3 import ScaleBySM3State as ScaleBySM3State, scale_by_sm3 as scale_by_sm3, sm3 as sm3
+from .sophia import (
+    HutchinsonState as HutchinsonState,
+    SophiaState as SophiaState,
+    hutchinson_estimator_diag_hessian as hutchinson_estimator_diag_hessian,
+    scale_by_sophia as scale_by_sophia,
+    sophia as sophia,
+)
+from .yogi import scale_by_yogi as scale_by_yogi, yogi as yogi

@@ -2,19 +2,24 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
-from ..core.chain import chain
-from ..core.dtypes import compute_dtype, dtype_of
-from ..core.lift import leafwise
-from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Hyperparameter, MaskOrFn, ScalarOrSchedule
-from ..core.whole import ratio
+from ..core import (
+    Array,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    ScalarOrSchedule,
+    Trait,
+    chain,
+    compute_dtype,
+    dtype_of,
+    leafwise,
+    transformation,
+)
+from ..core.numerics import abs_sq, accumulator_like, debias, ema, ratio, sqrt, zeros_like
 from ..transforms.belief_state import ScaleByBeliefState
-from ..transforms.decay import add_decayed_weights, one_mask
+from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 
 
@@ -45,16 +50,19 @@ def scale_by_acprop(
         Methods, arXiv:2110.05454.
     """
 
-    def init(p: Any) -> tuple[jax.Array, jax.Array]:
-        return zeros_like(p, mu_dtype or compute_dtype(dtype_of(p))), accumulator_like(p, nu_dtype)
+    def init(p: Any) -> ScaleByBeliefState:
+        return ScaleByBeliefState(
+            count=0,
+            mu=zeros_like(p, mu_dtype or compute_dtype(dtype_of(p))),
+            nu=accumulator_like(p, nu_dtype),
+        )
 
-    def update(g: Any, s: ScaleByBeliefState, p: Any) -> tuple[Any, tuple[Any, Any]]:
-        del p
+    def update(g: Array, s: ScaleByBeliefState, p: Array | None) -> tuple[Array, ScaleByBeliefState]:
         mu, nu = ema(g, s.mu, b1), ema(abs_sq(g - s.mu), s.nu, b2) + eps_root
         before = jnp.where(s.count == 1, 1, debias(s.nu, b2, jnp.maximum(s.count - 1, 1)))
-        return ratio(g, sqrt(before) + eps), (mu, nu)
+        return ratio(g, sqrt(before) + eps), s._replace(mu=mu, nu=nu)
 
-    return leafwise(ScaleByBeliefState, init, update).saying(Trait.RESCALES)
+    return leafwise(init, update, traits=[Trait.RESCALES])
 
 
 @transformation
@@ -86,6 +94,6 @@ def acprop(
     """
     return chain(
         scale_by_acprop(b1, b2, eps, eps_root, mu_dtype=mu_dtype, nu_dtype=nu_dtype),
-        add_decayed_weights(weight_decay, one_mask("acprop", mask, weight_decay_mask)),
+        add_decayed_weights(weight_decay, mask),
         scale_by_learning_rate(learning_rate),
     )

@@ -4,13 +4,21 @@ from typing import Any
 
 import jax
 
-from ..core.chain import chain
-from ..core.dtypes import compute_dtype, dtype_of
-from ..core.lift import leafwise
+from ..core import (
+    Array,
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    ScalarOrSchedule,
+    Trait,
+    chain,
+    compute_dtype,
+    dtype_of,
+    leafwise,
+    transformation,
+)
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Hyperparameter, MaskOrFn, ScalarOrSchedule
 from ..transforms.belief_state import ScaleByBeliefState
 from ..transforms.decay import decoupled
 from ..transforms.scaling import scale_by_learning_rate
@@ -47,11 +55,14 @@ def scale_by_belief(
         Gradients, arXiv:2010.07468.
     """
 
-    def init(p: Any) -> tuple[jax.Array, jax.Array]:
-        return zeros_like(p, mu_dtype or compute_dtype(dtype_of(p))), accumulator_like(p, nu_dtype)
+    def init(p: Any) -> ScaleByBeliefState:
+        return ScaleByBeliefState(
+            count=0,
+            mu=zeros_like(p, mu_dtype or compute_dtype(dtype_of(p))),
+            nu=accumulator_like(p, nu_dtype),
+        )
 
-    def update(g: Any, s: ScaleByBeliefState, p: Any) -> tuple[Any, tuple[Any, Any]]:
-        del p
+    def update(g: Array, s: ScaleByBeliefState, p: Array | None) -> tuple[Array, ScaleByBeliefState]:
         mu = ema(g, s.mu, b1)
         nu = ema(abs_sq(g - mu), s.nu, b2) + eps_root
         if nesterov:
@@ -59,9 +70,9 @@ def scale_by_belief(
         else:
             m = debias(mu, b1, s.count)
         root = sqrt(debias(nu, b2, s.count)) + eps
-        return m / jax.numpy.where(root > 0, root, 1), (mu, nu)
+        return m / jax.numpy.where(root > 0, root, 1), s._replace(mu=mu, nu=nu)
 
-    return leafwise(ScaleByBeliefState, init, update).saying(Trait.RESCALES)
+    return leafwise(init, update, traits=[Trait.RESCALES])
 
 
 @transformation
@@ -75,7 +86,7 @@ def adabelief(
     nesterov: bool = False,
     mu_dtype: Any = None,
     nu_dtype: Any = None,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: ExtraScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """AdaBelief: Adam with the variance around the averaged gradient in place of the mean square.

@@ -2,14 +2,19 @@
 
 from typing import Any, NamedTuple
 
-import jax
-
-from ..core.chain import chain
-from ..core.lift import leafwise
+from ..core import (
+    Array,
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    Numeric,
+    Params,
+    ScalarOrSchedule,
+    Trait,
+    chain,
+    leafwise,
+    transformation,
+)
 from ..core.numerics import abs_sq, accumulator_like, ema, sqrt
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -32,16 +37,15 @@ def scale_by_adadelta(rho: Numeric = 0.9, eps: Numeric = 1e-6) -> GradientTransf
     Reference: Zeiler, 2012, ADADELTA: An Adaptive Learning Rate Method, arXiv:1212.5701.
     """
 
-    def init(p: Any) -> tuple[jax.Array, jax.Array]:
-        return accumulator_like(p), accumulator_like(p)
+    def init(p: Any) -> ScaleByAdaDeltaState:
+        return ScaleByAdaDeltaState(e_g=accumulator_like(p), e_x=accumulator_like(p))
 
-    def update(g: Any, s: ScaleByAdaDeltaState, p: Any) -> tuple[Any, tuple[Any, Any]]:
-        del p
+    def update(g: Array, s: ScaleByAdaDeltaState, p: Array | None) -> tuple[Array, ScaleByAdaDeltaState]:
         e_g = ema(abs_sq(g), s.e_g, rho)
         u = sqrt(s.e_x + eps) / sqrt(e_g + eps) * g
-        return u, (e_g, ema(abs_sq(u), s.e_x, rho))
+        return u, s._replace(e_g=e_g, e_x=ema(abs_sq(u), s.e_x, rho))
 
-    return leafwise(ScaleByAdaDeltaState, init, update).saying(Trait.RESCALES)
+    return leafwise(init, update, traits=[Trait.RESCALES])
 
 
 @transformation

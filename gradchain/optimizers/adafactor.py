@@ -7,14 +7,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core.chain import chain
-from ..core.hyperparameters import FINITE, NON_NEGATIVE, NON_NEGATIVE_OR_INF, UNIT
-from ..core.lift import leafwise
+from ..core import (
+    FINITE,
+    NON_NEGATIVE,
+    NON_NEGATIVE_OR_INF,
+    UNIT,
+    Array,
+    Count,
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    Numeric,
+    Params,
+    ScalarOrSchedule,
+    chain,
+    leafwise,
+    transformation,
+)
 from ..core.numerics import abs_sq, accumulator_like, ema, sqrt
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Hyperparameter, MaskOrFn, Numeric, OptState, Params, ScalarOrSchedule
 from ..transforms.block_clipping import clip_by_block_rms
-from ..transforms.decay import add_decayed_weights, decoupled
+from ..transforms.decay import add_decayed_weights, is_zero
 from ..transforms.momentum import ema as moving_average
 from ..transforms.param_block import scale_by_param_block_rms
 from ..transforms.scaling import scale, scale_by_learning_rate
@@ -23,7 +36,7 @@ from ..transforms.scaling import scale, scale_by_learning_rate
 class FactoredState(NamedTuple):
     """State of `scale_by_factored_rms`: for each array its row and column, or v; the rest is [1]."""
 
-    count: jax.Array  # i32[]  steps taken, from step_offset
+    count: Count  # i32[]  steps taken, from step_offset
     v_row: Params  # real, at least float32, params without their largest dimension: its mean squares
     v_col: Params  # real, at least float32, params without the second largest: its mean squares
     v: Params  # like |params|, at least float32; mean squares where they are not factored
@@ -74,38 +87,30 @@ def scale_by_factored_rms(
         arXiv:1804.04235.
     """
 
-    def init_leaf(p: Any) -> tuple[jax.Array, ...]:
+    def init(p: Any) -> FactoredState:
         v = accumulator_like(p)
+        nothing = [jnp.zeros((1,), v.dtype) for _ in range(2)]
         dims = _two_largest(v.shape, factored, min_dim_size_to_factor)
         if dims is None:
-            return jnp.zeros((1,), v.dtype), jnp.zeros((1,), v.dtype), v
+            return FactoredState(count=step_offset, v_row=nothing[0], v_col=nothing[1], v=v)
         # Sums of v rather than fresh zeros: they are sharded as v is.
-        return v.sum(dims[0]), v.sum(dims[1]), jnp.zeros((1,), v.dtype)
+        return FactoredState(count=step_offset, v_row=v.sum(dims[0]), v_col=v.sum(dims[1]), v=nothing[0])
 
-    def update_leaf(g: Any, s: FactoredState, p: Any) -> tuple[Any, tuple[Any, ...]]:
-        del p
+    def update(g: Array, s: FactoredState, p: Array | None) -> tuple[Array, FactoredState]:
         b = decay_rate_fn(jnp.maximum(s.count - 1 - step_offset, 0), decay_rate)
         square = abs_sq(g) + epsilon
         dims = _two_largest(g.shape, factored, min_dim_size_to_factor)
         if dims is None:
             v = ema(square, s.v, b)
-            return g * _inverse_root(v), (s.v_row, s.v_col, v)
+            return g * _inverse_root(v), s._replace(v=v)
         first, second = dims
         v_row, v_col = ema(square.mean(first), s.v_row, b), ema(square.mean(second), s.v_col, b)
         mean = v_row.mean(second - (second > first), keepdims=True)
         row = jnp.expand_dims(_inverse_root(v_row / jnp.where(mean > 0, mean, 1)), first)
-        return g * row * jnp.expand_dims(_inverse_root(v_col), second), (v_row, v_col, s.v)
+        u = g * row * jnp.expand_dims(_inverse_root(v_col), second)
+        return u, s._replace(v_row=v_row, v_col=v_col)
 
-    lifted = leafwise(
-        FactoredState, init_leaf, update_leaf, name="scale_by_factored_rms", like_params=False
-    )
-
-    def init(params: Params) -> OptState:
-        return lifted.init(params)._replace(count=jnp.asarray(step_offset, jnp.int32))
-
-    pair = GradientTransformationExtraArgs(init, lifted.update)
-    pair.rule = lifted.rule
-    return pair
+    return leafwise(init, update, like_params=False)
 
 
 def _product(x: ScalarOrSchedule, y: ScalarOrSchedule) -> ScalarOrSchedule:
@@ -136,7 +141,7 @@ def adafactor(
     factored: bool = True,
     weight_decay_mask: MaskOrFn = None,
     *,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: ExtraScalarOrSchedule = 0.0,
 ) -> GradientTransformationExtraArgs:
     """Adafactor: p = p - learning_rate max(rms(p), 0.001) u / max(1, rms(u) / clipping_threshold).
 
@@ -172,5 +177,6 @@ def adafactor(
     if weight_decay_rate is not None:
         links.append(add_decayed_weights(weight_decay_rate, weight_decay_mask))
     rate = 1.0 if learning_rate is None else learning_rate
-    links.extend(decoupled(_product(rate, weight_decay), weight_decay_mask))
+    if not is_zero(weight_decay):
+        links.append(add_decayed_weights(_product(rate, weight_decay), weight_decay_mask))
     return chain(*links, scale(-1))

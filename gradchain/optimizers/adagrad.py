@@ -5,12 +5,20 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.chain import chain
-from ..core.lift import leafwise
+from ..core import (
+    Array,
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    Numeric,
+    Params,
+    ScalarOrSchedule,
+    Trait,
+    chain,
+    leafwise,
+    transformation,
+)
 from ..core.numerics import abs_sq, full_like
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -34,16 +42,17 @@ def scale_by_rss(
     Reference: Duchi, Hazan and Singer, 2011, Adaptive Subgradient Methods.
     """
 
-    def init(p: Any) -> tuple[jax.Array]:
-        return (full_like(p, initial_accumulator_value),)
+    def init(p: Any) -> ScaleByRssState:
+        return ScaleByRssState(sum_of_squares=full_like(p, initial_accumulator_value))
 
-    def update(g: Any, s: ScaleByRssState, p: Any) -> tuple[Any, tuple[Any]]:
-        del p
+    def update(g: Array, s: ScaleByRssState, p: Array | None) -> tuple[Array, ScaleByRssState]:
         total = abs_sq(g) + s.sum_of_squares
         seen = total > 0
-        return jnp.where(seen, jax.lax.rsqrt(jnp.where(seen, total, 1) + eps), 0) * g, (total,)
+        return jnp.where(seen, jax.lax.rsqrt(jnp.where(seen, total, 1) + eps), 0) * g, s._replace(
+            sum_of_squares=total
+        )
 
-    return leafwise(ScaleByRssState, init, update).saying(Trait.RESCALES)
+    return leafwise(init, update, traits=[Trait.RESCALES])
 
 
 @transformation
@@ -52,7 +61,7 @@ def adagrad(
     initial_accumulator_value: Numeric = 0.1,
     eps: Numeric = 1e-7,
     *,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: ExtraScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """Adagrad, for sparse features: s = s + |g|^2;  p = p - learning_rate g / sqrt(s + eps).

@@ -2,9 +2,14 @@
 
 from typing import Any
 
-from ..core.chain import chain
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, ScalarOrSchedule
+from ..core import (
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    ScalarOrSchedule,
+    chain,
+    transformation,
+)
 from ..transforms.decay import decoupled
 from ..transforms.scale_by_adamax import scale_by_adamax
 from ..transforms.scaling import scale_by_learning_rate
@@ -19,7 +24,7 @@ def adamax(
     *,
     mu_dtype: Any = None,
     nu_dtype: Any = None,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: ExtraScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """AdaMax: m = b1 m + (1 - b1) g;  v = max(|g| + eps, b2 v);  p = p - learning_rate m' / v.

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from ..core.chain import chain
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, ScalarOrSchedule
-from ..transforms.decay import add_decayed_weights, one_mask
+from ..core import GradientTransformationExtraArgs, MaskOrFn, ScalarOrSchedule, chain, transformation
+from ..transforms.decay import add_decayed_weights
 from ..transforms.scale_by_adamax import scale_by_adamax
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -39,6 +37,6 @@ def adamaxw(
     """
     return chain(
         scale_by_adamax(b1, b2, eps, mu_dtype=mu_dtype, nu_dtype=nu_dtype),
-        add_decayed_weights(weight_decay, one_mask("adamaxw", mask, weight_decay_mask)),
+        add_decayed_weights(weight_decay, mask),
         scale_by_learning_rate(learning_rate),
     )

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from ..core.chain import chain
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, ScalarOrSchedule
-from ..transforms.decay import add_decayed_weights, one_mask
+from ..core import GradientTransformationExtraArgs, MaskOrFn, ScalarOrSchedule, chain, transformation
+from ..transforms.decay import add_decayed_weights
 from ..transforms.scale_by_adam import scale_by_adam
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -42,6 +40,6 @@ def adamw(
     """
     return chain(
         scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nesterov=nesterov, nu_dtype=nu_dtype),
-        add_decayed_weights(weight_decay, one_mask("adamw", mask, weight_decay_mask)),
+        add_decayed_weights(weight_decay, mask),
         scale_by_learning_rate(learning_rate),
     )

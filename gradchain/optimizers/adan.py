@@ -2,17 +2,26 @@
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
-from ..core.chain import chain
-from ..core.hyperparameters import FINITE
-from ..core.lift import leafwise
+from ..core import (
+    FINITE,
+    Array,
+    Count,
+    ExtraHyperparameter,
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    Params,
+    ScalarOrSchedule,
+    Trait,
+    chain,
+    leafwise,
+    transformation,
+)
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
-from ..transforms.decay import add_decayed_weights, one_mask
+from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 
 
@@ -23,7 +32,7 @@ class ScaleByAdanState(NamedTuple):
     v: Params  # like params, or mu_dtype; moving average of the gradient's changes
     n: Params  # like |params|, at least float32, or nu_dtype; second moment of the gradient ahead
     g: Params  # like params; the last gradient
-    t: jax.Array  # i32[]  steps taken
+    t: Count  # i32[]  steps taken
 
 
 @transformation(change_weight=FINITE)
@@ -34,7 +43,7 @@ def scale_by_adan(
     eps: Hyperparameter = 1e-8,
     eps_root: Hyperparameter = 0.0,
     *,
-    change_weight: Hyperparameter = None,
+    change_weight: ExtraHyperparameter = None,
     mu_dtype: Any = None,
     nu_dtype: Any = None,
 ) -> GradientTransformationExtraArgs:
@@ -57,20 +66,19 @@ def scale_by_adan(
         Models, arXiv:2208.06677.
     """
 
-    def init(p: Any) -> tuple[jax.Array, ...]:
+    def init(p: Any) -> ScaleByAdanState:
         m, v = zeros_like(p, mu_dtype), zeros_like(p, mu_dtype)
-        return m, v, accumulator_like(p, nu_dtype), zeros_like(p)
+        return ScaleByAdanState(m=m, v=v, n=accumulator_like(p, nu_dtype), g=zeros_like(p), t=0)
 
-    def update(g: Any, s: ScaleByAdanState, p: Any) -> tuple[Any, tuple[Any, ...]]:
-        del p
+    def update(g: Array, s: ScaleByAdanState, p: Array | None) -> tuple[Array, ScaleByAdanState]:
         d = jnp.where(s.t == 1, jnp.zeros_like(g), g - s.g)
         m, v = ema(g, s.m, b1), ema(d, s.v, b2)
         w = one_minus(b2) if change_weight is None else change_weight
         n = ema(abs_sq(g + w * d), s.n, b3)
         ahead = debias(m, b1, s.t) + w * debias(v, b2, s.t)
-        return ahead / (sqrt(debias(n, b3, s.t) + eps_root) + eps), (m, v, n, g)
+        return ahead / (sqrt(debias(n, b3, s.t) + eps_root) + eps), s._replace(m=m, v=v, n=n, g=g)
 
-    return leafwise(ScaleByAdanState, init, update).saying(Trait.RESCALES)
+    return leafwise(init, update, traits=[Trait.RESCALES])
 
 
 @transformation(change_weight=FINITE)
@@ -84,7 +92,7 @@ def adan(
     weight_decay: ScalarOrSchedule = 0.0,
     mask: MaskOrFn = None,
     *,
-    change_weight: ScalarOrSchedule | None = None,
+    change_weight: ExtraScalarOrSchedule | None = None,
     mu_dtype: Any = None,
     nu_dtype: Any = None,
     weight_decay_mask: MaskOrFn = None,
@@ -111,6 +119,6 @@ def adan(
         scale_by_adan(
             b1, b2, b3, eps, eps_root, change_weight=change_weight, mu_dtype=mu_dtype, nu_dtype=nu_dtype
         ),
-        add_decayed_weights(weight_decay, one_mask("adan", mask, weight_decay_mask)),
+        add_decayed_weights(weight_decay, mask),
         scale_by_learning_rate(learning_rate),
     )

@@ -5,19 +5,28 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.chain import chain
-from ..core.numerics import abs_sq, accumulator_like, debias, ema, safe_increment, sqrt, zeros_like
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Params, ScalarOrSchedule
-from ..core.whole import at, each_of, ratio, treewise
-from ..transforms.decay import add_decayed_weights, one_mask
+from ..core import (
+    Array,
+    Count,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    Params,
+    ScalarOrSchedule,
+    chain,
+    transformation,
+    treewise,
+)
+from ..core.lists import each, each_of
+from ..core.numerics import abs_sq, accumulator_like, debias, ema, ratio, safe_increment, sqrt, zeros_like
+from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 
 
 class ScaleByAdemamixState(NamedTuple):
     """State of `scale_by_ademamix`."""
 
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
     count_m2: jax.Array  # i32[]  steps of the slow average, at which b3 and alpha are read
     m1: Params  # like params, or mu_dtype; fast average of gradients
     m2: Params  # like params, or mu_dtype; slow average of gradients
@@ -26,12 +35,12 @@ class ScaleByAdemamixState(NamedTuple):
 
 @transformation
 def scale_by_ademamix(
-    b1: ScalarOrSchedule = 0.9,
-    b2: ScalarOrSchedule = 0.999,
-    b3: ScalarOrSchedule = 0.9999,
-    alpha: ScalarOrSchedule = 6.0,
-    eps: ScalarOrSchedule = 1e-8,
-    eps_root: ScalarOrSchedule = 0.0,
+    b1: Hyperparameter = 0.9,
+    b2: Hyperparameter = 0.999,
+    b3: Hyperparameter = 0.9999,
+    alpha: Hyperparameter = 6.0,
+    eps: Hyperparameter = 1e-8,
+    eps_root: Hyperparameter = 0.0,
     mu_dtype: Any = None,
     *,
     nu_dtype: Any = None,
@@ -55,29 +64,27 @@ def scale_by_ademamix(
         arXiv:2409.03137.
     """
 
-    def init(params: Params) -> ScaleByAdemamixState:
-        def zeros() -> Params:
-            return jax.tree.map(lambda p: zeros_like(p, mu_dtype), params)
-
-        nu = jax.tree.map(lambda p: accumulator_like(p, nu_dtype), params)
+    def init(p: list[Array]) -> ScaleByAdemamixState:
         return ScaleByAdemamixState(
-            jnp.zeros([], jnp.int32), jnp.zeros([], jnp.int32), zeros(), zeros(), nu
+            count=0,
+            count_m2=jnp.zeros([], jnp.int32),
+            m1=each(lambda p: zeros_like(p, mu_dtype), p),
+            m2=each(lambda p: zeros_like(p, mu_dtype), p),
+            nu=each(lambda p: accumulator_like(p, nu_dtype), p),
         )
 
-    def update(g: list[Any], s: ScaleByAdemamixState, p: Any) -> tuple[list[Any], ScaleByAdemamixState]:
-        del p
-        t = safe_increment(s.count)
-        c1, c2, e, er = (at(x, s.count) for x in (b1, b2, eps, eps_root))
-        c3, weight = at(b3, s.count_m2), at(alpha, s.count_m2)
-
-        def leaf(g: Any, m1: Any, m2: Any, v: Any) -> tuple[Any, ...]:
-            m1, m2, v = ema(g, m1, c1), ema(g, m2, c3), ema(abs_sq(g), v, c2)
-            return ratio(debias(m1, c1, t) + weight * m2, sqrt(debias(v, c2, t) + er) + e), m1, m2, v
+    def update(
+        g: list[Array], s: ScaleByAdemamixState, p: list[Array]
+    ) -> tuple[list[Array], ScaleByAdemamixState]:
+        def leaf(g: Array, m1: Array, m2: Array, v: Array) -> tuple[Array, ...]:
+            m1, m2, v = ema(g, m1, b1), ema(g, m2, b3), ema(abs_sq(g), v, b2)
+            root = sqrt(debias(v, b2, s.count) + eps_root)
+            return ratio(debias(m1, b1, s.count) + alpha * m2, root + eps), m1, m2, v
 
         u, m1, m2, v = each_of(4, leaf, g, s.m1, s.m2, s.nu)
-        return u, ScaleByAdemamixState(t, safe_increment(s.count_m2), m1, m2, v)
+        return u, s._replace(count_m2=safe_increment(s.count_m2), m1=m1, m2=m2, nu=v)
 
-    return treewise(ScaleByAdemamixState, ("m1", "m2", "nu"), init, update, needs_params=False)
+    return treewise(init, update, needs_params=False)
 
 
 @transformation
@@ -113,6 +120,6 @@ def ademamix(
     """
     return chain(
         scale_by_ademamix(b1, b2, b3, alpha, eps, eps_root, mu_dtype, nu_dtype=nu_dtype),
-        add_decayed_weights(weight_decay, one_mask("ademamix", mask, weight_decay_mask)),
+        add_decayed_weights(weight_decay, mask),
         scale_by_learning_rate(learning_rate),
     )

@@ -3,16 +3,21 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
-from ..core.chain import chain
-from ..core.lift import leafwise
-from ..core.numerics import abs_sq, accumulator_like, ema, sqrt, zeros_like
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Hyperparameter, MaskOrFn, ScalarOrSchedule
-from ..core.whole import ratio
+from ..core import (
+    Array,
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    ScalarOrSchedule,
+    Trait,
+    chain,
+    leafwise,
+    transformation,
+)
+from ..core.numerics import abs_sq, accumulator_like, ema, ratio, sqrt, zeros_like
 from ..transforms.decay import decoupled
 from ..transforms.scale_by_adam import ScaleByAdamState
 from ..transforms.scaling import scale_by_learning_rate
@@ -61,20 +66,19 @@ def scale_by_adopt(
         Optimal Rate, arXiv:2411.02853.
     """
 
-    def init(p: Any) -> tuple[jax.Array, jax.Array]:
-        return zeros_like(p, mu_dtype), accumulator_like(p, nu_dtype)
+    def init(p: Any) -> ScaleByAdamState:
+        return ScaleByAdamState(count=0, mu=zeros_like(p, mu_dtype), nu=accumulator_like(p, nu_dtype))
 
-    def update(g: Any, s: ScaleByAdamState, p: Any) -> tuple[Any, tuple[Any, Any]]:
-        del p
+    def update(g: Array, s: ScaleByAdamState, p: Array | None) -> tuple[Array, ScaleByAdamState]:
         begun = s.count > 1
         n = ratio(g, jnp.maximum(sqrt(s.nu), eps))
         if use_clipping:
             n = _clip(n, clip_value_fn(s.count - 1))
         mu = jnp.where(begun, ema(n, s.mu, b1), s.mu)
         nu = jnp.where(begun, ema(abs_sq(g), s.nu, b2), abs_sq(g))
-        return (jnp.where(begun, ema(n, mu, b1), mu) if nesterov else mu), (mu, nu)
+        return (jnp.where(begun, ema(n, mu, b1), mu) if nesterov else mu), s._replace(mu=mu, nu=nu)
 
-    return leafwise(ScaleByAdamState, init, update).saying(Trait.RESCALES)
+    return leafwise(init, update, traits=[Trait.RESCALES])
 
 
 @transformation
@@ -89,7 +93,7 @@ def adopt(
     use_clipping: bool = True,
     clip_value_fn: Callable[[Any], Any] = fourth_root,
     nu_dtype: Any = None,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: ExtraScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """ADOPT: p = p - learning_rate m, m the average of g_t / max(sqrt(v_{t-1}), eps).

@@ -2,15 +2,23 @@
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
-from ..core.chain import chain
-from ..core.lift import leafwise
+from ..core import (
+    Array,
+    Count,
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    Params,
+    ScalarOrSchedule,
+    Trait,
+    chain,
+    leafwise,
+    transformation,
+)
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -18,7 +26,7 @@ from ..transforms.scaling import scale_by_learning_rate
 class ScaleByAmsgradState(NamedTuple):
     """State of `scale_by_amsgrad`."""
 
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
     mu: Params  # like params, or mu_dtype; first moment
     nu: Params  # like |params|, at least float32, or nu_dtype; second moment
     nu_max: Params  # like nu; its largest value so far
@@ -55,11 +63,15 @@ def scale_by_amsgrad(
     Reference: Reddi, Kale and Kumar, 2018, On the Convergence of Adam and Beyond, arXiv:1904.09237.
     """
 
-    def init(p: Any) -> tuple[jax.Array, ...]:
-        return zeros_like(p, mu_dtype), accumulator_like(p, nu_dtype), accumulator_like(p, nu_dtype)
+    def init(p: Any) -> ScaleByAmsgradState:
+        return ScaleByAmsgradState(
+            count=0,
+            mu=zeros_like(p, mu_dtype),
+            nu=accumulator_like(p, nu_dtype),
+            nu_max=accumulator_like(p, nu_dtype),
+        )
 
-    def update(g: Any, s: ScaleByAmsgradState, p: Any) -> tuple[Any, tuple[Any, ...]]:
-        del p
+    def update(g: Array, s: ScaleByAmsgradState, p: Array | None) -> tuple[Array, ScaleByAmsgradState]:
         mu, nu = ema(g, s.mu, b1), ema(abs_sq(g), s.nu, b2)
         m = debias(mu, b1, s.count) if bias_correction_mu else mu
         if bias_correction_nu and not correct_after_max:
@@ -67,9 +79,9 @@ def scale_by_amsgrad(
         else:
             nu_max = jnp.maximum(s.nu_max, nu)
             v = debias(nu_max, b2, s.count) if bias_correction_nu else nu_max
-        return m / (sqrt(v + eps_root) + eps), (mu, nu, nu_max)
+        return m / (sqrt(v + eps_root) + eps), s._replace(mu=mu, nu=nu, nu_max=nu_max)
 
-    return leafwise(ScaleByAmsgradState, init, update).saying(Trait.RESCALES)
+    return leafwise(init, update, traits=[Trait.RESCALES])
 
 
 @transformation
@@ -85,7 +97,7 @@ def amsgrad(
     *,
     correct_after_max: bool = False,
     nu_dtype: Any = None,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: ExtraScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """AMSGrad: p = p - learning_rate m' / (sqrt(w + eps_root) + eps), with w = max(w, v').

@@ -2,17 +2,22 @@
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
-from ..core.chain import chain
-from ..core.hyperparameters import NON_NEGATIVE
-from ..core.lift import leafwise
-from ..core.numerics import accumulator_like, full_like
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
-from ..core.whole import copy_of, ratio, wide_like
-from ..transforms.decay import add_decayed_weights, one_mask
+from ..core import (
+    NON_NEGATIVE,
+    Array,
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    Numeric,
+    Params,
+    ScalarOrSchedule,
+    chain,
+    leafwise,
+    transformation,
+)
+from ..core.numerics import accumulator_like, copy_of, full_like, ratio, wide_like
+from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 
 
@@ -44,19 +49,25 @@ def scale_by_cocob(alpha: Numeric = 100.0, eps: Numeric = 1e-8) -> GradientTrans
         Betting, arXiv:1705.07795.
     """
 
-    def init(p: Any) -> tuple[jax.Array, ...]:
-        return copy_of(p), wide_like(p), full_like(p, eps), accumulator_like(p), accumulator_like(p)
+    def init(p: Any) -> COCOBState:
+        return COCOBState(
+            init_particles=copy_of(p),
+            cumulative_gradients=wide_like(p),
+            scale=full_like(p, eps),
+            subgradients=accumulator_like(p),
+            reward=accumulator_like(p),
+        )
 
-    def update(g: Any, s: COCOBState, p: Any) -> tuple[Any, tuple[Any, ...]]:
+    def update(g: Array, s: COCOBState, p: Array) -> tuple[Array, COCOBState]:
         size = jnp.abs(g)
         largest, seen = jnp.maximum(s.scale, size), s.subgradients + size
         reward = jnp.maximum(s.reward - jnp.real(jnp.conj(g) * (p - s.init_particles)), 0)
         bets = s.cumulative_gradients - g
         worth = ratio(largest + reward, largest * jnp.maximum(seen + largest, alpha * largest))
         u = -p + (s.init_particles + bets * worth)
-        return u, (s.init_particles, bets, largest, seen, reward)
+        return u, s._replace(cumulative_gradients=bets, scale=largest, subgradients=seen, reward=reward)
 
-    return leafwise(COCOBState, init, update, needs_params=True)
+    return leafwise(init, update, needs_params=True)
 
 
 @transformation(alpha=NON_NEGATIVE)
@@ -83,7 +94,7 @@ def cocob(
         Betting, arXiv:1705.07795.
     """
     return chain(
-        add_decayed_weights(weight_decay, one_mask("cocob", mask, weight_decay_mask)),
+        add_decayed_weights(weight_decay, mask),
         scale_by_learning_rate(learning_rate, flip_sign=False),
         scale_by_cocob(alpha, eps),
     )

@@ -1,16 +1,28 @@
 """D-Adaptation for AdamW: the learning rate is estimated."""
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ..core.hyperparameters import POSITIVE, UNIT, check_hyperparameters
-from ..core.numerics import abs_sq, accumulator_like, ema, safe_increment, sqrt
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
-from ..core.whole import at, dot, each, each_of, ratio, scalar_dtype, sum_abs, treewise, wide_like
-from ..transforms.decay import decayed_params
+from ..core import (
+    POSITIVE,
+    UNIT,
+    Array,
+    Count,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    Numeric,
+    Params,
+    check_numbers,
+    transformation,
+    treewise,
+)
+from ..core.lists import dot, each, each_of, scalar_dtype, sum_abs
+from ..core.numerics import abs_sq, accumulator_like, ema, ratio, sqrt, wide_like
+from ..transforms.decay import decay_of, decays
 
 
 class DAdaptAdamWState(NamedTuple):
@@ -21,16 +33,16 @@ class DAdaptAdamWState(NamedTuple):
     grad_sum: Params  # like params, at least float32; weighted average of d g
     estim_lr: jax.Array  # f32[] (f64 for f64 params); d, the estimated distance to the goal
     numerator_weighted: jax.Array  # f32[]; weighted sum of <g, s / sqrt(v)>
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
 
 
 @transformation(estim_lr0=POSITIVE)
 def dadapt_adamw(
-    learning_rate: ScalarOrSchedule = 1.0,
+    learning_rate: Hyperparameter = 1.0,
     betas: tuple[Numeric, Numeric] = (0.9, 0.999),
     eps: Numeric = 1e-8,
     estim_lr0: Numeric = 1e-6,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: Hyperparameter = 0.0,
     *,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
@@ -56,39 +68,37 @@ def dadapt_adamw(
         arXiv:2301.07733.
     """
     b1, b2 = betas
-    check_hyperparameters(
-        "dadapt_adamw", {"betas[0]": b1, "betas[1]": b2}, {"betas[0]": UNIT, "betas[1]": UNIT}
-    )
+    check_numbers("dadapt_adamw", {"betas[0]": b1, "betas[1]": b2}, {"betas[0]": UNIT, "betas[1]": UNIT})
     c = b2**0.5
 
-    def init(params: Params) -> DAdaptAdamWState:
-        dtype = scalar_dtype(params)
+    def init(p: list[Array]) -> DAdaptAdamWState:
+        dtype = scalar_dtype(p)
         return DAdaptAdamWState(
-            jax.tree.map(wide_like, params),
-            jax.tree.map(accumulator_like, params),
-            jax.tree.map(wide_like, params),
-            jnp.asarray(estim_lr0, dtype),
-            jnp.zeros([], dtype),
-            jnp.zeros([], jnp.int32),
+            exp_avg=each(wide_like, p),
+            exp_avg_sq=each(accumulator_like, p),
+            grad_sum=each(wide_like, p),
+            estim_lr=jnp.asarray(estim_lr0, dtype),
+            numerator_weighted=jnp.zeros([], dtype),
+            count=0,
         )
 
     def update(
-        g: list[Any], s: DAdaptAdamWState, p: list[Any], *, decayed: list[Any]
-    ) -> tuple[list[Any], DAdaptAdamWState]:
-        t = safe_increment(s.count)
-        bias = (1 - b2**t) ** 0.5 / (1 - b1**t)
-        rate = jnp.asarray(s.estim_lr * at(learning_rate, s.count) * bias, s.estim_lr.dtype)
+        g: list[Array], s: DAdaptAdamWState, p: list[Array], *, settings: Sequence[bool] = ()
+    ) -> tuple[list[Array], DAdaptAdamWState]:
+        bias = (1 - b2**s.count) ** 0.5 / (1 - b1**s.count)
+        rate = jnp.asarray(s.estim_lr * learning_rate * bias, s.estim_lr.dtype)
         toward = each(lambda total, v: ratio(total, sqrt(v) + eps), s.grad_sum, s.exp_avg_sq)
 
-        def moments(g: Any, m: Any, v: Any, total: Any) -> tuple[Any, Any, Any]:
+        def moments(g: Array, m: Array, v: Array, total: Array) -> tuple[Array, Array, Array]:
             return ema(rate * g, m, b1), ema(abs_sq(g), v, b2), ema(rate * g, total, c)
 
         m, v, sums = each_of(3, moments, g, s.exp_avg, s.exp_avg_sq, s.grad_sum)
         numerator = ema(rate * dot(g, toward), s.numerator_weighted, c)
         best = jnp.maximum(s.estim_lr, ratio(numerator, (1 - c) * sum_abs(sums)))
-        decay = rate * at(weight_decay, s.count)
-        u = each(lambda m, v, q: -decay * q - ratio(m, sqrt(v) + eps), m, v, decayed)
-        return u, DAdaptAdamWState(m, v, sums, best, numerator, t)
+        decay = decay_of(rate * weight_decay, p, settings)
+        u = each(lambda m, v, p, decay: -decay * p - ratio(m, sqrt(v) + eps), m, v, p, decay)
+        return u, s._replace(
+            exp_avg=m, exp_avg_sq=v, grad_sum=sums, estim_lr=best, numerator_weighted=numerator
+        )
 
-    trees = ("exp_avg", "exp_avg_sq", "grad_sum")
-    return treewise(DAdaptAdamWState, trees, init, update, decayed=decayed_params(weight_decay_mask))
+    return treewise(init, update, settings=decays(weight_decay_mask))

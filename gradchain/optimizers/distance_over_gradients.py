@@ -2,15 +2,22 @@
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import accumulator_dtype, dtype_of, moment_dtype
-from ..core.hyperparameters import FINITE, NON_NEGATIVE
-from ..core.lift import leafwise
+from ..core import (
+    FINITE,
+    NON_NEGATIVE,
+    Array,
+    GradientTransformationExtraArgs,
+    Numeric,
+    Params,
+    accumulator_dtype,
+    dtype_of,
+    leafwise,
+    moment_dtype,
+    transformation,
+)
 from ..core.numerics import abs_sq, array_of, norm, sqrt
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Numeric, Params
 
 
 class ScaleByDistanceOverGradientsState(NamedTuple):
@@ -46,17 +53,21 @@ def scale_by_distance_over_gradients(
         Size Schedule, arXiv:2302.12022 (L-DoG).
     """
 
-    def init(p: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def init(p: Any) -> ScaleByDistanceOverGradientsState:
         first, real = array_of(p), accumulator_dtype(dtype_of(p))
         distance = reps_rel * (1 + norm(first.astype(moment_dtype(first.dtype, real))))
         kept = jnp.array(first, moment_dtype(first.dtype, param_dtype))  # a copy: p may be donated
-        return distance.astype(real), jnp.zeros((1,), real), kept
+        return ScaleByDistanceOverGradientsState(
+            max_dist=distance.astype(real), grad_sum_of_squares=jnp.zeros((1,), real), init_params=kept
+        )
 
-    def update(g: Any, s: Any, p: Any) -> tuple[Any, tuple[Any, Any, Any]]:
+    def update(
+        g: Array, s: ScaleByDistanceOverGradientsState, p: Array
+    ) -> tuple[Array, ScaleByDistanceOverGradientsState]:
         distance = jnp.maximum(s.max_dist, norm(p - s.init_params))
         total = s.grad_sum_of_squares + jnp.sum(abs_sq(g))
         root = sqrt(total[0] + eps)
         step = global_scale * distance / jnp.where(root > 0, root, 1)
-        return step * g, (distance, total, s.init_params)
+        return step * g, s._replace(max_dist=distance, grad_sum_of_squares=total)
 
-    return leafwise(ScaleByDistanceOverGradientsState, init, update, needs_params=True, like_params=False)
+    return leafwise(init, update, needs_params=True, like_params=False)

@@ -1,19 +1,28 @@
 """DoG: the step size is the distance moved over the gradients seen."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ..core.chain import chain, identity
-from ..core.hyperparameters import POSITIVE, check_hyperparameters
-from ..core.numerics import sqrt
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
-from ..core.whole import copy_of, each, ratio, scalar_dtype, sum_sq, treewise
-from ..transforms.decay import add_decayed_weights, one_mask
+from ..core import (
+    POSITIVE,
+    Array,
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    Numeric,
+    Params,
+    ScalarOrSchedule,
+    chain,
+    check_numbers,
+    identity,
+    transformation,
+    treewise,
+)
+from ..core.lists import each, scalar_dtype, sum_sq
+from ..core.numerics import copy_of, ratio, sqrt
+from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
-from ..tree.norm import norm
 
 
 class DoGState(NamedTuple):
@@ -53,25 +62,35 @@ def scale_by_dog(
             "scale_by_dog: the first of init_step must be 'distance', 'learning_rate' or 'heuristic', "
             f"received {kind!r}."
         )
-    check_hyperparameters("scale_by_dog", {"init_step[1]": first}, {"init_step[1]": POSITIVE})
+    check_numbers("scale_by_dog", {"init_step[1]": first}, {"init_step[1]": POSITIVE})
 
-    def init(params: Params) -> DoGState:
-        start = jax.tree.map(copy_of, params)
-        dtype = scalar_dtype(params)
-        r = first * (1 + norm(start)) if kind == "heuristic" else first if kind == "distance" else 0.0
-        return DoGState(jnp.asarray(True), start, jnp.asarray(r, dtype), jnp.zeros([], dtype))
+    def init(p: list[Array]) -> DoGState:
+        start, dtype = each(copy_of, p), scalar_dtype(p)
+        r = (
+            first * (1 + sqrt(sum_sq(start)))
+            if kind == "heuristic"
+            else first
+            if kind == "distance"
+            else 0.0
+        )
+        return DoGState(
+            is_init_step=jnp.asarray(True),
+            init_params=start,
+            max_dist=jnp.asarray(r, dtype),
+            sum_sq_norm_grads=jnp.zeros([], dtype),
+        )
 
-    def update(g: list[Any], s: DoGState, p: list[Any]) -> tuple[list[Any], DoGState]:
+    def update(g: list[Array], s: DoGState, p: list[Array]) -> tuple[list[Array], DoGState]:
         moved = sqrt(sum_sq(each(jnp.subtract, s.init_params, p)))
         r = jnp.maximum(s.max_dist, moved)
         seen = s.sum_sq_norm_grads + sum_sq(g)
         rate = ratio(r, sqrt(seen + eps))
         if kind == "learning_rate":
             rate = jnp.where(s.is_init_step, first, rate)
-        u = each(lambda g: rate * g, g)
-        return u, DoGState(jnp.asarray(False), s.init_params, r, seen)
+        new = s._replace(is_init_step=jnp.asarray(False), max_dist=r, sum_sq_norm_grads=seen)
+        return each(lambda g: rate * g, g), new
 
-    return treewise(DoGState, ("init_params",), init, update)
+    return treewise(init, update)
 
 
 @transformation
@@ -98,9 +117,8 @@ def dog(
     Memory: 1 x the parameters.
     Reference: Ivgi, Hinder and Carmon, 2023, DoG is SGD's Best Friend, arXiv:2302.12022.
     """
-    where = one_mask("dog", mask, weight_decay_mask)
     return chain(
-        identity() if weight_decay is None else add_decayed_weights(weight_decay, where),
+        identity() if weight_decay is None else add_decayed_weights(weight_decay, mask),
         scale_by_dog(init_step, eps),
         scale_by_learning_rate(learning_rate),
     )

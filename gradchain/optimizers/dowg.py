@@ -1,17 +1,26 @@
 """DoWG: DoG with gradients weighted by the distance moved."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ..core.chain import chain, identity
-from ..core.hyperparameters import NON_NEGATIVE
-from ..core.numerics import sqrt
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
-from ..core.whole import copy_of, each, ratio, scalar_dtype, sum_sq, treewise
-from ..transforms.decay import add_decayed_weights, one_mask
+from ..core import (
+    NON_NEGATIVE,
+    Array,
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    Numeric,
+    Params,
+    ScalarOrSchedule,
+    chain,
+    identity,
+    transformation,
+    treewise,
+)
+from ..core.lists import each, scalar_dtype, sum_sq
+from ..core.numerics import copy_of, ratio, sqrt
+from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 
 
@@ -42,18 +51,21 @@ def scale_by_dowg(
     """
     first = eps if init_estim_sq_dist is None else init_estim_sq_dist
 
-    def init(params: Params) -> DoWGState:
-        dtype = scalar_dtype(params)
-        start = jax.tree.map(copy_of, params)
-        return DoWGState(start, jnp.zeros([], dtype), jnp.asarray(first, dtype))
+    def init(p: list[Array]) -> DoWGState:
+        dtype = scalar_dtype(p)
+        return DoWGState(
+            init_params=each(copy_of, p),
+            weighted_sq_norm_grads=jnp.zeros([], dtype),
+            estim_sq_dist=jnp.asarray(first, dtype),
+        )
 
-    def update(g: list[Any], s: DoWGState, p: list[Any]) -> tuple[list[Any], DoWGState]:
+    def update(g: list[Array], s: DoWGState, p: list[Array]) -> tuple[list[Array], DoWGState]:
         r = jnp.maximum(s.estim_sq_dist, sum_sq(each(jnp.subtract, s.init_params, p)))
         v = r * sum_sq(g) + s.weighted_sq_norm_grads
         rate = ratio(r, sqrt(v) + eps)
-        return each(lambda g: rate * g, g), DoWGState(s.init_params, v, r)
+        return each(lambda g: rate * g, g), s._replace(weighted_sq_norm_grads=v, estim_sq_dist=r)
 
-    return treewise(DoWGState, ("init_params",), init, update)
+    return treewise(init, update)
 
 
 @transformation(init_estim_sq_dist=NON_NEGATIVE)
@@ -79,9 +91,8 @@ def dowg(
     Reference: Khaled, Mishchenko and Jin, 2023, DoWG Unleashed: An Efficient Universal Parameter-Free
         Gradient Descent Method, arXiv:2305.16284.
     """
-    where = one_mask("dowg", mask, weight_decay_mask)
     return chain(
-        identity() if weight_decay is None else add_decayed_weights(weight_decay, where),
+        identity() if weight_decay is None else add_decayed_weights(weight_decay, mask),
         scale_by_dowg(init_estim_sq_dist, eps),
         scale_by_learning_rate(learning_rate),
     )

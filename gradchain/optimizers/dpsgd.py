@@ -1,16 +1,29 @@
 """Gradient descent with differential privacy."""
 
-import warnings
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
-from ..core.chain import chain, identity
-from ..core.dtypes import cast, compute_dtype, dtype_of, relaxed_promotion, widen
-from ..core.hyperparameters import NON_NEGATIVE
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule, Updates
+from ..core import (
+    NON_NEGATIVE,
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    Numeric,
+    Params,
+    ScalarOrSchedule,
+    Updates,
+    cast,
+    chain,
+    compute_dtype,
+    dtype_of,
+    identity,
+    relaxed_promotion,
+    transformation,
+    warn_user,
+    widen,
+)
+from ..core.numerics import key_of
 from ..transforms.decay import decoupled
 from ..transforms.momentum import trace
 from ..transforms.per_example import per_example_global_norm_clip
@@ -23,18 +36,9 @@ class DifferentiallyPrivateAggregateState(NamedTuple):
     rng_key: jax.Array  # key[]  what the next noise is drawn from
 
 
-def _key(key: Any) -> jax.Array:
-    typed = hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    return jnp.array(key) if typed else jax.random.key(key)
-
-
 @transformation(l2_norm_clip=NON_NEGATIVE, noise_multiplier=NON_NEGATIVE)
 def differentially_private_aggregate(
-    l2_norm_clip: Numeric,
-    noise_multiplier: Numeric,
-    key: Any = None,
-    *,
-    seed: int | None = None,
+    l2_norm_clip: Numeric, noise_multiplier: Numeric, key: Any = None, *, seed: int | None = None
 ) -> GradientTransformationExtraArgs:
     """The mean of clipped per-example gradients, with noise that hides any single example.
 
@@ -58,22 +62,20 @@ def differentially_private_aggregate(
     if seed is not None:
         if key is not None:
             raise ValueError(f"{name}: key and seed are two names of one argument: give key.")
-        warnings.warn(f"{name}: seed is deprecated, use key.", DeprecationWarning, stacklevel=4)
+        warn_user(f"{name}: seed is deprecated, use key.", DeprecationWarning)
     elif key is None:
-        warnings.warn(f"{name}: without a key everybody knows the noise; key 0 is used.", stacklevel=4)
+        warn_user(f"{name}: without a key everybody knows the noise; key 0 is used.", UserWarning)
     chosen = key if key is not None else seed if seed is not None else 0
     return _aggregate(l2_norm_clip, noise_multiplier, chosen)
 
 
 def _aggregate(l2_norm_clip: Any, noise_multiplier: Any, key: Any) -> GradientTransformationExtraArgs:
     def init(params: Params) -> DifferentiallyPrivateAggregateState:
-        del params
-        return DifferentiallyPrivateAggregateState(_key(key))
+        return DifferentiallyPrivateAggregateState(key_of(key))
 
     def update(
         updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, DifferentiallyPrivateAggregateState]:
-        del params, extra_args
         wide = jax.tree.map(widen, updates)
         sums, _ = per_example_global_norm_clip(wide, l2_norm_clip)
         leaves, treedef = jax.tree.flatten(sums)
@@ -100,7 +102,7 @@ def dpsgd(
     momentum: Numeric | None = None,
     nesterov: bool = False,
     *,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: ExtraScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """DP-SGD: p = p - learning_rate u, u the noisy mean of clipped per-example gradients.

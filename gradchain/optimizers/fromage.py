@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from ..core.chain import chain
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Numeric, ScalarOrSchedule
+from ..core import GradientTransformationExtraArgs, Numeric, ScalarOrSchedule, chain, transformation
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 from ..transforms.trust_ratio import scale_by_trust_ratio

@@ -6,18 +6,34 @@ from typing import Any, NamedTuple, Union
 import jax
 import jax.numpy as jnp
 
-from ..core.branch import compiled
-from ..core.chain import chain, with_extra_args_support
-from ..core.dtypes import cast, dtype_of, is_inexact, widen
-from ..core.errors import LeafError, path_of_leaf
-from ..core.hyperparameters import FINITE
-from ..core.lift import is_none, leaves_like
-from ..core.matrices import MatrixView
+from ..core import (
+    FINITE,
+    Count,
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    LeafError,
+    Leaves,
+    MaskOrFn,
+    MatrixView,
+    Numeric,
+    Params,
+    PyTree,
+    ScalarOrSchedule,
+    Updates,
+    cast,
+    chain,
+    compiled,
+    dtype_of,
+    is_inexact,
+    is_none,
+    leaves_like,
+    path_of_leaf,
+    transformation,
+    widen,
+    with_extra_args_support,
+)
 from ..core.numerics import safe_increment
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, Params, PyTree, ScalarOrSchedule, Updates
-from ..core.whole import Present
-from ..transforms.decay import add_decayed_weights, one_mask
+from ..transforms.decay import add_decayed_weights
 from ..transforms.scale_by_adam import scale_by_adam
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -35,7 +51,7 @@ GaLoreDimNumsOrFn = Union[GaLoreDimensionNumbers, Params, Callable[[Params], Par
 class GaLoreState(NamedTuple):
     """State of `scale_by_galore`."""
 
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
     base_optimizer_state: Any  # the base optimizer's, over projected parameters
     projector: Params  # (longer side, rank) for each projected parameter, (0, 0) for others
 
@@ -161,12 +177,12 @@ def scale_by_galore(
     def update(
         updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, GaLoreState]:
-        present = Present("scale_by_galore", updates, params)
+        leaves = Leaves("scale_by_galore", updates, params)
         due = state.count % update_proj_gap == 0
         gs, treedef, found = plans(updates)
-        olds = present.all_of("state's projector", state.projector)
+        olds = leaves.all_of("state's projector", state.projector)
         low, bases = list(gs), list(olds)
-        for i in present.places:
+        for i in leaves.present:
             plan, g = found[i], gs[i]
             if plan is not None and is_inexact(g):
                 if plan.shapes[0] != olds[i].shape:
@@ -180,7 +196,7 @@ def scale_by_galore(
             jax.tree.unflatten(treedef, low), state.base_optimizer_state, None, **extra_args
         )
         us = leaves_like("scale_by_galore", "gradient", updates, "base updates", low_tree)
-        for i in present.places:
+        for i in leaves.present:
             plan = found[i]
             if plan is not None:
                 us[i] = cast(plan.back(us[i], bases[i], scale), dtype_of(gs[i]))
@@ -219,6 +235,6 @@ def galore(
     """
     return chain(
         scale_by_galore(rank, update_proj_gap, scale, base_optimizer, weight_dimension_numbers),
-        add_decayed_weights(weight_decay, one_mask("galore", mask, weight_decay_mask)),
+        add_decayed_weights(weight_decay, mask),
         scale_by_learning_rate(learning_rate),
     )

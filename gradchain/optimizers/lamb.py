@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from ..core.chain import chain
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, ScalarOrSchedule
-from ..transforms.decay import add_decayed_weights, one_mask
+from ..core import GradientTransformationExtraArgs, MaskOrFn, ScalarOrSchedule, chain, transformation
+from ..transforms.decay import add_decayed_weights
 from ..transforms.scale_by_adam import scale_by_adam
 from ..transforms.scaling import scale_by_learning_rate
 from ..transforms.trust_ratio import scale_by_trust_ratio
@@ -45,7 +43,7 @@ def lamb(
     """
     return chain(
         scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nu_dtype=nu_dtype),
-        add_decayed_weights(weight_decay, one_mask("lamb", mask, weight_decay_mask)),
+        add_decayed_weights(weight_decay, mask),
         scale_by_trust_ratio(),
         scale_by_learning_rate(learning_rate),
     )

@@ -1,8 +1,13 @@
 """LARS: momentum with steps in proportion to each array, for large batches."""
 
-from ..core.chain import chain
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, ScalarOrSchedule
+from ..core import (
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    Numeric,
+    ScalarOrSchedule,
+    chain,
+    transformation,
+)
 from ..transforms.decay import add_decayed_weights
 from ..transforms.masking import masked
 from ..transforms.momentum import trace

@@ -1,17 +1,29 @@
 """L-BFGS: Newton's step from the last few changes of parameters and gradients."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from ..core.chain import chain, identity
-from ..core.dtypes import cast, dtype_of, real_dtype, relaxed_promotion, widen
-from ..core.errors import MissingParamsError
-from ..core.numerics import safe_increment, zeros_like
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import OptState, Params, ScalarOrSchedule, Updates
-from ..core.whole import Present, copy_of, dot, each, scalar_dtype, sum_sq
+from ..core import (
+    Array,
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    Params,
+    ScalarOrSchedule,
+    cast,
+    chain,
+    dtype_of,
+    identity,
+    real_dtype,
+    transformation,
+    treewise,
+    widen,
+)
+from ..core.lists import dot, each, each_with, scalar_dtype, sum_sq
+from ..core.numerics import zeros_like
 from ..linesearch.zoom import scale_by_zoom_linesearch
 from ..transforms.scaling import scale, scale_by_learning_rate
 
@@ -29,16 +41,16 @@ class ScaleByLBFGSState(NamedTuple):
     weights_memory: Any  # f32[memory_size]  1 / <s, y>, or 0 for a pair that is left out
 
 
-class _Memory(NamedTuple):
-    """The state's fields as lists of the leaves that have a gradient."""
+class _Curvature(NamedTuple):
+    """What the last steps show of the Hessian: pairs (s, y), from the oldest in `order`."""
 
-    params: list[Any]
-    updates: list[Any]
-    s: list[Any]
-    y: list[Any]
+    s: list[Array]  # (memory_size, ...) for each array: changes of the parameters
+    y: list[Array]  # the same: changes of the gradients
+    rho: Array  # f32[memory_size]  1 / <s, y>, or 0 for a pair that is left out
+    order: Array  # i32[memory_size]
 
 
-def _safe_weight(s: list[Any], y: list[Any], eps: float) -> jax.Array:
+def _safe_weight(s: list[Array], y: list[Array], eps: float) -> Array:
     """1 / <s, y>, or 0 where that curvature is not above what rounding leaves of none."""
     curvature, ss, yy = dot(s, y), sum_sq(s), sum_sq(y)
     tiny = jnp.finfo(curvature.dtype).tiny
@@ -46,6 +58,43 @@ def _safe_weight(s: list[Any], y: list[Any], eps: float) -> jax.Array:
     safe = (curvature > eps * jnp.sqrt(ss) * jnp.sqrt(yy)) & (curvature > 4 * tiny) & (yy > tiny)
     safe = safe & jnp.isfinite(curvature) & jnp.isfinite(ss) & jnp.isfinite(yy)
     return jnp.where(safe, 1 / jnp.where(safe, curvature, 1), 0)
+
+
+def _at(memory: list[Array], i: Any) -> list[Array]:
+    """Entry `i` of every array's memory."""
+    return each(lambda m: widen(m[i]), memory)
+
+
+def _add(xs: list[Array], scalar: Any, ys: list[Array]) -> list[Array]:
+    """xs + scalar ys, in the dtypes of `xs`."""
+    return each(lambda x, y: x + cast(scalar, real_dtype(x.dtype)) * y, xs, ys)
+
+
+def _first_scale(g: list[Array], known: _Curvature) -> Array:
+    """<s, y> / <y, y> of the latest pair in use; min(1, 1 / |g|) before there is one."""
+    used = known.rho[known.order] > 0
+    latest = known.order[jnp.max(jnp.where(used, jnp.arange(used.size), 0))]
+    yy, size = sum_sq(_at(known.y, latest)), jnp.sqrt(sum_sq(g))
+    any_used = jnp.any(used)
+    before = jnp.minimum(1.0, 1 / jnp.where(size > 0, size, 1))
+    return jnp.where(any_used, 1 / jnp.where(any_used, known.rho[latest] * yy, 1), before)
+
+
+def _times_inverse_hessian(g: list[Array], known: _Curvature, scale: Any) -> list[Array]:
+    """H g by the two loops of Nocedal's recursion, H beginning as `scale` times the identity."""
+
+    def back(q: list[Array], i: Any) -> tuple[list[Array], Any]:
+        alpha = known.rho[i] * dot(_at(known.s, i), q)
+        return _add(q, -alpha, _at(known.y, i)), alpha
+
+    def forth(r: list[Array], i_alpha: Any) -> tuple[list[Array], None]:
+        i, alpha = i_alpha
+        beta = known.rho[i] * dot(_at(known.y, i), r)
+        return _add(r, alpha - beta, _at(known.s, i)), None
+
+    q, alphas = jax.lax.scan(back, g, known.order, reverse=True)
+    r = [cast(scale * x, x.dtype) for x in q]
+    return jax.lax.scan(forth, r, (known.order, alphas))[0]
 
 
 @transformation
@@ -75,105 +124,52 @@ def scale_by_lbfgs(
     if memory_size < 1:
         raise ValueError(f"scale_by_lbfgs: memory_size must be at least 1, received {memory_size!r}.")
 
-    def stacked(p: Any) -> jax.Array:
+    def stacked(p: Any) -> Array:
         zeros = zeros_like(p)
         return jnp.zeros_like(jnp.broadcast_to(zeros, (memory_size, *zeros.shape)))
 
-    def init(params: Params) -> ScaleByLBFGSState:
+    def init(p: list[Array]) -> ScaleByLBFGSState:
         return ScaleByLBFGSState(
-            count=jnp.zeros((), jnp.int32),
-            params=jax.tree.map(zeros_like, params),
-            updates=jax.tree.map(zeros_like, params),
-            diff_params_memory=jax.tree.map(stacked, params),
-            diff_updates_memory=jax.tree.map(stacked, params),
-            weights_memory=jnp.zeros((memory_size,), scalar_dtype(params)),
+            count=0,
+            params=each(zeros_like, p),
+            updates=each(zeros_like, p),
+            diff_params_memory=each(stacked, p),
+            diff_updates_memory=each(stacked, p),
+            weights_memory=jnp.zeros((memory_size,), scalar_dtype(p)),
         )
-
-    @jax.jit
-    def step(gs: Any, ps: Any, memory: _Memory, rhos: Any, count: Any) -> tuple[Any, _Memory, Any]:
-        with relaxed_promotion():
-            # Changes are kept in the dtypes of the parameters: curvature is that of what is kept.
-            change = lambda new, old, kept: widen(cast(widen(new) - widen(old), kept.dtype))  # noqa: E731
-            s = each(change, ps, memory.params, memory.s)
-            y = each(change, gs, memory.updates, memory.y)
-            eps = max((float(jnp.finfo(real_dtype(m.dtype)).eps) for m in memory.s), default=0.0)
-            rho = jnp.where(count > 0, _safe_weight(s, y, eps), 0)
-            latest = (count - 1) % memory_size
-            put = lambda m, x: m.at[latest].set(cast(jnp.where(rho > 0, x, 0), m.dtype))  # noqa: E731
-            s_memory, y_memory = each(put, memory.s, s), each(put, memory.y, y)
-            rhos = rhos.at[latest].set(cast(rho, rhos.dtype))
-            order = (count + jnp.arange(memory_size)) % memory_size  # from the oldest
-            wide = [widen(g) for g in gs]
-            gamma = 1.0
-            if scale_init_precond:
-                gamma = initial_scale(wide, y_memory, rhos, order)
-            us = two_loops(wide, s_memory, y_memory, rhos, order, gamma)
-            us = [cast(u, dtype_of(g)) for u, g in zip(us, gs, strict=True)]
-            kept = lambda x, old: jnp.array(x, dtype=old.dtype, copy=True)  # noqa: E731
-            new = _Memory(each(copy_of, ps), each(kept, gs, memory.updates), s_memory, y_memory)
-            return us, new, rhos
-
-    def initial_scale(g: list[Any], y_memory: list[Any], rhos: Any, order: Any) -> Any:
-        used = rhos[order] > 0
-        latest = order[jnp.max(jnp.where(used, jnp.arange(memory_size), 0))]
-        yy = sum_sq([widen(m[latest]) for m in y_memory])
-        size = jnp.sqrt(sum_sq(g))
-        start = jnp.minimum(1.0, 1 / jnp.where(size > 0, size, 1))
-        any_used = jnp.any(used)
-        return jnp.where(any_used, 1 / jnp.where(any_used, rhos[latest] * yy, 1), start)
-
-    def two_loops(g: Any, s_memory: Any, y_memory: Any, rhos: Any, order: Any, gamma: Any) -> list[Any]:
-        add = lambda x, scalar, y: x + cast(scalar, real_dtype(x.dtype)) * y  # noqa: E731
-
-        def added(xs: list[Any], scalar: Any, ys: list[Any]) -> list[Any]:
-            return each(lambda x, y: add(x, scalar, y), xs, ys)
-
-        def at(memory: list[Any], i: Any) -> list[Any]:
-            return each(lambda m: widen(m[i]), memory)
-
-        def back(q: list[Any], i: Any) -> tuple[list[Any], Any]:
-            alpha = rhos[i] * dot(at(s_memory, i), q)
-            return added(q, -alpha, at(y_memory, i)), alpha
-
-        def forth(r: list[Any], i_alpha: Any) -> tuple[list[Any], None]:
-            i, alpha = i_alpha
-            beta = rhos[i] * dot(at(y_memory, i), r)
-            return added(r, alpha - beta, at(s_memory, i)), None
-
-        q, alphas = jax.lax.scan(back, g, order, reverse=True)
-        r = [cast(gamma * x, x.dtype) for x in q]
-        return jax.lax.scan(forth, r, (order, alphas))[0]
 
     def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
-        del extra_args
-        if params is None:
-            raise MissingParamsError("scale_by_lbfgs")
-        present = Present("scale_by_lbfgs", updates, params)
-        ps = present.of("parameters", params)
+        g: list[Array], state: ScaleByLBFGSState, p: list[Array], *, settings: Sequence[np.dtype]
+    ) -> tuple[list[Array], ScaleByLBFGSState]:
+        before = state.count - 1
+        # Changes are kept in the dtypes of the parameters: curvature is that of what is kept.
+        change = lambda dtype, new, old: widen(cast(new - old, dtype))  # noqa: E731
+        s = each_with(change, settings, p, state.params)
+        y = each_with(change, settings, g, state.updates)
+        eps = max((float(jnp.finfo(real_dtype(dtype)).eps) for dtype in settings), default=0.0)
+        rho = jnp.where(before > 0, _safe_weight(s, y, eps), 0)
+        latest = (before - 1) % memory_size
 
-        def kept(tree: Any) -> list[Any]:
-            leaves = present.all_of("state", tree)
-            return [leaves[i] for i in present.places]
+        def remember(memory: Array, x: Array) -> Array:
+            return memory.at[latest].set(jnp.where(rho > 0, x, 0))
 
-        memory = _Memory(
-            present.of("state's params", state.params),
-            present.of("state's updates", state.updates),
-            kept(state.diff_params_memory),
-            kept(state.diff_updates_memory),
+        known = _Curvature(
+            each(remember, state.diff_params_memory, s),
+            each(remember, state.diff_updates_memory, y),
+            state.weights_memory.at[latest].set(cast(rho, state.weights_memory.dtype)),
+            (before + jnp.arange(memory_size)) % memory_size,
         )
-        us, new, weights = step(present.gs, ps, memory, state.weights_memory, state.count)
-        return present.put(us, updates), ScaleByLBFGSState(
-            count=safe_increment(state.count),
-            params=present.put(new.params, state.params),
-            updates=present.put(new.updates, state.updates),
-            diff_params_memory=present.put(new.s, state.diff_params_memory),
-            diff_updates_memory=present.put(new.y, state.diff_updates_memory),
-            weights_memory=weights,
+        scale = _first_scale(g, known) if scale_init_precond else 1.0
+        u = _times_inverse_hessian(g, known, scale)
+        return u, state._replace(
+            params=p,
+            updates=g,
+            diff_params_memory=known.s,
+            diff_updates_memory=known.y,
+            weights_memory=known.rho,
         )
 
-    return GradientTransformationExtraArgs(init, update)
+    return treewise(init, update, like_params=False, settings=lambda params: jax.tree.map(dtype_of, params))
 
 
 @transformation

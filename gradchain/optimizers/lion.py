@@ -5,21 +5,30 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.chain import chain
-from ..core.hyperparameters import FINITE
-from ..core.lift import leafwise
+from ..core import (
+    FINITE,
+    Array,
+    Count,
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    Params,
+    ScalarOrSchedule,
+    Trait,
+    chain,
+    leafwise,
+    transformation,
+)
 from ..core.numerics import ema, zeros_like
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
-from ..transforms.decay import add_decayed_weights, one_mask
+from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 
 
 class ScaleByLionState(NamedTuple):
     """State of `scale_by_lion`."""
 
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
     mu: Params  # like params, or mu_dtype; moving average of gradients
 
 
@@ -60,14 +69,13 @@ def scale_by_lion(
     if mode not in ("hard", "smooth", "refined"):
         raise ValueError(f"scale_by_lion: mode must be 'hard', 'smooth' or 'refined', received {mode!r}.")
 
-    def init(p: Any) -> tuple[jax.Array]:
-        return (zeros_like(p, mu_dtype),)
+    def init(p: Any) -> ScaleByLionState:
+        return ScaleByLionState(count=0, mu=zeros_like(p, mu_dtype))
 
-    def update(g: Any, s: ScaleByLionState, p: Any) -> tuple[Any, tuple[Any]]:
-        del p
-        return _bounded(ema(g, s.mu, b1), mode, smooth_beta), (ema(g, s.mu, b2),)
+    def update(g: Array, s: ScaleByLionState, p: Array | None) -> tuple[Array, ScaleByLionState]:
+        return _bounded(ema(g, s.mu, b1), mode, smooth_beta), s._replace(mu=ema(g, s.mu, b2))
 
-    return leafwise(ScaleByLionState, init, update).saying(Trait.RESCALES)
+    return leafwise(init, update, traits=[Trait.RESCALES])
 
 
 @transformation(smooth_beta=FINITE)
@@ -80,7 +88,7 @@ def lion(
     mask: MaskOrFn = None,
     *,
     mode: Literal["hard", "smooth", "refined"] = "hard",
-    smooth_beta: ScalarOrSchedule = 1.0,
+    smooth_beta: ExtraScalarOrSchedule = 1.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """Lion: p = p - learning_rate (sign(b1 m + (1 - b1) g) + weight_decay p);  m = b2 m + (1 - b2) g.
@@ -101,6 +109,6 @@ def lion(
     """
     return chain(
         scale_by_lion(b1, b2, mu_dtype, mode=mode, smooth_beta=smooth_beta),
-        add_decayed_weights(weight_decay, one_mask("lion", mask, weight_decay_mask)),
+        add_decayed_weights(weight_decay, mask),
         scale_by_learning_rate(learning_rate),
     )

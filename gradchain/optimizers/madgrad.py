@@ -2,23 +2,29 @@
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
-from ..core.chain import chain
-from ..core.hyperparameters import CLOSED_UNIT
-from ..core.lift import leafwise
-from ..core.numerics import abs_sq, accumulator_like, one_minus
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
-from ..core.whole import copy_of, ratio, wide_like
+from ..core import (
+    CLOSED_UNIT,
+    Array,
+    Count,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    Params,
+    ScalarOrSchedule,
+    chain,
+    leafwise,
+    transformation,
+)
+from ..core.numerics import abs_sq, accumulator_like, copy_of, one_minus, ratio, wide_like
 from ..transforms.decay import add_decayed_weights
 
 
 class MadgradState(NamedTuple):
     """State of `scale_by_madgrad`."""
 
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
     grad_sum_sq: Params  # like |params|, at least float32; weighted sum of |g|^2
     s: Params  # like params, at least float32; weighted sum of g
     x0: Params  # like params; where the run began
@@ -44,16 +50,16 @@ def scale_by_madgrad(
         Averaged Gradient Method for Stochastic Optimization, arXiv:2101.11075.
     """
 
-    def init(p: Any) -> tuple[jax.Array, ...]:
-        return accumulator_like(p), wide_like(p), copy_of(p)
+    def init(p: Any) -> MadgradState:
+        return MadgradState(count=0, grad_sum_sq=accumulator_like(p), s=wide_like(p), x0=copy_of(p))
 
-    def update(g: Any, s: MadgradState, p: Any) -> tuple[Any, tuple[Any, ...]]:
+    def update(g: Array, s: MadgradState, p: Array) -> tuple[Array, MadgradState]:
         weight = (learning_rate + eps) * jnp.sqrt(s.count.astype(s.grad_sum_sq.dtype))
         squares, total = s.grad_sum_sq + weight * abs_sq(g), s.s + weight * g
         z = s.x0 - ratio(total, jnp.cbrt(squares) + eps)
-        return one_minus(momentum) * z + momentum * p - p, (squares, total, s.x0)
+        return one_minus(momentum) * z + momentum * p - p, s._replace(grad_sum_sq=squares, s=total)
 
-    return leafwise(MadgradState, init, update, needs_params=True)
+    return leafwise(init, update, needs_params=True)
 
 
 @transformation(momentum=CLOSED_UNIT)

@@ -1,16 +1,27 @@
 """MoMo: momentum whose step size is read off the loss."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ..core.hyperparameters import FINITE, UNIT
-from ..core.numerics import ema, safe_increment, zeros_like
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
-from ..core.whole import at, dot, each, ratio, scalar_dtype, sum_sq, treewise
-from ..transforms.decay import decay_weights, shrinkage
+from ..core import (
+    FINITE,
+    UNIT,
+    Array,
+    Count,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    Numeric,
+    Params,
+    transformation,
+    treewise,
+)
+from ..core.lists import dot, each, scalar_dtype, sum_sq
+from ..core.numerics import ema, ratio, zeros_like
+from ..transforms.decay import decays, shrinkage
 
 
 class MomoState(NamedTuple):
@@ -20,15 +31,15 @@ class MomoState(NamedTuple):
     barf: jax.Array  # f32[] (f64 for f64 params); average of losses
     gamma: jax.Array  # f32[]; average of <g, p>
     lb: jax.Array  # f32[]; lower bound of the loss
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
 
 
 @transformation(beta=UNIT, lower_bound=FINITE)
 def momo(
-    learning_rate: ScalarOrSchedule = 1.0,
-    beta: ScalarOrSchedule = 0.9,
+    learning_rate: Hyperparameter = 1.0,
+    beta: Hyperparameter = 0.9,
     lower_bound: Numeric = 0.0,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: Hyperparameter = 0.0,
     adapt_lower_bound: bool = False,
     *,
     mu_dtype: Any = None,
@@ -54,18 +65,17 @@ def momo(
     Reference: Schaipp et al., 2023, MoMo: Momentum Models for Adaptive Learning Rates, arXiv:2305.07583.
     """
 
-    def init(params: Params) -> MomoState:
-        dtype = scalar_dtype(params)
-        d = jax.tree.map(lambda p: zeros_like(p, mu_dtype), params)
+    def init(p: list[Array]) -> MomoState:
+        dtype = scalar_dtype(p)
+        d = each(lambda p: zeros_like(p, mu_dtype), p)
         f, c = jnp.zeros([], dtype), jnp.zeros([], dtype)  # two arrays: states may be donated
-        return MomoState(d, f, c, jnp.asarray(lower_bound, dtype), jnp.zeros([], jnp.int32))
+        return MomoState(exp_avg=d, barf=f, gamma=c, lb=jnp.asarray(lower_bound, dtype), count=0)
 
     def update(
-        g: list[Any], s: MomoState, p: list[Any], *, value: Any, decayed: list[Any] | None = None
-    ) -> tuple[list[Any], MomoState]:
-        decay = jnp.where(s.count == 0, 0.0, at(beta, s.count))
-        rate, dtype = at(learning_rate, s.count), s.barf.dtype
-        shrink = shrinkage(rate * at(weight_decay, s.count), p, decayed)
+        g: list[Array], s: MomoState, p: list[Array], *, value: Any, settings: Sequence[bool] = ()
+    ) -> tuple[list[Array], MomoState]:
+        decay, dtype = jnp.where(s.count == 1, 0.0, beta), s.barf.dtype
+        shrink = shrinkage(learning_rate * weight_decay, p, settings)
         f = ema(jnp.asarray(value, dtype), s.barf, decay)
         d = each(lambda g, d: ema(g, d, decay), g, s.exp_avg)
         c = ema(dot(g, p), s.gamma, decay)
@@ -74,11 +84,10 @@ def momo(
         if adapt_lower_bound:
             lb = jnp.where(ahead < lb, jnp.maximum(ahead / 2, lower_bound), lb)
         tiny = size <= jnp.finfo(jnp.float64).eps
-        r = jnp.where(tiny, 0, jnp.minimum(rate, ratio(jnp.maximum(ahead - lb, 0), size)))
+        r = jnp.where(tiny, 0, jnp.minimum(learning_rate, ratio(jnp.maximum(ahead - lb, 0), size)))
         u = each(lambda d, p, shrink: (1 - shrink) / shrink * p - r * d, d, p, shrink)
         if adapt_lower_bound:
             lb = jnp.maximum(f + dot(d, p) - c - r * sum_sq(d) / 2, lower_bound)
-        return u, MomoState(d, f, c, lb, safe_increment(s.count))
+        return u, s._replace(exp_avg=d, barf=f, gamma=c, lb=lb)
 
-    decayed = None if weight_decay_mask is None else decay_weights(weight_decay_mask)
-    return treewise(MomoState, ("exp_avg",), init, update, extra=("value",), decayed=decayed)
+    return treewise(init, update, extra=["value"], settings=decays(weight_decay_mask))

@@ -1,16 +1,26 @@
 """MoMo-Adam: Adam whose step size is read off the loss."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ..core.hyperparameters import FINITE
-from ..core.numerics import abs_sq, accumulator_like, ema, safe_increment, sqrt, zeros_like
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
-from ..core.whole import at, dot, each, each_of, ratio, scalar_dtype, treewise
-from ..transforms.decay import decay_weights, shrinkage
+from ..core import (
+    FINITE,
+    Array,
+    Count,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    Numeric,
+    Params,
+    transformation,
+    treewise,
+)
+from ..core.lists import dot, each, each_of, scalar_dtype
+from ..core.numerics import abs_sq, accumulator_like, ema, ratio, sqrt, zeros_like
+from ..transforms.decay import decays, shrinkage
 
 
 class MomoAdamState(NamedTuple):
@@ -21,17 +31,17 @@ class MomoAdamState(NamedTuple):
     barf: jax.Array  # f32[] (f64 for f64 params); average of losses
     gamma: jax.Array  # f32[]; average of <g, p>
     lb: jax.Array  # f32[]; lower bound of the loss
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
 
 
 @transformation(lower_bound=FINITE)
 def momo_adam(
-    learning_rate: ScalarOrSchedule = 1e-2,
-    b1: ScalarOrSchedule = 0.9,
-    b2: ScalarOrSchedule = 0.999,
-    eps: ScalarOrSchedule = 1e-8,
+    learning_rate: Hyperparameter = 1e-2,
+    b1: Hyperparameter = 0.9,
+    b2: Hyperparameter = 0.999,
+    eps: Hyperparameter = 1e-8,
     lower_bound: Numeric = 0.0,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: Hyperparameter = 0.0,
     adapt_lower_bound: bool = False,
     *,
     mu_dtype: Any = None,
@@ -59,39 +69,40 @@ def momo_adam(
     Reference: Schaipp et al., 2023, MoMo: Momentum Models for Adaptive Learning Rates, arXiv:2305.07583.
     """
 
-    def init(params: Params) -> MomoAdamState:
-        dtype = scalar_dtype(params)
-        d = jax.tree.map(lambda p: zeros_like(p, mu_dtype), params)
-        v = jax.tree.map(lambda p: accumulator_like(p, nu_dtype), params)
-        f, c = jnp.zeros([], dtype), jnp.zeros([], dtype)  # two arrays: states may be donated
-        return MomoAdamState(d, v, f, c, jnp.asarray(lower_bound, dtype), jnp.zeros([], jnp.int32))
+    def init(p: list[Array]) -> MomoAdamState:
+        dtype = scalar_dtype(p)
+        return MomoAdamState(
+            exp_avg=each(lambda p: zeros_like(p, mu_dtype), p),
+            exp_avg_sq=each(lambda p: accumulator_like(p, nu_dtype), p),
+            barf=jnp.zeros([], dtype),
+            gamma=jnp.zeros([], dtype),
+            lb=jnp.asarray(lower_bound, dtype),
+            count=0,
+        )
 
     def update(
-        g: list[Any], s: MomoAdamState, p: list[Any], *, value: Any, decayed: list[Any] | None = None
-    ) -> tuple[list[Any], MomoAdamState]:
-        t, dtype = safe_increment(s.count), s.barf.dtype
-        rate, c1, c2, e = (at(x, s.count) for x in (learning_rate, b1, b2, eps))
-        shrink = shrinkage(rate * at(weight_decay, s.count), p, decayed)
-        weight1, weight2 = jnp.asarray(1 - c1**t, dtype), jnp.asarray(1 - c2**t, dtype)
+        g: list[Array], s: MomoAdamState, p: list[Array], *, value: Any, settings: Sequence[bool] = ()
+    ) -> tuple[list[Array], MomoAdamState]:
+        dtype = s.barf.dtype
+        shrink = shrinkage(learning_rate * weight_decay, p, settings)
+        weight1, weight2 = (jnp.asarray(1 - b**s.count, dtype) for b in (b1, b2))
 
-        def moments(g: Any, d: Any, v: Any) -> tuple[Any, Any, Any]:
-            d, v = ema(g, d, c1), ema(abs_sq(g), v, c2)
-            return d, v, ratio(d, e + sqrt(v / weight2))
+        def moments(g: Array, d: Array, v: Array) -> tuple[Array, Array, Array]:
+            d, v = ema(g, d, b1), ema(abs_sq(g), v, b2)
+            return d, v, ratio(d, eps + sqrt(v / weight2))
 
         d, v, scaled = each_of(3, moments, g, s.exp_avg, s.exp_avg_sq)
-        f, c = ema(jnp.asarray(value, dtype), s.barf, c1), ema(dot(g, p), s.gamma, c1)
+        f, c = ema(jnp.asarray(value, dtype), s.barf, b1), ema(dot(g, p), s.gamma, b1)
         ahead = f - c + dot(d, each(jnp.divide, p, shrink))  # the model's value at the shrunk parameters
         size, lb = dot(d, each(jnp.divide, scaled, shrink)), s.lb
         if adapt_lower_bound:
             lb = jnp.where(ahead < weight1 * lb, jnp.maximum(ahead / (2 * weight1), lower_bound), lb)
         tiny = size <= jnp.finfo(jnp.float64).eps
         r = jnp.where(tiny, 0, ratio(jnp.maximum(ahead - weight1 * lb, 0), size))
-        r = jnp.minimum(rate / weight1, r)
+        r = jnp.minimum(learning_rate / weight1, r)
         u = each(lambda x, p, shrink: (1 - shrink) / shrink * p - r * x, scaled, p, shrink)
         if adapt_lower_bound:
             lb = jnp.maximum((f + dot(d, p) - c - r * dot(d, scaled) / 2) / weight1, lower_bound)
-        return u, MomoAdamState(d, v, f, c, lb, t)
+        return u, s._replace(exp_avg=d, exp_avg_sq=v, barf=f, gamma=c, lb=lb)
 
-    trees = ("exp_avg", "exp_avg_sq")
-    decayed = None if weight_decay_mask is None else decay_weights(weight_decay_mask)
-    return treewise(MomoAdamState, trees, init, update, extra=("value",), decayed=decayed)
+    return treewise(init, update, extra=["value"], settings=decays(weight_decay_mask))

@@ -4,10 +4,18 @@ from typing import Any
 
 import jax
 
-from ..core.chain import chain
-from ..core.hyperparameters import FINITE, UNIT
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, Params, PyTree, ScalarOrSchedule
+from ..core import (
+    FINITE,
+    UNIT,
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    Numeric,
+    Params,
+    PyTree,
+    ScalarOrSchedule,
+    chain,
+    transformation,
+)
 from ..transforms.decay import add_decayed_weights
 from ..transforms.newton_schulz import Preconditioning
 from ..transforms.partitioning import partition
@@ -60,7 +68,7 @@ def muon(
         adam_learning_rate: its learning rate, by default the same.
         muon_weight_dimension_numbers: which parameters are matrices, and how: a tree of
             `MuonDimensionNumbers`, None for the rest, or a function from the parameters to one. By
-            default all with two axes or more, with a matrix in the last two (stacked layers).
+            default those with exactly two axes.
         consistent_rms: scale by sqrt(max(rows, columns)) times this instead; 0.2 is Adam's size.
 
     State: `PartitionState` of "muon" and "adam". Memory: 1 x the matrices, 2 x the rest.

@@ -3,15 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from ..core.types import Numeric
+from ..core import Numeric
 
 
 def nnls(
-    A: jax.Array,
-    b: jax.Array,
-    iters: int,
-    unroll: int | bool = 1,
-    L: Numeric | None = None,
+    A: jax.Array, b: jax.Array, iters: int, unroll: int | bool = 1, L: Numeric | None = None
 ) -> jax.Array:
     """The x >= 0 with the least |A x - b|^2, by the fast projected gradient method.
 

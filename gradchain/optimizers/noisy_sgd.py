@@ -2,10 +2,16 @@
 
 from typing import Any
 
-from ..core.chain import chain
-from ..core.hyperparameters import FINITE, NON_NEGATIVE
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, ScalarOrSchedule
+from ..core import (
+    FINITE,
+    NON_NEGATIVE,
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    ScalarOrSchedule,
+    chain,
+    transformation,
+)
 from ..transforms.decay import decoupled
 from ..transforms.noise import add_noise
 from ..transforms.scaling import scale_by_learning_rate
@@ -19,7 +25,7 @@ def noisy_sgd(
     key: Any = None,
     *,
     seed: int | None = None,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: ExtraScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """Noisy gradient descent: p = p - learning_rate (g + N(0, eta / t^gamma)), with t from 1.

@@ -1,23 +1,32 @@
 """NovoGrad: momentum of gradients normalized array by array."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
-from ..core.chain import chain
-from ..core.lift import leafwise
+from ..core import (
+    Array,
+    Count,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    Params,
+    ScalarOrSchedule,
+    chain,
+    transformation,
+    treewise,
+)
+from ..core.lists import each, each_of
 from ..core.numerics import abs_sq, accumulator_like, ema, sqrt, zeros_like
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Hyperparameter, MaskOrFn, OptState, Params, ScalarOrSchedule, Updates
-from ..transforms.decay import decayed_params, is_zero
+from ..transforms.decay import decay_of, decays, is_zero
 from ..transforms.scaling import scale_by_learning_rate
 
 
 class ScaleByNovogradState(NamedTuple):
     """State of `scale_by_novograd`."""
 
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
     mu: Params  # like params, or mu_dtype; momentum
     nu: Params  # f32[] for each array, or nu_dtype; moving average of its squared norm
 
@@ -54,31 +63,32 @@ def scale_by_novograd(
     Reference: Ginsburg et al., 2019, Stochastic Gradient Methods with Layer-wise Adaptive Moments for
         Training of Deep Networks, arXiv:1905.11286.
     """
-    decays = not is_zero(weight_decay)
+    decaying = not is_zero(weight_decay)
 
-    def init(p: Any) -> tuple[jax.Array, jax.Array]:
-        return zeros_like(p, mu_dtype), jnp.sum(accumulator_like(p, nu_dtype))
+    def init(p: list[Array]) -> ScaleByNovogradState:
+        return ScaleByNovogradState(
+            count=0,
+            mu=each(lambda p: zeros_like(p, mu_dtype), p),
+            nu=each(lambda p: jnp.sum(accumulator_like(p, nu_dtype)), p),
+        )
 
-    def update(g: Any, s: ScaleByNovogradState, p: Any) -> tuple[Any, tuple[Any, Any]]:
-        square = jnp.sum(abs_sq(g))
-        nu = jnp.where(s.count == 1, square, ema(square, s.nu, b2))
-        root = sqrt(nu + eps_root) + eps
-        mu = b1 * s.mu + g / jnp.where(root > 0, root, 1)
-        if decays:
-            mu = mu + weight_decay * p
-        return mu, (mu, nu)
+    def update(
+        g: list[Array], s: ScaleByNovogradState, p: list[Array], *, settings: Sequence[bool] = ()
+    ) -> tuple[list[Array], ScaleByNovogradState]:
+        def leaf(g: Array, mu: Array, nu: Array) -> tuple[Array, Array]:
+            square = jnp.sum(abs_sq(g))
+            nu = jnp.where(s.count == 1, square, ema(square, nu, b2))
+            root = sqrt(nu + eps_root) + eps
+            return b1 * mu + g / jnp.where(root > 0, root, 1), nu
 
-    rule = leafwise(ScaleByNovogradState, init, update, needs_params=decays, like_params=False)
-    if weight_decay_mask is None:
-        return rule
+        mu, nu = each_of(2, leaf, g, s.mu, s.nu)
+        if decaying:
+            decay = decay_of(weight_decay, p, settings)
+            mu = each(lambda mu, p, decay: mu + decay * p, mu, p, decay)
+        return mu, s._replace(mu=mu, nu=nu)
 
-    def masked_update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
-        where = params if params is None else decayed_params(weight_decay_mask)(params)
-        return rule.update(updates, state, where, **extra_args)
-
-    return GradientTransformationExtraArgs(rule.init, masked_update)
+    where = decays(weight_decay_mask) if decaying else None
+    return treewise(init, update, needs_params=decaying, like_params=False, settings=where)
 
 
 @transformation

@@ -2,10 +2,16 @@
 
 from typing import Any
 
-from ..core.chain import chain
-from ..core.hyperparameters import FINITE
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, ScalarOrSchedule
+from ..core import (
+    FINITE,
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    Numeric,
+    ScalarOrSchedule,
+    chain,
+    transformation,
+)
 from ..transforms.decay import decoupled
 from ..transforms.optimistic import scale_by_optimistic_gradient
 from ..transforms.scale_by_adam import scale_by_adam
@@ -25,7 +31,7 @@ def optimistic_adam_v2(
     mu_dtype: Any = None,
     nesterov: bool = True,
     nu_dtype: Any = None,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: ExtraScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """Optimistic Adam: p = p - learning_rate (alpha a_t + beta (a_t - a_{t-1})), with a_t Adam's step.

@@ -1,9 +1,14 @@
 """Optimistic gradient descent, for games."""
 
-from ..core.chain import chain
-from ..core.hyperparameters import FINITE
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, ScalarOrSchedule
+from ..core import (
+    FINITE,
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    ScalarOrSchedule,
+    chain,
+    transformation,
+)
 from ..transforms.decay import decoupled
 from ..transforms.optimistic import scale_by_optimistic_gradient
 from ..transforms.scaling import scale_by_learning_rate
@@ -15,7 +20,7 @@ def optimistic_gradient_descent(
     alpha: ScalarOrSchedule = 1.0,
     beta: ScalarOrSchedule = 1.0,
     *,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: ExtraScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """Optimistic gradient descent: p = p - learning_rate (alpha g_t + beta (g_t - g_{t-1})).

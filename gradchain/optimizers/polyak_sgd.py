@@ -4,13 +4,26 @@ from typing import Any, Literal
 
 import jax.numpy as jnp
 
-from ..core.chain import chain, identity, init_empty_state
-from ..core.dtypes import relaxed_promotion
-from ..core.errors import missing_extra
-from ..core.hyperparameters import FINITE, NON_NEGATIVE_OR_INF
-from ..core.lift import check_updates, scaled
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, OptState, Params, ScalarOrSchedule, Updates
+from ..core import (
+    FINITE,
+    NON_NEGATIVE_OR_INF,
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    MissingExtraError,
+    Numeric,
+    OptState,
+    Params,
+    ScalarOrSchedule,
+    Updates,
+    chain,
+    check_updates,
+    identity,
+    init_empty_state,
+    relaxed_promotion,
+    scaled,
+    transformation,
+)
 from ..transforms.decay import decoupled
 from ..transforms.scaling import scale_by_learning_rate
 from ..tree.norm import norm
@@ -52,9 +65,8 @@ def scale_by_polyak(
         value: Any = None,
         **extra_args: Any,
     ) -> tuple[Updates, OptState]:
-        del extra_args
         if value is None:
-            raise missing_extra("scale_by_polyak", "value")
+            raise MissingExtraError("scale_by_polyak", "value")
         check_updates("scale_by_polyak", updates, params)
         with relaxed_promotion():
             square = norm(updates, squared=True) + eps
@@ -76,7 +88,7 @@ def polyak_sgd(
     eps: Numeric = 0.0,
     variant: Literal["sps", "sps+"] = "sps",
     *,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: ExtraScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """Gradient descent with Polyak's step size, for losses whose least value is known.

@@ -1,16 +1,29 @@
 """Prodigy: Adam that estimates its own learning rate."""
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ..core.hyperparameters import FINITE, POSITIVE, UNIT, check_hyperparameters
-from ..core.numerics import abs_sq, accumulator_like, ema, safe_increment, sqrt
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
-from ..core.whole import at, copy_of, dot, each, each_of, ratio, scalar_dtype, sum_abs, treewise, wide_like
-from ..transforms.decay import decayed_params
+from ..core import (
+    FINITE,
+    POSITIVE,
+    UNIT,
+    Array,
+    Count,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    Numeric,
+    Params,
+    check_numbers,
+    transformation,
+    treewise,
+)
+from ..core.lists import dot, each, each_of, scalar_dtype, sum_abs
+from ..core.numerics import abs_sq, accumulator_like, copy_of, ema, ratio, sqrt, wide_like
+from ..transforms.decay import decay_of, decays
 
 
 class ProdigyState(NamedTuple):
@@ -22,18 +35,18 @@ class ProdigyState(NamedTuple):
     params0: Params  # like params; where the run began
     estim_lr: jax.Array  # f32[] (f64 for f64 params); d, the estimated distance to the goal
     numerator_weighted: jax.Array  # f32[]; weighted sum of <g, p_0 - p>
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
 
 
 @transformation(beta3=UNIT, estim_lr0=POSITIVE, estim_lr_coef=FINITE)
 def prodigy(
-    learning_rate: ScalarOrSchedule = 1.0,
+    learning_rate: Hyperparameter = 1.0,
     betas: tuple[Numeric, Numeric] = (0.9, 0.999),
     beta3: Numeric | None = None,
     eps: Numeric = 1e-8,
     estim_lr0: Numeric = 1e-6,
     estim_lr_coef: Numeric = 1.0,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: Hyperparameter = 0.0,
     safeguard_warmup: bool = False,
     *,
     weight_decay_mask: MaskOrFn = None,
@@ -60,39 +73,40 @@ def prodigy(
         arXiv:2306.06101.
     """
     b1, b2 = betas
-    check_hyperparameters("prodigy", {"betas[0]": b1, "betas[1]": b2}, {"betas[0]": UNIT, "betas[1]": UNIT})
+    check_numbers("prodigy", {"betas[0]": b1, "betas[1]": b2}, {"betas[0]": UNIT, "betas[1]": UNIT})
     b3 = b2**0.5 if beta3 is None else beta3
 
-    def init(params: Params) -> ProdigyState:
-        dtype = scalar_dtype(params)
+    def init(p: list[Array]) -> ProdigyState:
+        dtype = scalar_dtype(p)
         return ProdigyState(
-            jax.tree.map(wide_like, params),
-            jax.tree.map(accumulator_like, params),
-            jax.tree.map(wide_like, params),
-            jax.tree.map(copy_of, params),
-            jnp.asarray(estim_lr0, dtype),
-            jnp.zeros([], dtype),
-            jnp.zeros([], jnp.int32),
+            exp_avg=each(wide_like, p),
+            exp_avg_sq=each(accumulator_like, p),
+            grad_sum=each(wide_like, p),
+            params0=each(copy_of, p),
+            estim_lr=jnp.asarray(estim_lr0, dtype),
+            numerator_weighted=jnp.zeros([], dtype),
+            count=0,
         )
 
     def update(
-        g: list[Any], s: ProdigyState, p: list[Any], *, decayed: list[Any]
-    ) -> tuple[list[Any], ProdigyState]:
-        t, d, dtype = safe_increment(s.count), s.estim_lr, s.estim_lr.dtype
-        rate = jnp.asarray(d * at(learning_rate, s.count) * (1 - b2**t) ** 0.5 / (1 - b1**t), dtype)
+        g: list[Array], s: ProdigyState, p: list[Array], *, settings: Sequence[bool] = ()
+    ) -> tuple[list[Array], ProdigyState]:
+        t, d, dtype = s.count, s.estim_lr, s.estim_lr.dtype
+        rate = jnp.asarray(d * learning_rate * (1 - b2**t) ** 0.5 / (1 - b1**t), dtype)
         weight = jnp.asarray((d if safeguard_warmup else rate) / estim_lr0, dtype)
 
-        def moments(g: Any, m: Any, v: Any, total: Any) -> tuple[Any, Any, Any]:
+        def moments(g: Array, m: Array, v: Array, total: Array) -> tuple[Array, Array, Array]:
             dg = d * g
             return ema(dg, m, b1), ema(abs_sq(dg), v, b2), b3 * total + weight * dg
 
         m, v, sums = each_of(3, moments, g, s.exp_avg, s.exp_avg_sq, s.grad_sum)
         moved = dot(g, each(jnp.subtract, s.params0, p))
         numerator = b3 * s.numerator_weighted + d / estim_lr0 * rate * moved
-        decay = rate * at(weight_decay, s.count)
-        u = each(lambda m, v, q: -decay * q - rate * ratio(m, sqrt(v) + d * eps), m, v, decayed)
+        decay = decay_of(rate * weight_decay, p, settings)
+        u = each(lambda m, v, p, decay: -decay * p - rate * ratio(m, sqrt(v) + d * eps), m, v, p, decay)
         best = jnp.maximum(d, ratio(estim_lr_coef * numerator, sum_abs(sums)))
-        return u, ProdigyState(m, v, sums, s.params0, best, numerator, t)
+        return u, s._replace(
+            exp_avg=m, exp_avg_sq=v, grad_sum=sums, estim_lr=best, numerator_weighted=numerator
+        )
 
-    trees = ("exp_avg", "exp_avg_sq", "grad_sum", "params0")
-    return treewise(ProdigyState, trees, init, update, decayed=decayed_params(weight_decay_mask))
+    return treewise(init, update, settings=decays(weight_decay_mask))

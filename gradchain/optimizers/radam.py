@@ -5,13 +5,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core.chain import chain
-from ..core.hyperparameters import FINITE
-from ..core.lift import leafwise
+from ..core import (
+    FINITE,
+    Array,
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    ScalarOrSchedule,
+    Trait,
+    chain,
+    leafwise,
+    transformation,
+)
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Hyperparameter, MaskOrFn, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.scale_by_adam import ScaleByAdamState
 from ..transforms.scaling import scale_by_learning_rate
@@ -66,11 +73,10 @@ def scale_by_radam(
         arXiv:1908.03265.
     """
 
-    def init(p: Any) -> tuple[jax.Array, jax.Array]:
-        return zeros_like(p, mu_dtype), accumulator_like(p, nu_dtype)
+    def init(p: Any) -> ScaleByAdamState:
+        return ScaleByAdamState(count=0, mu=zeros_like(p, mu_dtype), nu=accumulator_like(p, nu_dtype))
 
-    def update(g: Any, s: ScaleByAdamState, p: Any) -> tuple[Any, tuple[Any, Any]]:
-        del p
+    def update(g: Array, s: ScaleByAdamState, p: Array | None) -> tuple[Array, ScaleByAdamState]:
         mu, nu = ema(g, s.mu, b1), ema(abs_sq(g), s.nu, b2)
         if nesterov:
             m = b1 * debias(mu, b1, s.count + 1) + one_minus(b1) * debias(g, b1, s.count)
@@ -82,9 +88,9 @@ def scale_by_radam(
         ro = jnp.where(trusted, ro, 5)  # below 4 the root has no real value
         r = sqrt((ro - 4) * (ro - 2) * ro_inf / ((ro_inf - 4) * (ro_inf - 2) * ro))
         root = sqrt(debias(nu, b2, s.count) + eps_root) + eps
-        return jnp.where(trusted, r * m / jnp.where(root > 0, root, 1), m), (mu, nu)
+        return jnp.where(trusted, r * m / jnp.where(root > 0, root, 1), m), s._replace(mu=mu, nu=nu)
 
-    return leafwise(ScaleByAdamState, init, update).saying(Trait.RESCALES)
+    return leafwise(init, update, traits=[Trait.RESCALES])
 
 
 @transformation(threshold=FINITE)
@@ -99,7 +105,7 @@ def radam(
     nesterov: bool = False,
     mu_dtype: Any = None,
     nu_dtype: Any = None,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: ExtraScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """RAdam: momentum first, then Adam with a rectified step, so that it needs no warmup.

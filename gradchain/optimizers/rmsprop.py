@@ -2,14 +2,24 @@
 
 from typing import Any, NamedTuple
 
-import jax
+import jax.numpy as jnp
 
-from ..core.chain import chain, identity
-from ..core.lift import leafwise
+from ..core import (
+    Array,
+    Count,
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    Numeric,
+    Params,
+    ScalarOrSchedule,
+    Trait,
+    chain,
+    identity,
+    leafwise,
+    transformation,
+)
 from ..core.numerics import abs_sq, debias, ema, full_like, zeros_like
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.momentum import trace
 from ..transforms.scale_by_rms import divide_by_root, scale_by_rms
@@ -26,7 +36,7 @@ class ScaleByRStdDevState(NamedTuple):
 class ScaleByRStdDevWithCountState(NamedTuple):
     """State of `scale_by_stddev` with `bias_correction`."""
 
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
     mu: Params  # like params, or mu_dtype; moving average of gradients
     nu: Params  # like |params|, at least float32, or nu_dtype; moving average of squared gradients
 
@@ -56,17 +66,19 @@ def scale_by_stddev(
     Reference: Graves, 2013, Generating Sequences With Recurrent Neural Networks, arXiv:1308.0850.
     """
 
-    def init(p: Any) -> tuple[jax.Array, jax.Array]:
-        return zeros_like(p, mu_dtype), full_like(p, initial_scale, nu_dtype)
+    def init(p: Any) -> ScaleByRStdDevState | ScaleByRStdDevWithCountState:
+        mu, nu = zeros_like(p, mu_dtype), full_like(p, initial_scale, nu_dtype)
+        if bias_correction:
+            return ScaleByRStdDevWithCountState(count=0, mu=mu, nu=nu)
+        return ScaleByRStdDevState(mu=mu, nu=nu)
 
-    def update(g: Any, s: Any, p: Any) -> tuple[Any, tuple[Any, Any]]:
-        del p
+    def update(g: Array, s: Any, p: Array | None) -> tuple[Array, Any]:
         mu, nu = ema(g, s.mu, decay), ema(abs_sq(g), s.nu, decay)
         m, v = (debias(x, decay, s.count) for x in (mu, nu)) if bias_correction else (mu, nu)
-        return divide_by_root(g, jax.numpy.maximum(v - abs_sq(m), 0), eps, eps_in_sqrt), (mu, nu)
+        variance = jnp.maximum(v - abs_sq(m), 0)
+        return divide_by_root(g, variance, eps, eps_in_sqrt), s._replace(mu=mu, nu=nu)
 
-    state = ScaleByRStdDevWithCountState if bias_correction else ScaleByRStdDevState
-    return leafwise(state, init, update).saying(Trait.RESCALES)
+    return leafwise(init, update, traits=[Trait.RESCALES])
 
 
 @transformation
@@ -83,7 +95,7 @@ def rmsprop(
     *,
     mu_dtype: Any = None,
     nu_dtype: Any = None,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: ExtraScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """RMSprop: v = decay v + (1 - decay) |g|^2;  p = p - learning_rate g / sqrt(v + eps).

@@ -5,13 +5,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.chain import chain
-from ..core.hyperparameters import NON_NEGATIVE, POSITIVE
-from ..core.lift import leafwise
+from ..core import (
+    NON_NEGATIVE,
+    POSITIVE,
+    Array,
+    GradientTransformationExtraArgs,
+    Numeric,
+    Params,
+    Trait,
+    chain,
+    leafwise,
+    transformation,
+)
 from ..core.numerics import full_like, zeros_like
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Numeric, Params
 from ..transforms.scaling import scale
 
 
@@ -60,9 +66,11 @@ def scale_by_rprop(
         Learning: The RPROP Algorithm.
     """
 
-    def init(p: Any) -> tuple[jax.Array, jax.Array]:
+    def init(p: Any) -> ScaleByRpropState:
         sizes, last = full_like(p, learning_rate), zeros_like(p)
-        return (jax.lax.complex(sizes, sizes) if jnp.iscomplexobj(last) else sizes), last
+        return ScaleByRpropState(
+            step_sizes=jax.lax.complex(sizes, sizes) if jnp.iscomplexobj(last) else sizes, prev_updates=last
+        )
 
     def real_step(g: Any, size: Any, last: Any) -> tuple[Any, Any, Any]:
         sign = jnp.sign(g) * jnp.sign(last)  # their own product could underflow
@@ -71,17 +79,16 @@ def scale_by_rprop(
         step = jnp.where(sign < 0, 0, size * jnp.sign(g))
         return jnp.where(sign < 0, 0, last) if delayed else step, size, step
 
-    def update(g: Any, s: ScaleByRpropState, p: Any) -> tuple[Any, tuple[Any, Any]]:
-        del p
+    def update(g: Array, s: ScaleByRpropState, p: Array | None) -> tuple[Array, ScaleByRpropState]:
         if not jnp.iscomplexobj(g):
             u, sizes, last = real_step(g, s.step_sizes, s.prev_updates)
         else:
             arrays = g, s.step_sizes, s.prev_updates
             parts = [real_step(*map(part, arrays)) for part in (jnp.real, jnp.imag)]
             u, sizes, last = (jax.lax.complex(*pair) for pair in zip(*parts, strict=True))
-        return u, (sizes, last)
+        return u, s._replace(step_sizes=sizes, prev_updates=last)
 
-    return leafwise(ScaleByRpropState, init, update).saying(Trait.RESCALES)
+    return leafwise(init, update, traits=[Trait.RESCALES])
 
 
 @transformation(**_RANGES)

@@ -2,9 +2,14 @@
 
 from typing import Any
 
-from ..core.chain import chain
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, ScalarOrSchedule
+from ..core import (
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    Numeric,
+    ScalarOrSchedule,
+    chain,
+    transformation,
+)
 from ..schedules.warmup import warmup_constant_schedule
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scale_by_rms import scale_by_rms

@@ -2,9 +2,15 @@
 
 from typing import Any
 
-from ..core.chain import chain, identity
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, ScalarOrSchedule
+from ..core import (
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    Numeric,
+    ScalarOrSchedule,
+    chain,
+    identity,
+    transformation,
+)
 from ..schedules.warmup import warmup_constant_schedule
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate

@@ -2,9 +2,16 @@
 
 from typing import Any
 
-from ..core.chain import chain, identity
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, ScalarOrSchedule
+from ..core import (
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    Numeric,
+    ScalarOrSchedule,
+    chain,
+    identity,
+    transformation,
+)
 from ..transforms.decay import decoupled
 from ..transforms.momentum import trace
 from ..transforms.scaling import scale_by_learning_rate
@@ -17,7 +24,7 @@ def sgd(
     nesterov: bool = False,
     accumulator_dtype: Any = None,
     *,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: ExtraScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """Gradient descent: p = p - learning_rate g, or along a decaying sum of gradients.

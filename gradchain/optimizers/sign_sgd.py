@@ -1,8 +1,13 @@
 """Gradient descent by signs."""
 
-from ..core.chain import chain
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, ScalarOrSchedule
+from ..core import (
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    ScalarOrSchedule,
+    chain,
+    transformation,
+)
 from ..transforms.decay import decoupled
 from ..transforms.scaling import scale_by_learning_rate
 from ..transforms.sign import scale_by_sign
@@ -12,7 +17,7 @@ from ..transforms.sign import scale_by_sign
 def sign_sgd(
     learning_rate: ScalarOrSchedule,
     *,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: ExtraScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """Gradient descent by signs: p = p - learning_rate sign(g).
@@ -26,7 +31,5 @@ def sign_sgd(
         arXiv:1802.04434.
     """
     return chain(
-        scale_by_sign(),
-        *decoupled(weight_decay, weight_decay_mask),
-        scale_by_learning_rate(learning_rate),
+        scale_by_sign(), *decoupled(weight_decay, weight_decay_mask), scale_by_learning_rate(learning_rate)
     )

@@ -2,10 +2,15 @@
 
 from typing import Any
 
-from ..core.chain import chain
-from ..core.hyperparameters import CLOSED_UNIT
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, ScalarOrSchedule
+from ..core import (
+    CLOSED_UNIT,
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    ScalarOrSchedule,
+    chain,
+    transformation,
+)
 from ..transforms.decay import decoupled
 from ..transforms.momentum import ema
 from ..transforms.scaling import scale_by_learning_rate
@@ -18,7 +23,7 @@ def signum(
     beta: ScalarOrSchedule = 0.9,
     accumulator_dtype: Any = None,
     *,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: ExtraScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """Signum: m = beta m + (1 - beta) g;  p = p - learning_rate sign(m).

@@ -2,33 +2,38 @@
 
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
-from ..core.chain import chain
-from ..core.numerics import abs_sq, accumulator_like, debias, ema, safe_increment, sqrt, zeros_like
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Params, ScalarOrSchedule
-from ..core.whole import at, each_of, ratio, treewise
-from ..transforms.decay import add_decayed_weights, one_mask
+from ..core import (
+    Array,
+    Count,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    Params,
+    ScalarOrSchedule,
+    chain,
+    leafwise,
+    transformation,
+)
+from ..core.numerics import abs_sq, accumulator_like, debias, ema, ratio, sqrt, zeros_like
+from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 
 
 class ScaleBySimplifiedAdEMAMixState(NamedTuple):
     """State of `scale_by_simplified_ademamix`."""
 
-    t: jax.Array  # i32[]  steps taken
+    t: Count  # i32[]  steps taken
     m: Params  # like params, or mu_dtype; decaying sum of gradients
     n: Params  # like |params|, at least float32, or nu_dtype; average of squared gradients
 
 
 @transformation
 def scale_by_simplified_ademamix(
-    b1: ScalarOrSchedule = 0.99,
-    b2: ScalarOrSchedule = 0.95,
-    alpha: ScalarOrSchedule = 0.0,
-    eps: ScalarOrSchedule = 1e-8,
-    eps_root: ScalarOrSchedule = 0.0,
+    b1: Hyperparameter = 0.99,
+    b2: Hyperparameter = 0.95,
+    alpha: Hyperparameter = 0.0,
+    eps: Hyperparameter = 1e-8,
+    eps_root: Hyperparameter = 0.0,
     *,
     mu_dtype: Any = None,
     nu_dtype: Any = None,
@@ -52,28 +57,18 @@ def scale_by_simplified_ademamix(
         Accelerated SGD Variants, arXiv:2502.02431.
     """
 
-    def init(params: Params) -> ScaleBySimplifiedAdEMAMixState:
+    def init(p: Any) -> ScaleBySimplifiedAdEMAMixState:
         return ScaleBySimplifiedAdEMAMixState(
-            jnp.zeros([], jnp.int32),
-            jax.tree.map(lambda p: zeros_like(p, mu_dtype), params),
-            jax.tree.map(lambda p: accumulator_like(p, nu_dtype), params),
+            t=0, m=zeros_like(p, mu_dtype), n=accumulator_like(p, nu_dtype)
         )
 
     def update(
-        g: list[Any], s: ScaleBySimplifiedAdEMAMixState, p: Any
-    ) -> tuple[list[Any], ScaleBySimplifiedAdEMAMixState]:
-        del p
-        t = safe_increment(s.t)
-        c1, c2, weight, e, er = (at(x, s.t) for x in (b1, b2, alpha, eps, eps_root))
+        g: Array, s: ScaleBySimplifiedAdEMAMixState, p: Array | None
+    ) -> tuple[Array, ScaleBySimplifiedAdEMAMixState]:
+        m, n = g + b1 * s.m, ema(abs_sq(g), s.n, b2)
+        return ratio(m + alpha * g, sqrt(debias(n, b2, s.t) + eps_root) + eps), s._replace(m=m, n=n)
 
-        def leaf(g: Any, m: Any, n: Any) -> tuple[Any, ...]:
-            m, n = g + c1 * m, ema(abs_sq(g), n, c2)
-            return ratio(m + weight * g, sqrt(debias(n, c2, t) + er) + e), m, n
-
-        u, m, n = each_of(3, leaf, g, s.m, s.n)
-        return u, ScaleBySimplifiedAdEMAMixState(t, m, n)
-
-    return treewise(ScaleBySimplifiedAdEMAMixState, ("m", "n"), init, update, needs_params=False)
+    return leafwise(init, update)
 
 
 @transformation
@@ -108,6 +103,6 @@ def simplified_ademamix(
     """
     return chain(
         scale_by_simplified_ademamix(b1, b2, alpha, eps, eps_root, mu_dtype=mu_dtype, nu_dtype=nu_dtype),
-        add_decayed_weights(weight_decay, one_mask("simplified_ademamix", mask, weight_decay_mask)),
+        add_decayed_weights(weight_decay, mask),
         scale_by_learning_rate(learning_rate),
     )

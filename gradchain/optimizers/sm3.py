@@ -6,13 +6,21 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.chain import chain
-from ..core.hyperparameters import CLOSED_UNIT
-from ..core.lift import leafwise
+from ..core import (
+    CLOSED_UNIT,
+    Array,
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    MaskOrFn,
+    Numeric,
+    Params,
+    ScalarOrSchedule,
+    Trait,
+    chain,
+    leafwise,
+    transformation,
+)
 from ..core.numerics import abs_sq, accumulator_like, ema, one_minus, zeros_like
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -54,18 +62,17 @@ def scale_by_sm3(
     Reference: Anil et al., 2019, Memory-Efficient Adaptive Optimization, arXiv:1901.11150.
     """
 
-    def init(p: Any) -> tuple[list[jax.Array], jax.Array]:
-        return _maximum_along(accumulator_like(p)), zeros_like(p)
+    def init(p: Any) -> ScaleBySM3State:
+        return ScaleBySM3State(mu=_maximum_along(accumulator_like(p)), nu=zeros_like(p))
 
-    def update(g: Any, s: ScaleBySM3State, p: Any) -> tuple[Any, tuple[Any, Any]]:
-        del p
+    def update(g: Array, s: ScaleBySM3State, p: Array | None) -> tuple[Array, ScaleBySM3State]:
         bound = functools.reduce(jnp.minimum, [_spread(v, i, g.ndim) for i, v in enumerate(s.mu)])
         total = jnp.where(b2 == 1, 1, one_minus(b2)) * abs_sq(g) + b2 * bound
         seen = total > 0
         u = ema(g * jnp.where(seen, jax.lax.rsqrt(jnp.where(seen, total, 1) + eps), 0), s.nu, b1)
-        return u, (_maximum_along(total), u)
+        return u, s._replace(mu=_maximum_along(total), nu=u)
 
-    return leafwise(ScaleBySM3State, init, update, like_params=False).saying(Trait.RESCALES)
+    return leafwise(init, update, like_params=False, traits=[Trait.RESCALES])
 
 
 @transformation
@@ -73,7 +80,7 @@ def sm3(
     learning_rate: ScalarOrSchedule,
     momentum: Numeric = 0.9,
     *,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: ExtraScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """SM3: u = momentum u + (1 - momentum) g / sqrt(a);  p = p - learning_rate u.

@@ -6,15 +6,35 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.chain import chain, with_extra_args_support
-from ..core.dtypes import cast, dtype_of, relaxed_promotion, widen
-from ..core.errors import MissingParamsError, missing_extra
-from ..core.hyperparameters import NON_NEGATIVE, POSITIVE
-from ..core.lift import check_updates, is_absent, is_none
-from ..core.numerics import accumulator_like, debias, ema, safe_increment, zeros_like
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import MaskOrFn, Params, ScalarOrSchedule, Updates
-from ..core.whole import Present, at, each, each_of, ratio, total
+from ..core import (
+    NON_NEGATIVE,
+    POSITIVE,
+    Array,
+    Count,
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    MissingExtraError,
+    MissingParamsError,
+    Params,
+    ScalarOrSchedule,
+    Updates,
+    cast,
+    chain,
+    check_updates,
+    compiled,
+    dtype_of,
+    is_absent,
+    is_none,
+    relaxed_promotion,
+    transformation,
+    treewise,
+    widen,
+    with_extra_args_support,
+)
+from ..core.lists import each, each_of, total
+from ..core.numerics import accumulator_like, debias, ema, key_of, ratio, zeros_like
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 from ..tree.random import random_like
@@ -29,10 +49,18 @@ class HutchinsonState(NamedTuple):
 class SophiaState(NamedTuple):
     """State of `scale_by_sophia`."""
 
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
     mu: Params  # like params, or mu_dtype; moving average of gradients
     nu: Params  # like |params|, at least float32, or nu_dtype; average of the Hessian's diagonal
     hessian_fn_state: Any  # the estimator's
+
+
+class _SophiaRuleState(NamedTuple):
+    """The part of the state that every step changes."""
+
+    count: Count
+    mu: Params
+    nu: Params
 
 
 @transformation
@@ -49,10 +77,9 @@ def hutchinson_estimator_diag_hessian(random_seed: Any = None) -> GradientTransf
     name = "hutchinson_estimator_diag_hessian"
 
     def init(params: Params) -> HutchinsonState:
-        del params
         if random_seed is None or isinstance(random_seed, int):
             return HutchinsonState(jax.random.PRNGKey(random_seed or 0))
-        return HutchinsonState(jnp.array(random_seed))
+        return HutchinsonState(key_of(random_seed))
 
     def update(
         updates: Updates,
@@ -62,11 +89,10 @@ def hutchinson_estimator_diag_hessian(random_seed: Any = None) -> GradientTransf
         obj_fn: Callable[[Params], Any] | None = None,
         **extra_args: Any,
     ) -> tuple[Updates, HutchinsonState]:
-        del extra_args
         if params is None:
             raise MissingParamsError(name)
         if obj_fn is None:
-            raise missing_extra(name, "obj_fn")
+            raise MissingExtraError(name, "obj_fn")
         check_updates(name, updates, params)
         key, now = jax.random.split(state.key)
         signs = jax.tree.map(
@@ -92,11 +118,11 @@ HUTCHINSON = hutchinson_estimator_diag_hessian()
 
 @transformation(gamma=NON_NEGATIVE, clip_threshold=POSITIVE)
 def scale_by_sophia(
-    b1: ScalarOrSchedule = 0.965,
-    b2: ScalarOrSchedule = 0.99,
-    eps: ScalarOrSchedule = 1e-8,
-    gamma: ScalarOrSchedule = 0.01,
-    clip_threshold: ScalarOrSchedule | None = 1.0,
+    b1: Hyperparameter = 0.965,
+    b2: Hyperparameter = 0.99,
+    eps: Hyperparameter = 1e-8,
+    gamma: Hyperparameter = 0.01,
+    clip_threshold: Hyperparameter | None = 1.0,
     update_interval: int | jax.Array = 10,
     hessian_diagonal_fn: GradientTransformation = HUTCHINSON,
     mu_dtype: Any = None,
@@ -128,56 +154,56 @@ def scale_by_sophia(
     """
     estimator = with_extra_args_support(hessian_diagonal_fn)
 
+    def init_rule(p: list[Array]) -> _SophiaRuleState:
+        return _SophiaRuleState(
+            count=0,
+            mu=each(lambda p: zeros_like(p, mu_dtype), p),
+            nu=each(lambda p: accumulator_like(p, nu_dtype), p),
+        )
+
+    def update_rule(
+        g: list[Array], s: _SophiaRuleState, p: list[Array]
+    ) -> tuple[list[Array], _SophiaRuleState]:
+        def leaf(g: Array, mu: Array, nu: Array) -> tuple[Array, Array, Array]:
+            mu = ema(g, mu, b1)
+            u = ratio(debias(mu, b1, s.count), jnp.maximum(gamma * nu, eps))
+            if clip_threshold is None:
+                return u, mu, jnp.zeros([], jnp.int32)
+            unclipped = jnp.sum(jnp.abs(u) < clip_threshold, dtype=jnp.int32)
+            return jnp.clip(u, -clip_threshold, clip_threshold), mu, unclipped
+
+        u, mu, unclipped = each_of(3, leaf, g, s.mu, s.nu)
+        if verbose and clip_threshold is not None:
+            report(s.count, ratio(jnp.asarray(total(unclipped), jnp.float32), sum(x.size for x in g)))
+        return u, s._replace(mu=mu)
+
+    def report(count: Array, share: Array) -> None:
+        every = jnp.asarray(print_win_rate_every_n_steps)
+        due = (count % jnp.maximum(every, 1) == 0) & (every > 0)
+        jax.lax.cond(due, lambda: jax.debug.print("sophia: unclipped {}", share), lambda: None)
+
+    rule = treewise(init_rule, update_rule, name="scale_by_sophia")
+
     def init(params: Params) -> SophiaState:
-        mu = jax.tree.map(lambda p: zeros_like(p, mu_dtype), params)
-        nu = jax.tree.map(lambda p: accumulator_like(p, nu_dtype), params)
-        return SophiaState(jnp.zeros([], jnp.int32), mu, nu, estimator.init(params))
+        return SophiaState(*rule.init(params), hessian_fn_state=estimator.init(params))
 
-    @jax.jit
-    def step(count: Any, gs: Any, ms: Any, hs: Any) -> tuple[Any, Any]:
-        t, bound = safe_increment(count), at(clip_threshold, count)
-        c1, e, c = (at(x, count) for x in (b1, eps, gamma))
+    def averaged(diagonal: Array | None, nu: Array | None) -> Array | None:
+        return nu if is_absent(diagonal) else cast(ema(widen(diagonal), widen(nu), b2), dtype_of(nu))
 
-        def leaf(g: Any, m: Any, h: Any) -> tuple[Any, ...]:
-            new = ema(widen(g), widen(m), c1)
-            u = ratio(debias(new, c1, t), jnp.maximum(c * widen(h), e))
-            won = jnp.zeros([], jnp.int32)
-            if bound is not None:
-                won, u = jnp.sum(jnp.abs(u) < bound, dtype=jnp.int32), jnp.clip(u, -bound, bound)
-            return cast(u, dtype_of(g)), cast(new, dtype_of(m)), won
-
-        with relaxed_promotion():
-            us, ms, won = each_of(3, leaf, gs, ms, hs)
-            if verbose and bound is not None:
-                every, size = print_win_rate_every_n_steps, sum(g.size for g in gs)
-                due = (t % jnp.maximum(every, 1) == 0) & (jnp.asarray(every) > 0)
-                share = ratio(jnp.asarray(total(won), jnp.float32), size)
-                jax.lax.cond(due, lambda: jax.debug.print("sophia: unclipped {}", share), lambda: None)
-        return us, ms
-
+    @compiled
     def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+        updates: Updates, state: SophiaState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, SophiaState]:
-        if params is None:
-            raise MissingParamsError("scale_by_sophia")
-        present = Present("scale_by_sophia", updates, params)
-        ms, hs = present.of("state's mu", state.mu), present.of("state's nu", state.nu)
-        us, ms = step(state.count, present.gs, ms, hs)
+        us, kept = rule.update(updates, _SophiaRuleState(state.count, state.mu, state.nu), params)
 
         def estimate() -> tuple[Any, Any]:
             diagonal, new = estimator.update(updates, state.hessian_fn_state, params, **extra_args)
-            decay = at(b2, state.count)
             with relaxed_promotion():
-                return each(
-                    lambda d, h: cast(ema(widen(d), widen(h), decay), dtype_of(h)),
-                    present.of("diagonal", diagonal),
-                    hs,
-                ), new
+                return jax.tree.map(averaged, diagonal, state.nu, is_leaf=is_none), new
 
         due = state.count % update_interval == 0
-        hs, inner = jax.lax.cond(due, estimate, lambda: (hs, state.hessian_fn_state))
-        mu, nu = present.put(ms, state.mu), present.put(hs, state.nu)
-        return present.put(us, updates), SophiaState(safe_increment(state.count), mu, nu, inner)
+        nu, inner = jax.lax.cond(due, estimate, lambda: (state.nu, state.hessian_fn_state))
+        return us, SophiaState(kept.count, kept.mu, nu, inner)
 
     return GradientTransformationExtraArgs(init, update)
 

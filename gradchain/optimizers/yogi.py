@@ -2,15 +2,22 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
-from ..core.chain import chain
-from ..core.lift import leafwise
+from ..core import (
+    Array,
+    ExtraScalarOrSchedule,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    Numeric,
+    ScalarOrSchedule,
+    Trait,
+    chain,
+    leafwise,
+    transformation,
+)
 from ..core.numerics import abs_sq, debias, ema, full_like, one_minus, sqrt, zeros_like
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Hyperparameter, MaskOrFn, Numeric, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.scale_by_adam import ScaleByAdamState
 from ..transforms.scaling import scale_by_learning_rate
@@ -44,19 +51,20 @@ def scale_by_yogi(
     Reference: Zaheer et al., 2018, Adaptive Methods for Nonconvex Optimization, NeurIPS.
     """
 
-    def init(p: Any) -> tuple[jax.Array, jax.Array]:
+    def init(p: Any) -> ScaleByAdamState:
         mu = zeros_like(p, mu_dtype)
         start = jnp.asarray(initial_accumulator_value).astype(mu.dtype)
-        return mu + start, full_like(p, initial_accumulator_value, nu_dtype)
+        return ScaleByAdamState(
+            count=0, mu=mu + start, nu=full_like(p, initial_accumulator_value, nu_dtype)
+        )
 
-    def update(g: Any, s: ScaleByAdamState, p: Any) -> tuple[Any, tuple[Any, Any]]:
-        del p
+    def update(g: Array, s: ScaleByAdamState, p: Array | None) -> tuple[Array, ScaleByAdamState]:
         square = abs_sq(g)
         mu, nu = ema(g, s.mu, b1), s.nu - one_minus(b2) * jnp.sign(s.nu - square) * square
         root = sqrt(debias(nu, b2, s.count) + eps_root) + eps
-        return debias(mu, b1, s.count) / jnp.where(root > 0, root, 1), (mu, nu)
+        return debias(mu, b1, s.count) / jnp.where(root > 0, root, 1), s._replace(mu=mu, nu=nu)
 
-    return leafwise(ScaleByAdamState, init, update).saying(Trait.RESCALES)
+    return leafwise(init, update, traits=[Trait.RESCALES])
 
 
 @transformation
@@ -68,7 +76,7 @@ def yogi(
     *,
     mu_dtype: Any = None,
     nu_dtype: Any = None,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: ExtraScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ) -> GradientTransformationExtraArgs:
     """Yogi: v = v - (1 - b2) sign(v - |g|^2) |g|^2;  p = p - learning_rate m' / (sqrt(v') + eps).

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core.dtypes import cast, dtype_of, relaxed_promotion, widen
+from ..core import cast, dtype_of, relaxed_promotion, widen
 
 
 def _floating(x: ArrayLike) -> jax.Array:

@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import cast, dtype_of, widen
+from ..core import cast, dtype_of, widen
 
 
 @runtime_checkable

@@ -6,10 +6,17 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core.dtypes import cast, dtype_of, is_inexact, relaxed_promotion, widen
-from ..core.hyperparameters import NON_NEGATIVE_OR_INF
-from ..core.lift import is_none, leaves_like
-from ..core.types import ArrayTree
+from ..core import (
+    NON_NEGATIVE_OR_INF,
+    ArrayTree,
+    cast,
+    dtype_of,
+    is_inexact,
+    is_none,
+    leaves_like,
+    relaxed_promotion,
+    widen,
+)
 from ..tree.leaves import map_leaves
 from .vectors import check_number, check_real, size_of_set, vector
 

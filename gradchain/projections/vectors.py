@@ -7,9 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import cast, compute_dtype, dtype_of, is_inexact, relaxed_promotion
-from ..core.hyperparameters import Range
-from ..core.types import ArrayTree
+from ..core import ArrayTree, Range, cast, compute_dtype, dtype_of, is_inexact, relaxed_promotion
 
 Leaves = list[jax.Array]
 

@@ -4,8 +4,7 @@ from typing import Any
 
 import jax
 
-from ..core.schedule import schedule
-from ..core.types import Numeric, Schedule
+from ..core import Numeric, Schedule, schedule
 from .progress import blend, check_positive, done_and_left, half_cosine, power, real
 
 

@@ -5,8 +5,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from ..core.schedule import schedule
-from ..core.types import Numeric, Schedule
+from ..core import Numeric, Schedule, schedule
 from .progress import blend, check_positive, number, real, since
 
 MODES = ("triangular", "triangular2", "exp_range")

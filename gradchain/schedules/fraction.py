@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ..core.schedule import schedule
-from ..core.types import Numeric, Schedule
+from ..core import Numeric, Schedule, schedule
 from .piecewise import check_shape, products, scaled_at, steps_of, through
 from .polynomial import polynomial
 from .progress import check_positive

@@ -8,20 +8,31 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core.branch import compiled
-from ..core.call import Call, signature
-from ..core.chain import with_extra_args_support
-from ..core.dtypes import accumulator_dtype, dtype_of, is_inexact
+from ..core import (
+    Call,
+    Count,
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    Params,
+    Schedule,
+    Updates,
+    accumulator_dtype,
+    compiled,
+    dtype_of,
+    is_inexact,
+    name_of,
+    numbers_of,
+    signature,
+    with_extra_args_support,
+)
 from ..core.numerics import safe_increment
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs
-from ..core.types import Hyperparameter, Numeric, Params, ScalarOrSchedule, Schedule, Updates
 from ..tree.placeholder import is_placeholder
 
 
 class InjectStatefulHyperparamsState(NamedTuple):
     """State of `inject_hyperparams`."""
 
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
     hyperparams: dict[str, Any]  # by name: the values in use, at least float32; assign to change them
     hyperparams_states: dict[str, Any]  # by name: the state of each schedule
     inner_state: Any  # the inner transformation's
@@ -30,7 +41,7 @@ class InjectStatefulHyperparamsState(NamedTuple):
 class WrappedScheduleState(NamedTuple):
     """State of a `WrappedSchedule`."""
 
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
 
 
 @runtime_checkable
@@ -65,51 +76,51 @@ class WrappedSchedule:
 
     def update(self, state: WrappedScheduleState, **extra_args: Any) -> WrappedScheduleState:
         """One step more."""
-        del extra_args
         return WrappedScheduleState(safe_increment(state.count))
 
     def __call__(self, state: WrappedScheduleState, **extra_args: Any) -> Any:
         """The value at the state's count."""
-        del extra_args
         return self.schedule_fn(state.count)
 
 
-def _is_numeric(annotation: Any) -> bool:
-    """Whether an annotation is one of the house's words for a number, or that word or None."""
-    if annotation is Hyperparameter:
-        return True
-    members = set(getattr(annotation, "__args__", ())) - {type(None)}
-    return members in (set(Numeric.__args__), set(ScalarOrSchedule.__args__))  # type: ignore[attr-defined]
+class _Arguments(NamedTuple):
+    """The arguments of a factory, sorted."""
+
+    schedules: dict[str, StatefulSchedule]
+    numbers: dict[str, Any]  # kept in the state
+    others: dict[str, Any]  # left as they were given
 
 
-def _sort(factory: Callable[..., Any], arguments: dict[str, Any], static: frozenset[str]) -> Any:
-    """The arguments as (schedules, numbers, all others).
-
-    Where the factory is annotated in the house's words, these say which arguments are numbers; of a
-    foreign factory, numbers, arrays and functions are taken to be.
-    """
+def _sorted(factory: Callable[..., Any], arguments: dict[str, Any], static: frozenset[str]) -> _Arguments:
+    """Sorts arguments by the annotations of the factory, or by their values where it has none of ours."""
+    declared = numbers_of(factory)
     parameters = signature(factory).parameters
-    ours = factory.__module__.startswith("gradchain.") or any(
-        _is_numeric(p.annotation) for p in parameters.values()
-    )
-    schedules: dict[str, Any] = {}
-    numbers: dict[str, Any] = {}
-    others: dict[str, Any] = {}
+    found = _Arguments({}, {}, {})
     for name, value in arguments.items():
-        numeric = _is_numeric(parameters[name].annotation) if ours else True
+        kind = declared.get(name)
+        unused = kind is not None and kind.extension and _same(value, parameters[name].default)
         is_tree = not jax.tree_util.all_leaves([value])
-        no_decay = name == "weight_decay" and isinstance(value, (int, float)) and value == 0
-        if name in static or not numeric or is_tree or no_decay or isinstance(value, (bool, np.bool_)):
-            others[name] = value
+        if (
+            name in static
+            or (declared and kind is None)
+            or unused
+            or is_tree
+            or isinstance(value, (bool, np.bool_))
+        ):
+            found.others[name] = value
         elif isinstance(value, StatefulSchedule):
-            schedules[name] = value
+            found.schedules[name] = value
         elif callable(value):
-            schedules[name] = WrappedSchedule(value)
+            found.schedules[name] = WrappedSchedule(value)
         elif isinstance(value, (int, float, jax.Array, np.ndarray, np.generic)):
-            numbers[name] = value
+            found.numbers[name] = value
         else:
-            others[name] = value
-    return schedules, numbers, others
+            found.others[name] = value
+    return found
+
+
+def _same(value: Any, default: Any) -> bool:
+    return value is default or (isinstance(value, (int, float)) and value == default)
 
 
 def inject_hyperparams(
@@ -130,8 +141,9 @@ def inject_hyperparams(
             in bfloat16, b2 = 0.999 would be 1.
 
     Returns: a factory with the signature of `inner_factory`. Booleans, strings, dtypes, trees
-        (models too, callable or not), a weight decay of 0, and whatever its annotation says is no
-        number, stay as given.
+        (models too, callable or not), and whatever
+        its annotation says is no number, stay as given; so does a number that Optax's factory lacks while it
+        has its default.
     State: `InjectStatefulHyperparamsState(count, hyperparams, hyperparams_states, inner_state)`.
     Raises: ValueError if `static_args` names no argument of the factory.
     """
@@ -140,7 +152,7 @@ def inject_hyperparams(
     if not static <= set(known):
         raise ValueError(
             f"inject_hyperparams: static_args {sorted(static - set(known))} are no arguments of "
-            f"{getattr(inner_factory, '__name__', inner_factory)}, which has {', '.join(known)}."
+            f"{name_of(inner_factory)}, which has {', '.join(known)}."
         )
     return Injected(inner_factory, static, hyperparam_dtype)
 
@@ -149,16 +161,16 @@ class Injected:
     """A factory whose transformations keep their numbers in the state."""
 
     def __init__(self, factory: Callable[..., GradientTransformation], static: frozenset[str], dtype: Any):
-        functools.update_wrapper(self, factory)
+        functools.update_wrapper(self, factory, updated=())
+        self.__signature__ = signature(factory)
         self.inner_factory, self.static, self.dtype = factory, static, dtype
-        shown = [factory.__name__]
+        shown = [name_of(factory)]
         shown += [f"static_args={sorted(static)}"] if static else []
         shown += [f"hyperparam_dtype={np.dtype(dtype).name!r}"] if dtype is not None else []
         self.__name__ = f"inject_hyperparams({', '.join(shown)})"
 
     def __call__(self, *args: Any, **kwargs: Any) -> GradientTransformationExtraArgs:
-        call = Call.bind(self, args, kwargs)
-        return _make(call) if call.by_value else _make.__wrapped__(call)
+        return _make(Call.bind(self, args, kwargs))
 
     def __repr__(self) -> str:
         return self.__name__
@@ -176,14 +188,13 @@ class Injected:
         return Injected, (self.inner_factory, self.static, self.dtype)
 
 
-@functools.lru_cache(maxsize=256)
 def _make(call: Call) -> GradientTransformationExtraArgs:
     factory: Any = call.factory
-    schedules, numbers, others = _sort(factory.inner_factory, call.arguments, factory.static)
+    schedules, numbers, others = _sorted(factory.inner_factory, call.arguments, factory.static)
 
     def make(values: dict[str, Any]) -> GradientTransformationExtraArgs:
-        ordered = {name: values.get(name, others.get(name)) for name in call.arguments}
-        return with_extra_args_support(Call(factory.inner_factory, ordered).run())
+        arguments = {name: values.get(name, others.get(name)) for name in call.arguments}
+        return with_extra_args_support(Call(factory.inner_factory, arguments).run())
 
     def init(params: Params) -> InjectStatefulHyperparamsState:
         dtype = _dtype(factory.dtype, params)
@@ -206,9 +217,7 @@ def _make(call: Call) -> GradientTransformationExtraArgs:
         count = safe_increment(state.count)
         return updates, InjectStatefulHyperparamsState(count, values, states, inner)
 
-    pair = GradientTransformationExtraArgs(init, compiled(update))
-    pair.call = call
-    return pair
+    return GradientTransformationExtraArgs(init, compiled(update), call=call)
 
 
 def _dtype(asked: Any, params: Params) -> Any:

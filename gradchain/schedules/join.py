@@ -6,9 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import relaxed_promotion
-from ..core.schedule import schedule
-from ..core.types import Schedule
+from ..core import Schedule, relaxed_promotion, schedule
 from .progress import as_count, reached, real, since
 
 

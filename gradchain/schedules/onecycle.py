@@ -4,8 +4,7 @@ from typing import Any
 
 import jax
 
-from ..core.schedule import schedule
-from ..core.types import Numeric, Schedule
+from ..core import Numeric, Schedule, schedule
 from .piecewise import through
 from .progress import check_positive, real
 

@@ -7,8 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core.schedule import schedule
-from ..core.types import Numeric, Schedule
+from ..core import Numeric, Schedule, schedule
 from .constant import constant
 from .progress import blend, done_and_left, half_cosine, is_known, number, reached, real
 
@@ -87,9 +86,7 @@ def piecewise_constant_schedule(
 
 @schedule
 def piecewise_interpolate_schedule(
-    interpolate_type: str,
-    init_value: Numeric,
-    boundaries_and_scales: dict[int, float] | None = None,
+    interpolate_type: str, init_value: Numeric, boundaries_and_scales: dict[int, float] | None = None
 ) -> Schedule:
     """Goes from value to value by lines or half cosines.
 

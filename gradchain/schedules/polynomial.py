@@ -4,8 +4,7 @@ from typing import Any
 
 import jax
 
-from ..core.schedule import schedule
-from ..core.types import Numeric, Schedule
+from ..core import Numeric, Schedule, schedule
 from .constant import constant
 from .progress import blend, done_and_left, is_known, power, real
 

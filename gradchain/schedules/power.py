@@ -5,8 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core.schedule import schedule
-from ..core.types import Numeric, Schedule
+from ..core import Numeric, Schedule, schedule
 from .progress import as_count, done_and_left, is_known, reached, real
 
 

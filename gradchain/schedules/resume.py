@@ -5,8 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core.schedule import schedule as remembered
-from ..core.types import Numeric, Schedule
+from ..core import Numeric, Schedule, schedule as remembered
 from .progress import blend, check_positive, done_and_left, reached, real
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..core.schedule import schedule
-from ..core.types import Schedule
+from ..core import Schedule, schedule
 from .join import joined
 from .warmup import warmup_cosine_decay_schedule
 

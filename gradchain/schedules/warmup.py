@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from ..core.schedule import schedule
-from ..core.types import Numeric, Schedule
+from ..core import Numeric, Schedule, schedule
 from .cosine import cosine
 from .exponential import exponential_decay
 from .join import joined

@@ -6,9 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import cast, dtype_of
-from ..core.errors import tree_mismatch
-from ..core.types import ArrayTree, Params
+from ..core import ArrayTree, Params, cast, dtype_of, tree_mismatch
 
 
 def _name(path: Any) -> str:

@@ -6,8 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import widen
-from ..core.types import ArrayTree, Params
+from ..core import ArrayTree, Params, widen
 from ..tree import cast_like, random_like
 from .checks import parameters
 

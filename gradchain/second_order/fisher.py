@@ -6,8 +6,7 @@ from typing import Any, Literal, Union
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import cast, widen
-from ..core.types import ArrayTree, Params
+from ..core import ArrayTree, Params, cast, widen
 from .checks import parameters, vector
 from .diagonal import diagonal
 from .gauss_newton import pulled_back

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core.dtypes import cast, is_inexact, widen
+from ..core import cast, is_inexact, widen
 from .power_iteration import power_iteration
 from .scaling import binary_scale
 

@@ -7,11 +7,17 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core.dtypes import cast, dtype_of, is_inexact, real_dtype, relaxed_promotion, widen
-from ..core.errors import tree_mismatch
-from ..core.types import ArrayTree
-from ..tree import cast_like, norm, sub, vdot, where
-from ..tree import scale as times
+from ..core import (
+    ArrayTree,
+    cast,
+    dtype_of,
+    is_inexact,
+    real_dtype,
+    relaxed_promotion,
+    tree_mismatch,
+    widen,
+)
+from ..tree import cast_like, norm, scale as times, sub, vdot, where
 from .scaling import scaled
 
 LinearMap = Callable[[ArrayTree], ArrayTree]

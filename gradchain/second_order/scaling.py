@@ -5,10 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import widen
-from ..core.types import ArrayTree
-from ..tree import cast_like, scale
-from ..tree import max as largest
+from ..core import ArrayTree, widen
+from ..tree import cast_like, max as largest, scale
 
 
 def binary_scale(size: Any) -> jax.Array:

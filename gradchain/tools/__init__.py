@@ -2,9 +2,7 @@
 
 from .eval_params import eval_params as eval_params
 from .measurements import measurements as measurements
-from .minimize import MinimizeResult as MinimizeResult
-from .minimize import minimize as minimize
+from .minimize import MinimizeResult as MinimizeResult, minimize as minimize
 from .parse import parse as parse
 from .plot_schedule import plot_schedule as plot_schedule
-from .step import StepInfo as StepInfo
-from .step import make_step as make_step
+from .step import StepInfo as StepInfo, make_step as make_step

@@ -4,8 +4,7 @@ from typing import Any
 
 import jax
 
-from ..core.dtypes import is_inexact
-from ..core.types import OptState, Params
+from ..core import OptState, Params, is_inexact
 from ..transforms.masking import MaskedNode
 
 

@@ -7,10 +7,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.chain import with_extra_args_support
-from ..core.dtypes import cast, dtype_of
-from ..core.pair import GradientTransformation
-from ..core.types import Numeric, OptState, Params
+from ..core import (
+    GradientTransformation,
+    Numeric,
+    OptState,
+    Params,
+    cast,
+    dtype_of,
+    with_extra_args_support,
+)
 from ..optimizers.lbfgs import lbfgs
 from .step import advance, bound, norm_of, stored_in, value_and_grad_at
 

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from ..core.errors import nearest
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs
-from ..core.types import Schedule
+from ..core import GradientTransformation, GradientTransformationExtraArgs, Schedule, nearest
 
 LONGEST = 10_000
 """Characters read at most: no sensible chain is longer."""

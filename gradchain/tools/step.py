@@ -6,13 +6,18 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.apply import apply_updates
-from ..core.chain import with_extra_args_support
-from ..core.dtypes import relaxed_promotion, widen
-from ..core.lift import is_absent
-from ..core.pair import GradientTransformation
-from ..core.types import OptState, Params, Updates
-from ..core.whole import sum_sq
+from ..core import (
+    GradientTransformation,
+    OptState,
+    Params,
+    Updates,
+    apply_updates,
+    is_absent,
+    relaxed_promotion,
+    widen,
+    with_extra_args_support,
+)
+from ..core.lists import sum_sq
 from ..linesearch.stored import stored_or_computed
 
 
@@ -128,4 +133,4 @@ def _is_ours(pair: Any) -> bool:
     """Whether all links were made by this library's factories."""
     if getattr(pair, "call", None) is None:
         return False
-    return all(_is_ours(part) for part in getattr(pair, "parts", ()))
+    return all(link is pair or _is_ours(link) for link in pair.links)

@@ -1,104 +1,127 @@
 """Links: what a chain is made of, and the wrappers around transformations."""
 
-from ..core.chain import chain as chain
-from ..core.chain import named_chain as named_chain
-from .accumulation import MultiSteps as MultiSteps
-from .accumulation import MultiStepsState as MultiStepsState
-from .accumulation import ShouldSkipUpdateFunction as ShouldSkipUpdateFunction
-from .accumulation import accumulate_gradients as accumulate_gradients
-from .accumulation import skip_large_updates as skip_large_updates
-from .accumulation import skip_not_finite as skip_not_finite
-from .adaptive_clipping import AdaptiveGradClipState as AdaptiveGradClipState
-from .adaptive_clipping import adaptive_grad_clip as adaptive_grad_clip
-from .adaptive_clipping import unitwise_clip as unitwise_clip
-from .adaptive_clipping import unitwise_norm as unitwise_norm
-from .apply_every import ApplyEvery as ApplyEvery
-from .apply_every import apply_every as apply_every
+from ..core import chain as chain, named_chain as named_chain
+from .accumulation import (
+    MultiSteps as MultiSteps,
+    MultiStepsState as MultiStepsState,
+    ShouldSkipUpdateFunction as ShouldSkipUpdateFunction,
+    accumulate_gradients as accumulate_gradients,
+    skip_large_updates as skip_large_updates,
+    skip_not_finite as skip_not_finite,
+)
+from .adaptive_clipping import (
+    AdaptiveGradClipState as AdaptiveGradClipState,
+    adaptive_grad_clip as adaptive_grad_clip,
+    unitwise_clip as unitwise_clip,
+    unitwise_norm as unitwise_norm,
+)
+from .apply_every import ApplyEvery as ApplyEvery, apply_every as apply_every
 from .belief_state import ScaleByBeliefState as ScaleByBeliefState
 from .block_clipping import clip_by_block_rms as clip_by_block_rms
-from .clipping import ClipByGlobalNormState as ClipByGlobalNormState
-from .clipping import ClipState as ClipState
-from .clipping import GlobalNormState as GlobalNormState
-from .clipping import clip as clip
-from .clipping import clip_by_global_norm as clip_by_global_norm
-from .clipping import with_global_norm as with_global_norm
-from .conditions import ApplyIfFiniteState as ApplyIfFiniteState
-from .conditions import ConditionallyMaskState as ConditionallyMaskState
-from .conditions import ConditionallyTransformState as ConditionallyTransformState
-from .conditions import ConditionFn as ConditionFn
-from .conditions import apply_if_finite as apply_if_finite
-from .conditions import conditionally_mask as conditionally_mask
-from .conditions import conditionally_transform as conditionally_transform
-from .constraints import NonNegativeParamsState as NonNegativeParamsState
-from .constraints import ZeroNansState as ZeroNansState
-from .constraints import keep_params_nonnegative as keep_params_nonnegative
-from .constraints import zero_nans as zero_nans
-from .decay import AddDecayedWeightsState as AddDecayedWeightsState
-from .decay import WeightDecaySchedule as WeightDecaySchedule
-from .decay import add_decayed_weights as add_decayed_weights
+from .clipping import (
+    ClipByGlobalNormState as ClipByGlobalNormState,
+    ClipState as ClipState,
+    GlobalNormState as GlobalNormState,
+    clip as clip,
+    clip_by_global_norm as clip_by_global_norm,
+    with_global_norm as with_global_norm,
+)
+from .conditions import (
+    ApplyIfFiniteState as ApplyIfFiniteState,
+    ConditionallyMaskState as ConditionallyMaskState,
+    ConditionallyTransformState as ConditionallyTransformState,
+    ConditionFn as ConditionFn,
+    apply_if_finite as apply_if_finite,
+    conditionally_mask as conditionally_mask,
+    conditionally_transform as conditionally_transform,
+)
+from .constraints import (
+    NonNegativeParamsState as NonNegativeParamsState,
+    ZeroNansState as ZeroNansState,
+    keep_params_nonnegative as keep_params_nonnegative,
+    zero_nans as zero_nans,
+)
+from .decay import (
+    AddDecayedWeightsState as AddDecayedWeightsState,
+    WeightDecaySchedule as WeightDecaySchedule,
+    add_decayed_weights as add_decayed_weights,
+)
 from .decay_masks import decay_matrices_only as decay_matrices_only
 from .flattening import flatten as flatten
-from .freezing import freeze as freeze
-from .freezing import selective_transform as selective_transform
-from .lookahead import LookaheadParams as LookaheadParams
-from .lookahead import LookaheadState as LookaheadState
-from .lookahead import lookahead as lookahead
-from .masking import MaskedNode as MaskedNode
-from .masking import MaskedState as MaskedState
-from .masking import masked as masked
-from .mechanize import MechanicState as MechanicState
-from .mechanize import mechanize as mechanize
-from .momentum import EmaState as EmaState
-from .momentum import TraceState as TraceState
-from .momentum import ema as ema
-from .momentum import trace as trace
-from .monitoring import MonitorState as MonitorState
-from .monitoring import SnapshotState as SnapshotState
-from .monitoring import measure_group_norms as measure_group_norms
-from .monitoring import measure_norm as measure_norm
-from .monitoring import measure_update_ratio as measure_update_ratio
-from .monitoring import measure_with_ema as measure_with_ema
-from .monitoring import monitor as monitor
-from .monitoring import snapshot as snapshot
-from .noise import AddNoiseState as AddNoiseState
-from .noise import add_noise as add_noise
-from .normalizing import centralize as centralize
-from .normalizing import normalize_by_update_norm as normalize_by_update_norm
-from .optimistic import ScaleByOptimisticGradientState as ScaleByOptimisticGradientState
-from .optimistic import scale_by_optimistic_gradient as scale_by_optimistic_gradient
-from .param_block import scale_by_param_block_norm as scale_by_param_block_norm
-from .param_block import scale_by_param_block_rms as scale_by_param_block_rms
-from .partitioning import MultiTransformState as MultiTransformState
-from .partitioning import PartitionState as PartitionState
-from .partitioning import multi_transform as multi_transform
-from .partitioning import partition as partition
-from .per_example import per_example_global_norm_clip as per_example_global_norm_clip
-from .per_example import per_example_layer_norm_clip as per_example_layer_norm_clip
-from .reduce_on_plateau import ReduceLROnPlateauState as ReduceLROnPlateauState
-from .reduce_on_plateau import reduce_on_plateau as reduce_on_plateau
-from .sam import NormalizeState as NormalizeState
-from .sam import SAMState as SAMState
-from .sam import normalize as normalize
-from .sam import sam as sam
-from .scale_by_adam import ScaleByAdamState as ScaleByAdamState
-from .scale_by_adam import scale_by_adam as scale_by_adam
+from .freezing import freeze as freeze, selective_transform as selective_transform
+from .lookahead import (
+    LookaheadParams as LookaheadParams,
+    LookaheadState as LookaheadState,
+    lookahead as lookahead,
+)
+from .masking import MaskedNode as MaskedNode, MaskedState as MaskedState, masked as masked
+from .mechanize import MechanicState as MechanicState, mechanize as mechanize
+from .momentum import EmaState as EmaState, TraceState as TraceState, ema as ema, trace as trace
+from .monitoring import (
+    MonitorState as MonitorState,
+    SnapshotState as SnapshotState,
+    measure_group_norms as measure_group_norms,
+    measure_norm as measure_norm,
+    measure_update_ratio as measure_update_ratio,
+    measure_with_ema as measure_with_ema,
+    monitor as monitor,
+    snapshot as snapshot,
+)
+from .noise import AddNoiseState as AddNoiseState, add_noise as add_noise
+from .normalizing import centralize as centralize, normalize_by_update_norm as normalize_by_update_norm
+from .optimistic import (
+    ScaleByOptimisticGradientState as ScaleByOptimisticGradientState,
+    scale_by_optimistic_gradient as scale_by_optimistic_gradient,
+)
+from .param_block import (
+    scale_by_param_block_norm as scale_by_param_block_norm,
+    scale_by_param_block_rms as scale_by_param_block_rms,
+)
+from .partitioning import (
+    MultiTransformState as MultiTransformState,
+    PartitionState as PartitionState,
+    multi_transform as multi_transform,
+    partition as partition,
+)
+from .per_example import (
+    per_example_global_norm_clip as per_example_global_norm_clip,
+    per_example_layer_norm_clip as per_example_layer_norm_clip,
+)
+from .reduce_on_plateau import (
+    ReduceLROnPlateauState as ReduceLROnPlateauState,
+    reduce_on_plateau as reduce_on_plateau,
+)
+from .sam import NormalizeState as NormalizeState, SAMState as SAMState, normalize as normalize, sam as sam
+from .scale_by_adam import ScaleByAdamState as ScaleByAdamState, scale_by_adam as scale_by_adam
 from .scale_by_adamax import scale_by_adamax as scale_by_adamax
-from .scale_by_muon import MuonDimensionNumbers as MuonDimensionNumbers
-from .scale_by_muon import MuonState as MuonState
-from .scale_by_muon import scale_by_muon as scale_by_muon
-from .scale_by_rms import ScaleByRmsState as ScaleByRmsState
-from .scale_by_rms import ScaleByRmsWithCountState as ScaleByRmsWithCountState
-from .scale_by_rms import scale_by_rms as scale_by_rms
-from .scaling import ScaleByScheduleState as ScaleByScheduleState
-from .scaling import ScaleState as ScaleState
-from .scaling import scale as scale
-from .scaling import scale_by_learning_rate as scale_by_learning_rate
-from .scaling import scale_by_schedule as scale_by_schedule
-from .schedule_free import ScheduleFreeState as ScheduleFreeState
-from .schedule_free import schedule_free as schedule_free
-from .schedule_free import schedule_free_eval_params as schedule_free_eval_params
+from .scale_by_muon import (
+    MuonDimensionNumbers as MuonDimensionNumbers,
+    MuonState as MuonState,
+    scale_by_muon as scale_by_muon,
+)
+from .scale_by_rms import (
+    ScaleByRmsState as ScaleByRmsState,
+    ScaleByRmsWithCountState as ScaleByRmsWithCountState,
+    scale_by_rms as scale_by_rms,
+)
+from .scaling import (
+    ScaleByScheduleState as ScaleByScheduleState,
+    ScaleState as ScaleState,
+    scale as scale,
+    scale_by_learning_rate as scale_by_learning_rate,
+    scale_by_schedule as scale_by_schedule,
+)
+from .schedule_free import (
+    ScheduleFreeState as ScheduleFreeState,
+    schedule_free as schedule_free,
+    schedule_free_eval_params as schedule_free_eval_params,
+)
 from .sign import scale_by_sign as scale_by_sign
-from .split_complex import SplitRealAndImaginaryState as SplitRealAndImaginaryState
-from .split_complex import split_real_and_imaginary as split_real_and_imaginary
-from .trust_ratio import ScaleByTrustRatioState as ScaleByTrustRatioState
-from .trust_ratio import scale_by_trust_ratio as scale_by_trust_ratio
+from .split_complex import (
+    SplitRealAndImaginaryState as SplitRealAndImaginaryState,
+    split_real_and_imaginary as split_real_and_imaginary,
+)
+from .trust_ratio import (
+    ScaleByTrustRatioState as ScaleByTrustRatioState,
+    scale_by_trust_ratio as scale_by_trust_ratio,
+)

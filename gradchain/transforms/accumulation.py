@@ -7,13 +7,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core.branch import compiled, either, zeros_of
-from ..core.chain import with_extra_args_support
-from ..core.dtypes import cast, dtype_of, relaxed_promotion
-from ..core.lift import check_updates, is_absent, is_none, leaves_like
+from ..core import (
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    Params,
+    Updates,
+    cast,
+    check_updates,
+    compiled,
+    dtype_of,
+    either,
+    is_absent,
+    is_none,
+    leaves_like,
+    relaxed_promotion,
+    transformation,
+    with_extra_args_support,
+    zeros_of,
+)
 from ..core.numerics import safe_increment, zeros_like
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import Params, Updates
 from ..tree.norm import sum_of_squares
 
 
@@ -63,7 +75,6 @@ def skip_large_updates(
 
 
 def _never(updates: Updates, gradient_step: Any, params: Params | None) -> tuple[Any, tuple[()]]:
-    del updates, gradient_step, params
     return np.False_, ()
 
 

@@ -5,11 +5,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core.lift import leafwise
+from ..core import (
+    Array,
+    EmptyState,
+    GradientTransformationExtraArgs,
+    Numeric,
+    Trait,
+    init_empty_state,
+    leafwise,
+    transformation,
+)
 from ..core.numerics import abs_sq, sqrt
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import EmptyState, Numeric
 
 AdaptiveGradClipState = EmptyState
 Axis = int | tuple[int, ...] | None
@@ -76,9 +82,8 @@ def adaptive_grad_clip(
         Without Normalization, arXiv:2102.06171.
     """
 
-    def update(g: Any, s: EmptyState, p: Any) -> tuple[Any, tuple[()]]:
-        del s
+    def update(g: Array, s: EmptyState, p: Array) -> tuple[Array, EmptyState]:
         max_norm = clipping * jnp.maximum(unitwise_norm(p, axis), eps)
-        return unitwise_clip(unitwise_norm(g, axis), max_norm, g), ()
+        return unitwise_clip(unitwise_norm(g, axis), max_norm, g), s
 
-    return leafwise(EmptyState, lambda p: (), update, needs_params=True).saying(Trait.CLIPS)
+    return leafwise(init_empty_state, update, needs_params=True, traits=[Trait.CLIPS])

@@ -5,11 +5,21 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import cast, dtype_of, relaxed_promotion, widen
-from ..core.lift import check_updates, is_absent, is_none, leaves_like
+from ..core import (
+    GradientTransformationExtraArgs,
+    Params,
+    Updates,
+    cast,
+    check_updates,
+    dtype_of,
+    is_absent,
+    is_none,
+    leaves_like,
+    relaxed_promotion,
+    transformation,
+    widen,
+)
 from ..core.numerics import zeros_like
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Params, Updates
 
 
 class ApplyEvery(NamedTuple):
@@ -39,7 +49,6 @@ def apply_every(k: int = 1) -> GradientTransformationExtraArgs:
     def update(
         updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, ApplyEvery]:
-        del extra_args
         check_updates("apply_every", updates, params)
         emit = state.count == k - 1
         gs, treedef = jax.tree.flatten(updates, is_leaf=is_none)

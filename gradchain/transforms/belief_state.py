@@ -2,14 +2,12 @@
 
 from typing import NamedTuple
 
-import jax
-
-from ..core.types import Params
+from ..core import Count, Params
 
 
 class ScaleByBeliefState(NamedTuple):
     """State of `scale_by_belief` and `scale_by_acprop`."""
 
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
     mu: Params  # like params, at least float32, or mu_dtype; moving average of gradients
     nu: Params  # like |params|, at least float32; moving average of squared prediction errors

@@ -1,16 +1,19 @@
 """Bounding each array's update by its root mean square."""
 
-from typing import Any
-
-import jax
 import jax.numpy as jnp
 
-from ..core.hyperparameters import NON_NEGATIVE_OR_INF
-from ..core.lift import leafwise
+from ..core import (
+    NON_NEGATIVE_OR_INF,
+    Array,
+    EmptyState,
+    GradientTransformationExtraArgs,
+    Numeric,
+    Trait,
+    init_empty_state,
+    leafwise,
+    transformation,
+)
 from ..core.numerics import rms
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import EmptyState, Numeric
 
 
 @transformation(threshold=NON_NEGATIVE_OR_INF)
@@ -24,10 +27,9 @@ def clip_by_block_rms(threshold: Numeric) -> GradientTransformationExtraArgs:
     Reference: Shazeer and Stern, 2018, Adafactor, section 6, arXiv:1804.04235.
     """
 
-    def update(g: Any, s: EmptyState, p: Any) -> tuple[jax.Array, tuple[()]]:
-        del s, p
+    def update(g: Array, s: EmptyState, p: Array | None) -> tuple[Array, EmptyState]:
         size = rms(g)
         within = size <= threshold
-        return g * jnp.where(within, 1, threshold / jnp.where(within, 1, size)), ()
+        return g * jnp.where(within, 1, threshold / jnp.where(within, 1, size)), s
 
-    return leafwise(EmptyState, lambda p: (), update).saying(Trait.CLIPS)
+    return leafwise(init_empty_state, update, traits=[Trait.CLIPS])

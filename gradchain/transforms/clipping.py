@@ -5,12 +5,25 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.chain import init_empty_state, with_extra_args_support
-from ..core.dtypes import accumulator_dtype, dtype_of
-from ..core.lift import check_updates, leafwise, scaled
-from ..core.order import Trait
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import EmptyState, Numeric, OptState, Params, Updates
+from ..core import (
+    Array,
+    EmptyState,
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    Numeric,
+    OptState,
+    Params,
+    Trait,
+    Updates,
+    accumulator_dtype,
+    check_updates,
+    dtype_of,
+    init_empty_state,
+    leafwise,
+    scaled,
+    transformation,
+    with_extra_args_support,
+)
 from ..tree.norm import norm
 
 ClipState = EmptyState
@@ -25,14 +38,13 @@ def clip(max_delta: Numeric) -> GradientTransformationExtraArgs:
     State: `EmptyState`. A NaN stays NaN.
     """
 
-    def update(g: Any, s: EmptyState, p: Any) -> tuple[jax.Array, tuple[()]]:
-        del s, p
+    def update(g: Array, s: EmptyState, p: Array | None) -> tuple[Array, EmptyState]:
         if jnp.iscomplexobj(g):
             real, imag = (jnp.clip(x, -max_delta, max_delta) for x in (g.real, g.imag))
-            return jax.lax.complex(real, imag), ()
-        return jnp.clip(g, -max_delta, max_delta), ()
+            return jax.lax.complex(real, imag), s
+        return jnp.clip(g, -max_delta, max_delta), s
 
-    return leafwise(EmptyState, lambda p: (), update).saying(Trait.CLIPS)
+    return leafwise(init_empty_state, update, traits=[Trait.CLIPS])
 
 
 class GlobalNormState(NamedTuple):
@@ -90,7 +102,7 @@ def clip_by_global_norm(max_norm: Numeric) -> GradientTransformationExtraArgs:
         shrink = jnp.logical_and(size > max_norm, jnp.isfinite(size))
         return scaled(updates, jnp.where(shrink, max_norm / jnp.where(shrink, size, 1), 1)), state
 
-    return GradientTransformationExtraArgs(init_empty_state, update).saying(Trait.CLIPS)
+    return GradientTransformationExtraArgs(init_empty_state, update, traits=[Trait.CLIPS])
 
 
 def _norm_dtype(params: Params) -> Any:

@@ -5,12 +5,20 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from ..core.branch import compiled, either, zeros_of
-from ..core.chain import with_extra_args_support
-from ..core.lift import check_updates
+from ..core import (
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    OptState,
+    Params,
+    Updates,
+    check_updates,
+    compiled,
+    either,
+    transformation,
+    with_extra_args_support,
+    zeros_of,
+)
 from ..core.numerics import safe_increment
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import OptState, Params, Updates
 
 
 class ConditionFn(Protocol):

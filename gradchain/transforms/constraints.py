@@ -5,9 +5,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.lift import is_absent, is_none, leafwise
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import EmptyState, OptState, Params, Updates
+from ..core import (
+    Array,
+    EmptyState,
+    GradientTransformationExtraArgs,
+    OptState,
+    Params,
+    Updates,
+    init_empty_state,
+    is_absent,
+    is_none,
+    leafwise,
+    transformation,
+)
 
 NonNegativeParamsState = EmptyState
 
@@ -26,11 +36,10 @@ def keep_params_nonnegative() -> GradientTransformationExtraArgs:
     Raises: ValueError if `update` gets no parameters.
     """
 
-    def update(g: Any, s: EmptyState, p: Any) -> tuple[Any, tuple[()]]:
-        del s
-        return jnp.where(p + g < 0, -p, g), ()
+    def update(g: Array, s: EmptyState, p: Array) -> tuple[Array, EmptyState]:
+        return jnp.where(p + g < 0, -p, g), s
 
-    return leafwise(EmptyState, lambda p: (), update, needs_params=True)
+    return leafwise(init_empty_state, update, needs_params=True)
 
 
 @transformation
@@ -46,7 +55,6 @@ def zero_nans() -> GradientTransformationExtraArgs:
     def update(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, ZeroNansState]:
-        del params, extra_args
 
         def found(g: Any, before: Any) -> Any:
             return before if is_absent(g) else jnp.any(jnp.isnan(g))

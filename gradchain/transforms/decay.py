@@ -1,16 +1,26 @@
 """Weight decay."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
-from ..core.chain import identity
-from ..core.lift import leafwise
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import EmptyState, MaskOrFn, Params, ScalarOrSchedule
-from ..core.whole import each
+from ..core import (
+    Array,
+    Count,
+    EmptyState,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    MaskOrFn,
+    Params,
+    ScalarOrSchedule,
+    Trait,
+    identity,
+    init_empty_state,
+    leafwise,
+    transformation,
+)
 from .masking import is_tree_fn, masked
 
 AddDecayedWeightsState = EmptyState
@@ -19,7 +29,7 @@ AddDecayedWeightsState = EmptyState
 class WeightDecaySchedule(NamedTuple):
     """State of `add_decayed_weights` with a schedule."""
 
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
 
 
 def is_zero(weight_decay: ScalarOrSchedule) -> bool:
@@ -27,14 +37,18 @@ def is_zero(weight_decay: ScalarOrSchedule) -> bool:
     return isinstance(weight_decay, (int, float)) and weight_decay == 0
 
 
-def _decay(weight_decay: ScalarOrSchedule) -> GradientTransformationExtraArgs:
-    def update(g: Any, s: Any, p: Any) -> tuple[Any, tuple[()]]:
-        factor = weight_decay(s.count - 1) if callable(weight_decay) else weight_decay
-        return g + factor * p, ()
+@transformation
+def _decay_all(weight_decay: Hyperparameter):
+    def update(g: Array, s: EmptyState, p: Array) -> tuple[Array, EmptyState]:
+        return g + weight_decay * p, s
 
-    state = WeightDecaySchedule if callable(weight_decay) else EmptyState
-    return leafwise(state, lambda p: (), update, name="add_decayed_weights", needs_params=True).saying(
-        Trait.DECAYS
+    return leafwise(
+        init_empty_state,
+        update,
+        name="add_decayed_weights",
+        needs_params=True,
+        scheduled_state=WeightDecaySchedule,
+        traits=[Trait.DECAYS],
     )
 
 
@@ -55,7 +69,7 @@ def add_decayed_weights(
     Raises: ValueError if `update` gets no parameters.
     Reference: Loshchilov and Hutter, 2017, Decoupled Weight Decay Regularization, arXiv:1711.05101.
     """
-    decay = identity() if is_zero(weight_decay) else _decay(weight_decay)
+    decay = identity() if is_zero(weight_decay) else _decay_all(weight_decay)
     return decay if mask is None else masked(decay, mask)
 
 
@@ -68,33 +82,24 @@ def decoupled(
     return (add_decayed_weights(weight_decay, weight_decay_mask),)
 
 
-def _where(mask: Any, params: Params, yes: Callable[[Any], Any]) -> Params:
-    """`yes` of the parameters where a mask says to decay, zeros elsewhere."""
-    keep = mask(params) if is_tree_fn(mask) else mask
-    return jax.tree.map(
-        lambda k, node: jax.tree.map(yes if k else jax.numpy.zeros_like, node), keep, params
-    )
+def decays(mask: MaskOrFn) -> Callable[[Params], Params] | None:
+    """For rules that decay by themselves: the `settings` True and False of every leaf, or None for no mask."""
+    if mask is None:
+        return None
+
+    def settings(params: Params) -> Params:
+        keep = mask(params) if is_tree_fn(mask) else mask
+        return jax.tree.map(lambda k, node: jax.tree.map(lambda _: bool(k), node), keep, params)
+
+    return settings
 
 
-def decayed_params(mask: MaskOrFn) -> Callable[[Params], Params]:
-    """The parameters with zeros where a mask says not to decay, for rules that decay by themselves."""
-    return lambda params: params if mask is None else _where(mask, params, lambda p: p)
+def decay_of(factor: Any, ps: list[Array], settings: Sequence[bool]) -> list[Array]:
+    """`factor` for each parameter that decays, 0 for the others."""
+    factor = jnp.asarray(factor)
+    return [factor if decays else jnp.zeros_like(factor) for decays in settings or [True] * len(ps)]
 
 
-def decay_weights(mask: MaskOrFn) -> Callable[[Params], Params]:
-    """Ones where a mask says to decay, zeros elsewhere."""
-    return lambda params: _where(mask, params, jax.numpy.ones_like)
-
-
-def shrinkage(factor: Any, ps: list[Any], decayed: list[Any] | None) -> list[Any]:
-    """1 + factor for each parameter, or where `decayed` (see `decay_weights`) is 1."""
-    if decayed is None:
-        return [1 + factor] * len(ps)
-    return each(lambda weight: 1 + factor * weight, decayed)
-
-
-def one_mask(name: str, mask: MaskOrFn, weight_decay_mask: MaskOrFn) -> MaskOrFn:
-    """The decay mask of an optimizer that takes it under either name; ValueError if both are given."""
-    if mask is not None and weight_decay_mask is not None:
-        raise ValueError(f"{name}: mask and weight_decay_mask are two names of one argument: give one.")
-    return weight_decay_mask if mask is None else mask
+def shrinkage(factor: Any, ps: list[Array], settings: Sequence[bool]) -> list[Array]:
+    """1 + factor for each parameter that decays, 1 for the others."""
+    return [1 + decay for decay in decay_of(factor, ps, settings)]

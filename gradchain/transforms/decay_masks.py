@@ -5,8 +5,7 @@ from typing import Any
 
 import jax
 
-from ..core.call import Call, Remembers
-from ..core.types import Params, PyTree
+from ..core import Call, Params, PyTree, Remembers
 
 
 class Mask(Remembers):

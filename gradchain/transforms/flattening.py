@@ -6,10 +6,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core.chain import with_extra_args_support
-from ..core.dtypes import dtype_of
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import OptState, Params, Updates
+from ..core import (
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    OptState,
+    Params,
+    Updates,
+    dtype_of,
+    transformation,
+    with_extra_args_support,
+)
 from ..tree.placeholder import is_placeholder
 
 

@@ -4,9 +4,13 @@ from typing import Any
 
 import jax
 
-from ..core.chain import set_to_zero
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import ArrayTree
+from ..core import (
+    ArrayTree,
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    set_to_zero,
+    transformation,
+)
 from .masking import is_tree_fn, masked
 from .partitioning import partition
 

@@ -5,14 +5,25 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.apply import apply_updates
-from ..core.branch import compiled
-from ..core.chain import with_extra_args_support
-from ..core.dtypes import cast, dtype_of, relaxed_promotion, widen
-from ..core.errors import MissingParamsError
-from ..core.lift import is_absent, is_none, leaves_like
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import Numeric, Params, Updates
+from ..core import (
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    MissingParamsError,
+    Numeric,
+    Params,
+    Updates,
+    apply_updates,
+    cast,
+    compiled,
+    dtype_of,
+    is_absent,
+    is_none,
+    leaves_like,
+    relaxed_promotion,
+    transformation,
+    widen,
+    with_extra_args_support,
+)
 
 
 class LookaheadState(NamedTuple):

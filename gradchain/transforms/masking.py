@@ -6,10 +6,16 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ..core.chain import with_extra_args_support
-from ..core.errors import tree_mismatch
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import Params, PyTree, Updates
+from ..core import (
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    Params,
+    PyTree,
+    Updates,
+    transformation,
+    tree_mismatch,
+    with_extra_args_support,
+)
 from ..tree.placeholder import is_placeholder
 
 

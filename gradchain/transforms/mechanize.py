@@ -5,22 +5,33 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.branch import compiled
-from ..core.chain import with_extra_args_support
-from ..core.dtypes import cast, dtype_of, relaxed_promotion, widen
-from ..core.errors import MissingParamsError
-from ..core.hyperparameters import POSITIVE
-from ..core.numerics import safe_increment, sqrt
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import Numeric, Params, Updates
-from ..core.whole import Present, copy_of, dot, each, ratio, scalar_dtype, sum_sq
+from ..core import (
+    POSITIVE,
+    Count,
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    Leaves,
+    MissingParamsError,
+    Numeric,
+    Params,
+    Updates,
+    cast,
+    compiled,
+    dtype_of,
+    relaxed_promotion,
+    transformation,
+    widen,
+    with_extra_args_support,
+)
+from ..core.lists import dot, each, scalar_dtype, sum_sq
+from ..core.numerics import copy_of, ratio, safe_increment, sqrt
 
 
 class MechanicState(NamedTuple):
     """State of `mechanize`."""
 
     base_optimizer_state: Any  # the base optimizer's
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
     r: jax.Array  # f32[num_betas] (f64 for f64 params); what each bet has won
     m: jax.Array  # f32[num_betas]; largest |h| of late
     v: jax.Array  # f32[num_betas]; sum of h^2 of late
@@ -72,12 +83,12 @@ def mechanize(
         if params is None:
             raise MissingParamsError("mechanize")
         steps, base_state = tx.update(updates, state.base_optimizer_state, params, **extra_args)
-        present = Present("mechanize", updates, params)
+        leaves = Leaves("mechanize", updates, params)
         first, dtype = state.count == 0, state.s.dtype
         with relaxed_promotion():
-            g, p = each(widen, present.gs), each(widen, present.ps)
-            u = each(widen, present.of("base optimizer's step", steps))
-            starts = present.of("state's x0", state.x0)
+            g, p = each(widen, leaves.gs), each(widen, leaves.ps)
+            u = each(widen, leaves.of("base optimizer's step", steps))
+            starts = leaves.of("state's x0", state.x0)
             x0 = each(lambda x, p: jnp.where(first, p, widen(x)), starts, p)
             factor = jnp.sum(state.s)
             pull = weight_decay * factor * sqrt(sum_sq(g)) / (sqrt(sum_sq(p)) + eps)
@@ -91,7 +102,7 @@ def mechanize(
             total = jnp.sum(s)
             us = each(
                 lambda g, x, p, d, u: cast(x - total * (d - u) - p, dtype_of(g)),
-                present.gs,
+                leaves.gs,
                 x0,
                 p,
                 before,
@@ -99,8 +110,8 @@ def mechanize(
             )
             starts = each(lambda new, old: cast(new, dtype_of(old)), x0, starts)
             r, m, v, s = (cast(x, dtype) for x in (r, m, v, s))
-        return present.put(us, updates), MechanicState(
-            base_state, safe_increment(state.count), r, m, v, s, present.put(starts, state.x0)
+        return leaves.put(us, updates), MechanicState(
+            base_state, safe_increment(state.count), r, m, v, s, leaves.put(starts, state.x0)
         )
 
     return GradientTransformationExtraArgs(init, update)

@@ -2,14 +2,19 @@
 
 from typing import Any, NamedTuple
 
-import jax
-
-from ..core import numerics
-from ..core.hyperparameters import FINITE
-from ..core.lift import leafwise
+from ..core import (
+    FINITE,
+    Array,
+    Count,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    Numeric,
+    Params,
+    leafwise,
+    numerics,
+    transformation,
+)
 from ..core.numerics import zeros_like
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Hyperparameter, Numeric, Params
 
 
 class TraceState(NamedTuple):
@@ -21,7 +26,7 @@ class TraceState(NamedTuple):
 class EmaState(NamedTuple):
     """State of `ema`."""
 
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
     ema: Params  # like params, or accumulator_dtype; moving average, not debiased
 
 
@@ -43,15 +48,14 @@ def trace(
         Nesterov, 1983; Sutskever et al., 2013, On the importance of initialization and momentum.
     """
 
-    def init(p: Any) -> tuple[jax.Array]:
-        return (zeros_like(p, accumulator_dtype),)
+    def init(p: Any) -> TraceState:
+        return TraceState(trace=zeros_like(p, accumulator_dtype))
 
-    def update(g: Any, s: TraceState, p: Any) -> tuple[Any, tuple[Any]]:
-        del p
+    def update(g: Array, s: TraceState, p: Array | None) -> tuple[Array, TraceState]:
         t = g + decay * s.trace
-        return (g + decay * t if nesterov else t), (t,)
+        return (g + decay * t if nesterov else t), s._replace(trace=t)
 
-    return leafwise(TraceState, init, update)
+    return leafwise(init, update)
 
 
 @transformation
@@ -71,12 +75,11 @@ def ema(
     Reference: Kingma and Ba, 2014, Adam, section 3, arXiv:1412.6980 (debiasing).
     """
 
-    def init(p: Any) -> tuple[jax.Array]:
-        return (zeros_like(p, accumulator_dtype),)
+    def init(p: Any) -> EmaState:
+        return EmaState(count=0, ema=zeros_like(p, accumulator_dtype))
 
-    def update(g: Any, s: EmaState, p: Any) -> tuple[Any, tuple[Any]]:
-        del p
+    def update(g: Array, s: EmaState, p: Array | None) -> tuple[Array, EmaState]:
         m = numerics.ema(g, s.ema, decay)
-        return (numerics.debias(m, decay, s.count) if debias else m), (m,)
+        return (numerics.debias(m, decay, s.count) if debias else m), s._replace(ema=m)
 
-    return leafwise(EmaState, init, update)
+    return leafwise(init, update)

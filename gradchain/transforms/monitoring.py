@@ -6,13 +6,26 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import numerics
-from ..core.chain import with_extra_args_support
-from ..core.dtypes import cast, dtype_of, relaxed_promotion, widen
-from ..core.errors import MissingParamsError
+from ..core import (
+    ArrayTree,
+    EmptyState,
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    MissingParamsError,
+    Numeric,
+    OptState,
+    Params,
+    PyTree,
+    Updates,
+    cast,
+    dtype_of,
+    numerics,
+    relaxed_promotion,
+    transformation,
+    widen,
+    with_extra_args_support,
+)
 from ..core.numerics import safe_increment, zeros_like
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import ArrayTree, EmptyState, Numeric, OptState, Params, PyTree, Updates
 from ..tree.norm import norm
 from .masking import is_tree_fn, keep
 from .momentum import EmaState
@@ -47,7 +60,6 @@ def snapshot(measure_name: str, measure: Measure) -> GradientTransformationExtra
     def update(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, SnapshotState]:
-        del state, params, extra_args
         return updates, SnapshotState({measure_name: measure(updates)})
 
     return GradientTransformationExtraArgs(init, update)
@@ -61,9 +73,7 @@ def _blank(measure: Callable[..., Any], *args: Any) -> Any:
 
 
 @transformation
-def monitor(
-    measures: Mapping[str, GradientTransformation | Measure],
-) -> GradientTransformationExtraArgs:
+def monitor(measures: Mapping[str, GradientTransformation | Measure]) -> GradientTransformationExtraArgs:
     """Keeps measures of the updates at this place in a chain; the updates pass unchanged.
 
     `gradchain.tools.measurements(state)` reads all measures of a chain by one call.
@@ -141,7 +151,6 @@ def measure_with_ema(
     def update(
         updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
     ) -> tuple[Any, tuple[EmptyState, EmaState]]:
-        del params, extra_args
         count = safe_increment(state[1].count)
         measured = measure(updates)
 
@@ -168,7 +177,6 @@ def measure_norm() -> GradientTransformationExtraArgs:
     """
 
     def of(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> Any:
-        del params
         return extra_args["global_norm"] if "global_norm" in extra_args else norm(updates)
 
     return _measure(of)
@@ -183,7 +191,6 @@ def measure_update_ratio() -> GradientTransformationExtraArgs:
     """
 
     def ratio(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> jax.Array:
-        del extra_args
         if params is None:
             raise MissingParamsError("measure_update_ratio")
         size = norm(params)
@@ -204,7 +211,6 @@ def measure_group_norms(
     """
 
     def norms(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> dict[Any, Any]:
-        del params, extra_args
         labels = param_labels(updates) if is_tree_fn(param_labels) else param_labels
         groups = sorted(set(jax.tree.leaves(labels)))
         masks = {g: jax.tree.map(lambda x, g=g: x == g, labels) for g in groups}

@@ -1,24 +1,30 @@
 """Gaussian noise that fades."""
 
-import warnings
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
-from ..core.dtypes import cast, compute_dtype, dtype_of, relaxed_promotion, widen
-from ..core.hyperparameters import FINITE, NON_NEGATIVE
-from ..core.lift import check_updates, is_none
-from ..core.numerics import safe_increment, sqrt
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Hyperparameter, OptState, Params, Updates
+from ..core import (
+    FINITE,
+    NON_NEGATIVE,
+    Array,
+    Count,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    compute_dtype,
+    transformation,
+    treewise,
+    warn_user,
+)
+from ..core.lists import each
+from ..core.numerics import key_of, sqrt
 from ..tree.random import random_like
 
 
 class AddNoiseState(NamedTuple):
     """State of `add_noise`."""
 
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
     rng_key: jax.Array  # key[]  what the next noise is drawn from
 
 
@@ -30,11 +36,7 @@ def _normal(key: Any, shape: Any, dtype: Any, *, out_sharding: Any = None) -> ja
 
 @transformation(eta=NON_NEGATIVE, gamma=FINITE)
 def add_noise(
-    eta: Hyperparameter,
-    gamma: Hyperparameter,
-    key: Any = None,
-    *,
-    seed: int | None = None,
+    eta: Hyperparameter, gamma: Hyperparameter, key: Any = None, *, seed: int | None = None
 ) -> GradientTransformationExtraArgs:
     """Adds Gaussian noise whose variance fades: u_t = g_t + N(0, eta / t^gamma), with t from 1.
 
@@ -52,31 +54,16 @@ def add_noise(
     if seed is not None:
         if key is not None:
             raise ValueError("add_noise: key and seed are two names of one argument: give key.")
-        warnings.warn("add_noise: seed is deprecated, use key.", DeprecationWarning, stacklevel=4)
+        warn_user("add_noise: seed is deprecated, use key.", DeprecationWarning)
     chosen: Any = seed if seed is not None else 0 if key is None else key
 
-    def init(params: Params) -> AddNoiseState:
-        del params
-        typed = hasattr(chosen, "dtype") and jnp.issubdtype(chosen.dtype, jax.dtypes.prng_key)
-        rng_key = jnp.array(chosen) if typed else jax.random.key(chosen)
-        return AddNoiseState(jnp.zeros([], jnp.int32), rng_key)
+    def init(p: list[Array]) -> AddNoiseState:
+        return AddNoiseState(count=0, rng_key=key_of(chosen))
 
-    def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
-        del extra_args
-        check_updates("add_noise", updates, params)
-        count = safe_increment(state.count)
-        rng_key, now = jax.random.split(state.rng_key)
-        noise = random_like(now, updates, _normal)
-        with relaxed_promotion():
-            deviation = sqrt(eta / count**gamma)
-            updates = jax.tree.map(
-                lambda g, n: None if g is None else cast(widen(g) + deviation * n, dtype_of(g)),
-                updates,
-                noise,
-                is_leaf=is_none,
-            )
-        return updates, AddNoiseState(count, rng_key)
+    def update(g: list[Array], s: AddNoiseState, p: list[Array]) -> tuple[list[Array], AddNoiseState]:
+        rng_key, now = jax.random.split(s.rng_key)
+        deviation = sqrt(eta / s.count**gamma)
+        noise = random_like(now, g, _normal)
+        return each(lambda g, n: g + deviation * n, g, noise), s._replace(rng_key=rng_key)
 
-    return GradientTransformationExtraArgs(init, update)
+    return treewise(init, update, needs_params=False)

@@ -2,14 +2,23 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
-from ..core.chain import init_empty_state
-from ..core.hyperparameters import FINITE
-from ..core.lift import check_updates, leafwise, scaled
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import EmptyState, Numeric, OptState, Params, Updates
+from ..core import (
+    FINITE,
+    Array,
+    EmptyState,
+    GradientTransformationExtraArgs,
+    Numeric,
+    OptState,
+    Params,
+    Updates,
+    check_updates,
+    init_empty_state,
+    leafwise,
+    scaled,
+    transformation,
+)
 from ..tree.norm import norm
 
 
@@ -30,7 +39,6 @@ def normalize_by_update_norm(
     def update(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
-        del extra_args
         check_updates("normalize_by_update_norm", updates, params)
         size = norm(updates) + eps
         return scaled(updates, jnp.where(size > 0, scale_factor / jnp.where(size > 0, size, 1), 0)), state
@@ -49,8 +57,7 @@ def centralize() -> GradientTransformationExtraArgs:
         Neural Networks, arXiv:2004.01461.
     """
 
-    def update(g: Any, s: EmptyState, p: Any) -> tuple[jax.Array, tuple[()]]:
-        del s, p
-        return (g - jnp.mean(g, axis=tuple(range(1, g.ndim)), keepdims=True) if g.ndim > 1 else g), ()
+    def update(g: Array, s: EmptyState, p: Array | None) -> tuple[Array, EmptyState]:
+        return (g - jnp.mean(g, axis=tuple(range(1, g.ndim)), keepdims=True) if g.ndim > 1 else g), s
 
-    return leafwise(EmptyState, lambda p: (), update)
+    return leafwise(init_empty_state, update)

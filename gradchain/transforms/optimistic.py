@@ -1,15 +1,21 @@
 """The optimistic gradient: the present one and what changed since the last."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ..core.hyperparameters import FINITE
-from ..core.lift import leafwise
+from ..core import (
+    FINITE,
+    Array,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    Params,
+    transformation,
+    treewise,
+)
+from ..core.lists import each
 from ..core.numerics import zeros_like
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Hyperparameter, OptState, Params, Updates
 
 
 class ScaleByOptimisticGradientState(NamedTuple):
@@ -17,11 +23,6 @@ class ScaleByOptimisticGradientState(NamedTuple):
 
     is_initial_step: jax.Array  # bool[]  whether no gradient was seen yet
     previous_gradient: Params  # like params; the last gradient
-
-
-class _Counted(NamedTuple):
-    count: jax.Array
-    previous_gradient: Params
 
 
 @transformation(alpha=FINITE, beta=FINITE)
@@ -40,25 +41,18 @@ def scale_by_optimistic_gradient(
         Optimistic Gradient Methods for Saddle Point Problems, arXiv:1901.08511.
     """
 
-    def init_leaf(p: Any) -> tuple[jax.Array]:
-        return (zeros_like(p),)
-
-    def update_leaf(g: Any, s: _Counted, p: Any) -> tuple[Any, tuple[Any]]:
-        del p
-        previous = jnp.where(s.count == 1, g, s.previous_gradient)
-        return (alpha + beta) * g - beta * previous, (g,)
-
-    rule = leafwise(_Counted, init_leaf, update_leaf, name="scale_by_optimistic_gradient")
-
-    def init(params: Params) -> ScaleByOptimisticGradientState:
-        return ScaleByOptimisticGradientState(jnp.array(True), rule.init(params).previous_gradient)
+    def init(p: list[Array]) -> ScaleByOptimisticGradientState:
+        return ScaleByOptimisticGradientState(
+            is_initial_step=jnp.array(True), previous_gradient=each(zeros_like, p)
+        )
 
     def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
-        count = jnp.where(state.is_initial_step, 0, 1)  # all that the rule asks of it
-        counted = _Counted(count.astype(jnp.int32), state.previous_gradient)
-        updates, counted = rule.update(updates, counted, params, **extra_args)
-        return updates, ScaleByOptimisticGradientState(jnp.array(False), counted.previous_gradient)
+        g: list[Array], s: ScaleByOptimisticGradientState, p: list[Array]
+    ) -> tuple[list[Array], ScaleByOptimisticGradientState]:
+        def step(g: Array, previous: Array) -> Array:
+            return (alpha + beta) * g - beta * jnp.where(s.is_initial_step, g, previous)
 
-    return GradientTransformationExtraArgs(init, update)
+        new = s._replace(is_initial_step=jnp.array(False), previous_gradient=g)
+        return each(step, g, s.previous_gradient), new
+
+    return treewise(init, update, needs_params=False)

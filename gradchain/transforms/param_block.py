@@ -1,14 +1,17 @@
 """Updates in the parameters' own units: each array's update times the size of its parameter."""
 
-from typing import Any
-
-import jax
 import jax.numpy as jnp
 
-from ..core.lift import leafwise
+from ..core import (
+    Array,
+    EmptyState,
+    GradientTransformationExtraArgs,
+    Numeric,
+    init_empty_state,
+    leafwise,
+    transformation,
+)
 from ..core.numerics import norm, rms
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import EmptyState, Numeric
 
 
 @transformation
@@ -21,11 +24,10 @@ def scale_by_param_block_norm(min_scale: Numeric = 1e-3) -> GradientTransformati
     Reference: Shazeer and Stern, 2018, Adafactor, arXiv:1804.04235 (relative step sizes).
     """
 
-    def update(g: Any, s: EmptyState, p: Any) -> tuple[jax.Array, tuple[()]]:
-        del s
-        return g * jnp.maximum(norm(p), min_scale), ()
+    def update(g: Array, s: EmptyState, p: Array) -> tuple[Array, EmptyState]:
+        return g * jnp.maximum(norm(p), min_scale), s
 
-    return leafwise(EmptyState, lambda p: (), update, needs_params=True)
+    return leafwise(init_empty_state, update, needs_params=True)
 
 
 @transformation
@@ -40,8 +42,7 @@ def scale_by_param_block_rms(min_scale: Numeric = 1e-3) -> GradientTransformatio
     Reference: Shazeer and Stern, 2018, Adafactor, section 8, arXiv:1804.04235.
     """
 
-    def update(g: Any, s: EmptyState, p: Any) -> tuple[jax.Array, tuple[()]]:
-        del s
-        return g * jnp.maximum(rms(p), min_scale), ()
+    def update(g: Array, s: EmptyState, p: Array) -> tuple[Array, EmptyState]:
+        return g * jnp.maximum(rms(p), min_scale), s
 
-    return leafwise(EmptyState, lambda p: (), update, needs_params=True)
+    return leafwise(init_empty_state, update, needs_params=True)

@@ -5,10 +5,16 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ..core.chain import with_extra_args_support
-from ..core.errors import nearest
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import Params, PyTree, Updates
+from ..core import (
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    Params,
+    PyTree,
+    Updates,
+    nearest,
+    transformation,
+    with_extra_args_support,
+)
 from ..tree.placeholder import is_placeholder
 from .masking import MaskedState, is_tree_fn, keep, mask_extra_args, merge
 

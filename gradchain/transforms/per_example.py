@@ -6,8 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import cast, dtype_of, widen
-from ..core.types import ArrayTree
+from ..core import ArrayTree, cast, dtype_of, widen
 from ..tree.norm import norm
 
 

@@ -5,14 +5,28 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import cast, compute_dtype, dtype_of, is_inexact, real_dtype, relaxed_promotion
-from ..core.errors import missing_extra
-from ..core.hyperparameters import CLOSED_UNIT, NON_NEGATIVE, Range
-from ..core.lift import check_updates, scaled
+from ..core import (
+    CLOSED_UNIT,
+    NON_NEGATIVE,
+    GradientTransformationExtraArgs,
+    MissingExtraError,
+    Numeric,
+    OptState,
+    Params,
+    Range,
+    Updates,
+    cast,
+    check_updates,
+    compute_dtype,
+    dtype_of,
+    is_inexact,
+    real_dtype,
+    relaxed_promotion,
+    scaled,
+    transformation,
+)
+from ..core.lists import scalar_dtype
 from ..core.numerics import safe_increment
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Numeric, OptState, Params, Updates
-from ..core.whole import scalar_dtype
 
 INSIDE_UNIT = Range("in (0, 1)", lambda x: 0 < x < 1)
 
@@ -99,7 +113,7 @@ def reduce_on_plateau(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
         if extra_args.get("value") is None:
-            raise missing_extra("reduce_on_plateau", "value")
+            raise MissingExtraError("reduce_on_plateau", "value")
         check_updates("reduce_on_plateau", updates, params)
         state = step(state, extra_args["value"])
         return scaled(updates, state.scale), state

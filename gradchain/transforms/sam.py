@@ -6,15 +6,32 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.apply import apply_updates
-from ..core.branch import compiled
-from ..core.chain import init_empty_state, with_extra_args_support
-from ..core.dtypes import cast, dtype_of, relaxed_promotion, widen
-from ..core.errors import MissingParamsError, missing_extra
-from ..core.lift import check_updates, is_absent, is_none, scaled
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import EmptyState, OptState, Params, Updates
-from ..core.whole import Present, copy_of, each, ratio
+from ..core import (
+    EmptyState,
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    Leaves,
+    MissingExtraError,
+    MissingParamsError,
+    OptState,
+    Params,
+    Updates,
+    apply_updates,
+    cast,
+    check_updates,
+    compiled,
+    dtype_of,
+    init_empty_state,
+    is_absent,
+    is_none,
+    relaxed_promotion,
+    scaled,
+    transformation,
+    widen,
+    with_extra_args_support,
+)
+from ..core.lists import each
+from ..core.numerics import copy_of, ratio
 from ..tree.norm import norm
 
 NormalizeState = EmptyState
@@ -32,7 +49,6 @@ def normalize() -> GradientTransformationExtraArgs:
     def update(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
-        del extra_args
         check_updates("normalize", updates, params)
         return scaled(updates, ratio(1.0, norm(updates))), state
 
@@ -100,7 +116,7 @@ def sam(
     ) -> tuple[Updates, SAMState]:
         if params is None:
             raise MissingParamsError("sam")
-        present = Present("sam", updates, params)
+        leaves = Leaves("sam", updates, params)
         last = state.steps_since_sync == sync_period - 1
         cache = _choose(state.steps_since_sync == 0, params, state.cache)
         up, adv_state = adversary.update(updates, state.adv_state, params, **extra_args)
@@ -111,10 +127,10 @@ def sam(
                 back = widen(start) - widen(p) + widen(down)
                 return cast(jnp.where(last, back, -widen(up)), dtype_of(g))
 
-        parts = [present.of(*x) for x in (("ascent", up), ("step", down), ("state's cache", cache))]
-        us = each(pick, present.gs, *parts, present.ps)
+        parts = [leaves.of(*x) for x in (("ascent", up), ("step", down), ("state's cache", cache))]
+        us = each(pick, leaves.gs, *parts, leaves.ps)
         fresh = adversary.init(params) if reset_state else state.adv_state
-        return present.put(us, updates), SAMState(
+        return leaves.put(us, updates), SAMState(
             (state.steps_since_sync + 1) % sync_period,
             _choose(last, opt_state, state.opt_state),
             _choose(last, fresh, adv_state),
@@ -132,7 +148,7 @@ def sam(
         if params is None:
             raise MissingParamsError("sam")
         if grad_fn is None:
-            raise missing_extra("sam", "grad_fn")
+            raise MissingExtraError("sam", "grad_fn")
         point, adv_state = params, state.adv_state
         for i in range(sync_period - 1):
             up, adv_state = adversary.update(updates, adv_state, point, **extra_args)

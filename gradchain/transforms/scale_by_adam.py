@@ -2,19 +2,23 @@
 
 from typing import Any, NamedTuple
 
-import jax
-
-from ..core.lift import leafwise
+from ..core import (
+    Array,
+    Count,
+    GradientTransformationExtraArgs,
+    Hyperparameter,
+    Params,
+    Trait,
+    leafwise,
+    transformation,
+)
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Hyperparameter, Params
 
 
 class ScaleByAdamState(NamedTuple):
     """State of `scale_by_adam` and `scale_by_adamax`."""
 
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
     mu: Params  # like params, or mu_dtype; first moment
     nu: Params  # like |params|, at least float32, or nu_dtype; second moment
 
@@ -48,16 +52,15 @@ def scale_by_adam(
     Reference: Kingma and Ba, 2014, arXiv:1412.6980; Dozat, 2016, Incorporating Nesterov Momentum.
     """
 
-    def init(p: Any) -> tuple[jax.Array, jax.Array]:
-        return zeros_like(p, mu_dtype), accumulator_like(p, nu_dtype)
+    def init(p: Any) -> ScaleByAdamState:
+        return ScaleByAdamState(count=0, mu=zeros_like(p, mu_dtype), nu=accumulator_like(p, nu_dtype))
 
-    def update(g: Any, s: ScaleByAdamState, p: Any) -> tuple[Any, tuple[Any, Any]]:
-        del p
+    def update(g: Array, s: ScaleByAdamState, p: Array | None) -> tuple[Array, ScaleByAdamState]:
         mu, nu = ema(g, s.mu, b1), ema(abs_sq(g), s.nu, b2)
         if nesterov:
             m = b1 * debias(mu, b1, s.count + 1) + one_minus(b1) * debias(g, b1, s.count)
         else:
             m = debias(mu, b1, s.count)
-        return m / (sqrt(debias(nu, b2, s.count) + eps_root) + eps), (mu, nu)
+        return m / (sqrt(debias(nu, b2, s.count) + eps_root) + eps), s._replace(mu=mu, nu=nu)
 
-    return leafwise(ScaleByAdamState, init, update).saying(Trait.RESCALES)
+    return leafwise(init, update, traits=[Trait.RESCALES])

@@ -2,14 +2,10 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
-from ..core.lift import leafwise
+from ..core import Array, GradientTransformationExtraArgs, Hyperparameter, Trait, leafwise, transformation
 from ..core.numerics import accumulator_like, debias, ema, zeros_like
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Hyperparameter
 from .scale_by_adam import ScaleByAdamState
 
 
@@ -36,12 +32,11 @@ def scale_by_adamax(
     Reference: Kingma and Ba, 2014, section 7.1, arXiv:1412.6980.
     """
 
-    def init(p: Any) -> tuple[jax.Array, jax.Array]:
-        return zeros_like(p, mu_dtype), accumulator_like(p, nu_dtype)
+    def init(p: Any) -> ScaleByAdamState:
+        return ScaleByAdamState(count=0, mu=zeros_like(p, mu_dtype), nu=accumulator_like(p, nu_dtype))
 
-    def update(g: Any, s: ScaleByAdamState, p: Any) -> tuple[Any, tuple[Any, Any]]:
-        del p
+    def update(g: Array, s: ScaleByAdamState, p: Array | None) -> tuple[Array, ScaleByAdamState]:
         mu, nu = ema(g, s.mu, b1), jnp.maximum(jnp.abs(g) + eps, b2 * s.nu)
-        return debias(mu, b1, s.count) / nu, (mu, nu)
+        return debias(mu, b1, s.count) / nu, s._replace(mu=mu, nu=nu)
 
-    return leafwise(ScaleByAdamState, init, update).saying(Trait.RESCALES)
+    return leafwise(init, update, traits=[Trait.RESCALES])

@@ -4,11 +4,17 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ..core.lift import leafwise
+from ..core import (
+    Array,
+    Count,
+    GradientTransformationExtraArgs,
+    Numeric,
+    Params,
+    Trait,
+    leafwise,
+    transformation,
+)
 from ..core.numerics import abs_sq, debias, ema, full_like, sqrt
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import Numeric, Params
 
 
 class ScaleByRmsState(NamedTuple):
@@ -20,7 +26,7 @@ class ScaleByRmsState(NamedTuple):
 class ScaleByRmsWithCountState(NamedTuple):
     """State of `scale_by_rms` with `bias_correction`."""
 
-    count: jax.Array  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
     nu: Params  # like |params|, at least float32, or nu_dtype; moving average of squared gradients
 
 
@@ -58,15 +64,13 @@ def scale_by_rms(
     Reference: Tieleman and Hinton, 2012, Lecture 6.5, COURSERA: Neural Networks for Machine Learning.
     """
 
-    def init(p: Any) -> tuple[jax.Array]:
-        return (full_like(p, initial_scale, nu_dtype),)
+    def init(p: Any) -> ScaleByRmsState | ScaleByRmsWithCountState:
+        nu = full_like(p, initial_scale, nu_dtype)
+        return ScaleByRmsWithCountState(count=0, nu=nu) if bias_correction else ScaleByRmsState(nu=nu)
 
-    def update(g: Any, s: Any, p: Any) -> tuple[Any, tuple[Any]]:
-        del p
+    def update(g: Array, s: Any, p: Array | None) -> tuple[Array, Any]:
         nu = ema(abs_sq(g), s.nu, decay)
         nu_hat = debias(nu, decay, s.count) if bias_correction else nu
-        return divide_by_root(g, nu_hat, eps, eps_in_sqrt), (nu,)
+        return divide_by_root(g, nu_hat, eps, eps_in_sqrt), s._replace(nu=nu)
 
-    return leafwise(ScaleByRmsWithCountState if bias_correction else ScaleByRmsState, init, update).saying(
-        Trait.RESCALES
-    )
+    return leafwise(init, update, traits=[Trait.RESCALES])

@@ -1,14 +1,19 @@
 """Multiplying updates by a number: a constant, a learning rate, a schedule."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
-
-from ..core.chain import identity
-from ..core.lift import leafwise
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import EmptyState, Numeric, ScalarOrSchedule, Schedule
+from ..core import (
+    Array,
+    Count,
+    EmptyState,
+    Hyperparameter,
+    Numeric,
+    Trait,
+    identity,
+    init_empty_state,
+    leafwise,
+    transformation,
+)
 
 ScaleState = EmptyState
 
@@ -16,44 +21,40 @@ ScaleState = EmptyState
 class ScaleByScheduleState(NamedTuple):
     """State of `scale_by_schedule`."""
 
-    count: jax.Array  # i32[]  steps taken
-
-
-def _times(name: str, factor: Any, sign: int = 1) -> GradientTransformationExtraArgs:
-    def update(g: Any, s: Any, p: Any) -> tuple[Any, tuple[()]]:
-        del p
-        number: Any = factor(s.count - 1) if callable(factor) else factor
-        return sign * number * g, ()
-
-    state = ScaleByScheduleState if callable(factor) else EmptyState
-    return leafwise(state, lambda p: (), update, name=name)
+    count: Count  # i32[]  steps taken
 
 
 @transformation
-def scale(step_size: Numeric) -> GradientTransformationExtraArgs:
+def scale(step_size: Numeric):
     """Multiplies the updates by a number: u = step_size g.
 
     Args: step_size, any finite number or scalar array.
     State: `EmptyState`.
     """
+
+    def update(g: Array, s: EmptyState, p: Array | None) -> tuple[Array, EmptyState]:
+        return step_size * g, s
+
     only_sign = isinstance(step_size, (int, float)) and abs(step_size) == 1
-    return _times("scale", step_size).saying(*([] if only_sign else [Trait.SCALES]))
+    return leafwise(init_empty_state, update, traits=[] if only_sign else [Trait.SCALES])
 
 
 @transformation
-def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformationExtraArgs:
+def scale_by_schedule(step_size_fn: Hyperparameter):
     """Multiplies the updates by a schedule: u_t = step_size_fn(t) g_t, with t from 0.
 
     Args: step_size_fn, a function of the step count.
     State: `ScaleByScheduleState(count)`.
     """
-    return _times("scale_by_schedule", step_size_fn).saying(Trait.SCALES)
+
+    def update(g: Array, s: EmptyState, p: Array | None) -> tuple[Array, EmptyState]:
+        return step_size_fn * g, s  # its value at this step
+
+    return leafwise(init_empty_state, update, scheduled_state=ScaleByScheduleState, traits=[Trait.SCALES])
 
 
 @transformation
-def scale_by_learning_rate(
-    learning_rate: ScalarOrSchedule | None = None, *, flip_sign: bool = True
-) -> GradientTransformationExtraArgs:
+def scale_by_learning_rate(learning_rate: Hyperparameter | None = None, *, flip_sign: bool = True):
     """Multiplies the updates by minus the learning rate, so that adding them goes downhill.
 
     Args:
@@ -65,4 +66,10 @@ def scale_by_learning_rate(
     if learning_rate is None:
         return identity()
     sign = -1 if flip_sign else 1
-    return _times("scale_by_learning_rate", learning_rate, sign).saying(Trait.LEARNING_RATE)
+
+    def update(g: Array, s: EmptyState, p: Array | None) -> tuple[Array, EmptyState]:
+        return sign * learning_rate * g, s
+
+    return leafwise(
+        init_empty_state, update, scheduled_state=ScaleByScheduleState, traits=[Trait.LEARNING_RATE]
+    )

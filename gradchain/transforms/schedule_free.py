@@ -5,15 +5,29 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.branch import compiled
-from ..core.chain import with_extra_args_support
-from ..core.dtypes import cast, compute_dtype, dtype_of, relaxed_promotion, widen
-from ..core.errors import MissingParamsError
-from ..core.hyperparameters import FINITE, Range
-from ..core.numerics import one_minus, safe_increment
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import Numeric, OptState, Params, ScalarOrSchedule, Updates
-from ..core.whole import Present, at, copy_of, each_of, ratio, scalar_dtype
+from ..core import (
+    FINITE,
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    Leaves,
+    MissingParamsError,
+    Numeric,
+    OptState,
+    Params,
+    Range,
+    ScalarOrSchedule,
+    Updates,
+    cast,
+    compiled,
+    compute_dtype,
+    dtype_of,
+    relaxed_promotion,
+    transformation,
+    widen,
+    with_extra_args_support,
+)
+from ..core.lists import each_of, scalar_dtype
+from ..core.numerics import copy_of, one_minus, ratio, safe_increment
 from .masking import MaskedNode
 
 ABOVE_ZERO = Range("in (0, 1]", lambda x: 0 < x <= 1)
@@ -107,9 +121,10 @@ def schedule_free(
         if params is None:
             raise MissingParamsError("schedule_free")
         steps, base_state = tx.update(updates, state.base_optimizer_state, params, **extra_args)
-        present = Present("schedule_free", updates, params)
+        leaves = Leaves("schedule_free", updates, params)
         with relaxed_promotion():
-            largest = jnp.maximum(state.max_lr, at(learning_rate, state.step_count - 1))
+            rate = learning_rate(state.step_count - 1) if callable(learning_rate) else learning_rate
+            largest = jnp.maximum(state.max_lr, rate)
             weight = largest**weight_lr_power
             total = state.weight_sum + weight
             share = ratio(weight, total)  # 0 while the learning rate has been 0: z has not moved
@@ -120,15 +135,15 @@ def schedule_free(
                 x = (1 - share) * _average(y, z, b1) + share * end
                 return cast(b1 * x + one_minus(b1) * end - y, dtype_of(g)), z_new
 
-            us = present.of("base optimizer's step", steps)
-            moves, z = each_of(2, move, present.gs, us, present.ps, present.of("state's z", state.z))
-        return present.put(moves, updates), ScheduleFreeState(
+            us = leaves.of("base optimizer's step", steps)
+            moves, z = each_of(2, move, leaves.gs, us, leaves.ps, leaves.of("state's z", state.z))
+        return leaves.put(moves, updates), ScheduleFreeState(
             state.b1,
             cast(total, state.weight_sum.dtype),
             safe_increment(state.step_count),
             cast(largest, state.max_lr.dtype),
             base_state,
-            present.put(z, state.z),
+            leaves.put(z, state.z),
         )
 
     return GradientTransformationExtraArgs(init, update)

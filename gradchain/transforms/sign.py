@@ -1,14 +1,16 @@
 """Signs in place of gradients."""
 
-from typing import Any
-
-import jax
 import jax.numpy as jnp
 
-from ..core.lift import leafwise
-from ..core.order import Trait
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import EmptyState
+from ..core import (
+    Array,
+    EmptyState,
+    GradientTransformationExtraArgs,
+    Trait,
+    init_empty_state,
+    leafwise,
+    transformation,
+)
 
 
 @transformation
@@ -22,8 +24,7 @@ def scale_by_sign() -> GradientTransformationExtraArgs:
         arXiv:1802.04434.
     """
 
-    def update(g: Any, s: EmptyState, p: Any) -> tuple[jax.Array, tuple[()]]:
-        del s, p
-        return jnp.sign(g), ()
+    def update(g: Array, s: EmptyState, p: Array | None) -> tuple[Array, EmptyState]:
+        return jnp.sign(g), s
 
-    return leafwise(EmptyState, lambda p: (), update).saying(Trait.RESCALES)
+    return leafwise(init_empty_state, update, traits=[Trait.RESCALES])

@@ -5,10 +5,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.chain import with_extra_args_support
-from ..core.dtypes import dtype_of, real_dtype
-from ..core.pair import GradientTransformation, GradientTransformationExtraArgs, transformation
-from ..core.types import Params, PyTree, Updates
+from ..core import (
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    Params,
+    PyTree,
+    Updates,
+    dtype_of,
+    real_dtype,
+    transformation,
+    with_extra_args_support,
+)
 
 
 class SplitRealAndImaginaryArrays(NamedTuple):

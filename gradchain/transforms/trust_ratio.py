@@ -1,14 +1,17 @@
 """Steps in proportion to the parameters they change: the trust ratio of LARS, LAMB and Fromage."""
 
-from typing import Any
-
-import jax
 import jax.numpy as jnp
 
-from ..core.lift import leafwise
+from ..core import (
+    Array,
+    EmptyState,
+    GradientTransformationExtraArgs,
+    Numeric,
+    init_empty_state,
+    leafwise,
+    transformation,
+)
 from ..core.numerics import norm
-from ..core.pair import GradientTransformationExtraArgs, transformation
-from ..core.types import EmptyState, Numeric
 
 ScaleByTrustRatioState = EmptyState
 
@@ -33,10 +36,9 @@ def scale_by_trust_ratio(
         arXiv:1708.03888.
     """
 
-    def update(g: Any, s: EmptyState, p: Any) -> tuple[jax.Array, tuple[()]]:
-        del s
+    def update(g: Array, s: EmptyState, p: Array) -> tuple[Array, EmptyState]:
         p_norm, g_norm = jnp.maximum(norm(p), min_norm), jnp.maximum(norm(g), min_norm)
         zero = jnp.logical_or(p_norm == 0, g_norm == 0)
-        return g * jnp.where(zero, 1, trust_coefficient * p_norm / jnp.where(zero, 1, g_norm + eps)), ()
+        return g * jnp.where(zero, 1, trust_coefficient * p_norm / jnp.where(zero, 1, g_norm + eps)), s
 
-    return leafwise(EmptyState, lambda p: (), update, needs_params=True)
+    return leafwise(init_empty_state, update, needs_params=True)

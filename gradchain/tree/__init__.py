@@ -1,38 +1,42 @@
 """Arithmetic on whole trees, their dtypes and random numbers, and access to parts of a state."""
 
 from ..core.numerics import bias_correction as bias_correction
-from .arithmetic import add as add
-from .arithmetic import add_scale as add_scale
-from .arithmetic import allclose as allclose
-from .arithmetic import clip as clip
-from .arithmetic import conj as conj
-from .arithmetic import div as div
-from .arithmetic import mul as mul
-from .arithmetic import real as real
-from .arithmetic import scale as scale
-from .arithmetic import sub as sub
-from .arithmetic import where as where
-from .casting import cast as cast
-from .casting import cast_like as cast_like
-from .casting import dtype as dtype
-from .filling import batch_shape as batch_shape
-from .filling import full_like as full_like
-from .filling import ones_like as ones_like
-from .filling import zeros_like as zeros_like
+from .arithmetic import (
+    add as add,
+    add_scale as add_scale,
+    allclose as allclose,
+    clip as clip,
+    conj as conj,
+    div as div,
+    mul as mul,
+    real as real,
+    scale as scale,
+    sub as sub,
+    where as where,
+)
+from .casting import cast as cast, cast_like as cast_like, dtype as dtype
+from .filling import (
+    batch_shape as batch_shape,
+    full_like as full_like,
+    ones_like as ones_like,
+    zeros_like as zeros_like,
+)
 from .map_params import map_params as map_params
-from .moments import update_infinity_moment as update_infinity_moment
-from .moments import update_moment as update_moment
-from .moments import update_moment_per_elem_norm as update_moment_per_elem_norm
+from .moments import (
+    update_infinity_moment as update_infinity_moment,
+    update_moment as update_moment,
+    update_moment_per_elem_norm as update_moment_per_elem_norm,
+)
 from .norm import norm as norm
-from .random import random_like as random_like
-from .random import split_key_like as split_key_like
-from .random import unwrap_random_key_data as unwrap_random_key_data
-from .reductions import max as max
-from .reductions import min as min
-from .reductions import size as size
-from .reductions import sum as sum
-from .reductions import vdot as vdot
-from .state import NamedTupleKey as NamedTupleKey
-from .state import get as get
-from .state import get_all_with_path as get_all_with_path
-from .state import set as set
+from .random import (
+    random_like as random_like,
+    split_key_like as split_key_like,
+    unwrap_random_key_data as unwrap_random_key_data,
+)
+from .reductions import max as max, min as min, size as size, sum as sum, vdot as vdot
+from .state import (
+    NamedTupleKey as NamedTupleKey,
+    get as get,
+    get_all_with_path as get_all_with_path,
+    set as set,
+)

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core.types import ArrayTree, Numeric
+from ..core import ArrayTree, Numeric
 from .leaves import map_leaves
 
 
@@ -65,11 +65,7 @@ def where(condition: Any, tree_x: ArrayTree, tree_y: ArrayTree) -> ArrayTree:
 
 
 def allclose(
-    a: ArrayTree,
-    b: ArrayTree,
-    rtol: Numeric = 1e-5,
-    atol: Numeric = 1e-8,
-    equal_nan: bool = False,
+    a: ArrayTree, b: ArrayTree, rtol: Numeric = 1e-5, atol: Numeric = 1e-8, equal_nan: bool = False
 ) -> bool | jax.Array:
     """Whether two trees agree within |a - b| <= atol + rtol |b|, in every entry."""
     close = map_leaves("allclose", lambda x, y: jnp.allclose(x, y, rtol, atol, equal_nan), a, b)

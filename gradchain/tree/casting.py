@@ -7,22 +7,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import dtypes
-from ..core.dtypes import dtype_of, relaxed_promotion
-from ..core.types import ArrayTree
+from ..core import ArrayTree, cast as cast_array, dtype_of, relaxed_promotion
 from .leaves import map_leaves
 
 
 def cast(tree: ArrayTree, dtype: Any) -> ArrayTree:
     """Every leaf as an array of `dtype`; None leaves the tree as it is."""
-    return tree if dtype is None else map_leaves("cast", lambda x: dtypes.cast(x, dtype), tree)
+    return tree if dtype is None else map_leaves("cast", lambda x: cast_array(x, dtype), tree)
 
 
 def cast_like(tree: ArrayTree, other_tree: ArrayTree) -> ArrayTree:
     """Every leaf in the dtype of its partner in `other_tree`, where that has one."""
     return map_leaves(
         "cast_like",
-        lambda x, like: dtypes.cast(x, like.dtype) if hasattr(like, "dtype") else x,
+        lambda x, like: cast_array(x, like.dtype) if hasattr(like, "dtype") else x,
         tree,
         other_tree,
     )

@@ -6,10 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import cast, dtype_of, relaxed_promotion, widen
-from ..core.errors import tree_mismatch
-from ..core.lift import is_none, leaves_like
-from ..core.types import ArrayTree
+from ..core import ArrayTree, cast, dtype_of, is_none, leaves_like, relaxed_promotion, tree_mismatch, widen
 
 
 def map_leaves(name: str, f: Callable[..., Any], tree: ArrayTree, *others: ArrayTree) -> ArrayTree:

@@ -5,8 +5,7 @@ from typing import Any, Protocol, Union, runtime_checkable
 
 import jax
 
-from ..core.errors import tree_mismatch
-from ..core.types import OptState, Params, PyTree
+from ..core import OptState, Params, PyTree, tree_mismatch
 from .placeholder import is_placeholder, placeholder
 
 
@@ -65,10 +64,7 @@ def _is_masked(x: Any) -> bool:
 
 
 def _map_leaves(
-    f: Callable[..., Any],
-    value: PyTree,
-    rest: tuple[PyTree, ...],
-    is_leaf: Callable[[Any], bool] | None,
+    f: Callable[..., Any], value: PyTree, rest: tuple[PyTree, ...], is_leaf: Callable[[Any], bool] | None
 ) -> PyTree:
     def stops(x: Any) -> bool:
         return _is_masked(x) or (is_leaf is not None and is_leaf(x))

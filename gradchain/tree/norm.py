@@ -6,10 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import relaxed_promotion, widen
-from ..core.numerics import abs_sq
-from ..core.numerics import sqrt as safe_sqrt
-from ..core.types import ArrayTree
+from ..core import ArrayTree, relaxed_promotion, widen
+from ..core.numerics import abs_sq, sqrt as safe_sqrt
 
 
 @jax.jit

@@ -7,8 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import dtype_of
-from ..core.types import ArrayTree
+from ..core import ArrayTree, dtype_of
 from .leaves import map_leaves
 
 

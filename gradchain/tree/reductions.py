@@ -7,8 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core.dtypes import relaxed_promotion, widen
-from ..core.types import ArrayTree
+from ..core import ArrayTree, relaxed_promotion, widen
 from .leaves import map_leaves
 
 

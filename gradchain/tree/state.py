@@ -6,8 +6,7 @@ from typing import Any
 
 import jax
 
-from ..core.errors import nearest
-from ..core.types import PyTree
+from ..core import PyTree, nearest
 
 KeyPath = tuple[Any, ...]
 Filter = Callable[[KeyPath, Any], bool]

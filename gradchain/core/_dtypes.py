@@ -1,5 +1,14 @@
-"""The dtype policy: compute in at least float32, store as asked, return the gradient's dtype."""
+"""The dtype policy, in one place.
 
+- A rule computes in at least float32 (complex64).
+- A state keeps the dtypes it was made with: moments like the parameter or as asked, sums of squares in
+  at least float32 or as asked. Counts are int32, hyperparameters at least float32.
+- An update has the gradient's dtype. Where a rule reads the parameter or keeps something in its place
+  (a momentum, an average), it has the wider one of gradient and parameter: a float32 parameter never
+  gets a bfloat16 step.
+"""
+
+import functools
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -10,7 +19,14 @@ import numpy as np
 
 def dtype_of(x: Any) -> np.dtype:
     """The dtype JAX gives `x`: an array, a ShapeDtypeStruct or a Python scalar."""
-    return jax.dtypes.canonicalize_dtype(x.dtype if hasattr(x, "dtype") else jnp.result_type(x))
+    if not hasattr(x, "dtype"):
+        return jax.dtypes.canonicalize_dtype(jnp.result_type(x))
+    return x.dtype if is_key(x) else jax.dtypes.canonicalize_dtype(x.dtype)
+
+
+def is_key(x: Any) -> bool:
+    """Whether `x` is a typed random key (`jax.random.key`), which holds no numbers."""
+    return hasattr(x, "dtype") and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
 
 
 def is_inexact(x: Any) -> bool:
@@ -51,7 +67,12 @@ def widen(x: Any) -> Any:
 
 
 def cast(x: Any, dtype: Any) -> jax.Array:
-    """`x` as a strongly typed array of `dtype`; a complex number loses its imaginary part if told to."""
+    """`x` as a strongly typed array of `dtype`; a complex number loses its imaginary part if told to.
+
+    A typed random key stays as it is.
+    """
+    if is_key(x):
+        return x
     if jnp.issubdtype(dtype_of(x), jnp.complexfloating) and not jnp.issubdtype(dtype, jnp.complexfloating):
         x = jnp.real(x)
     return jax.lax.convert_element_type(x, dtype)
@@ -60,3 +81,9 @@ def cast(x: Any, dtype: Any) -> jax.Array:
 def relaxed_promotion() -> AbstractContextManager[Any]:
     """Inside rules float32 hyperparameters meet arrays of any dtype, whatever the user's setting."""
     return jax.numpy_dtype_promotion("standard")
+
+
+def wider(*dtypes: Any) -> np.dtype:
+    """The narrowest dtype that holds the values of all of these."""
+    with relaxed_promotion():
+        return np.dtype(functools.reduce(jnp.promote_types, dtypes))

@@ -6,22 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
-from .lift import fused, is_none, leafwise, leaves_like
-from .order import check_order
-from .pair import (
-    GradientTransformation,
-    GradientTransformationExtraArgs,
-    called_by_the_user,
-    transformation,
-)
-from .types import EmptyState, OptState, Params, Updates
-
-
-def init_empty_state(params: Params) -> EmptyState:
-    """The `init` of a transformation that keeps no state."""
-    del params
-    return EmptyState()
+from ._factory import transformation
+from ._leaves import is_none, leaves_like
+from ._order import check_order
+from ._pair import GradientTransformation, GradientTransformationExtraArgs
+from ._rules import fused, init_empty_state, leafwise
+from ._types import Array, EmptyState, OptState, Params, Updates
 
 
 def _extra_names(update: Callable[..., Any]) -> frozenset[str] | None:
@@ -77,8 +69,7 @@ def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
     """
     links = tuple(_checked(i, tx) for i, tx in enumerate(args))
     runs = list(_runs(links))
-    if called_by_the_user():
-        check_order(args, stacklevel=6)
+    check_order(args)
 
     def init(params: Params) -> tuple[OptState, ...]:
         return tuple(link.init(params) for link in links)
@@ -92,38 +83,27 @@ def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
                 f"chain: the state must be a tuple of {len(links)} states, one for each link, received "
                 f"{size}. Call init of this very chain first."
             )
-        states: list[OptState] = []
-        for first, last, run in runs:
-            updates, new = run(updates, state[first:last], params, extra_args)
-            states.extend(new)
+        states = list(state)
+        for first, last, run_rules in runs:
+            if run_rules is not None:
+                updates, states[first:last] = run_rules(updates, states[first:last], params)
+            else:
+                updates, states[first] = links[first].update(updates, states[first], params, **extra_args)
         return updates, tuple(states)
 
-    pair = GradientTransformationExtraArgs(init, update)
-    pair.parts = args
-    return pair
+    return GradientTransformationExtraArgs(init, update, links=args)
 
 
 def _runs(links: Sequence[GradientTransformationExtraArgs]) -> Iterator[tuple[int, int, Any]]:
-    """The links in runs `(first, last, update)`: neighbouring rules for one array run as one."""
+    """The links in runs `(first, last, run_rules)`: neighbouring rules for one array run as one."""
     first = 0
     for is_rule, group in itertools.groupby(links, key=lambda link: link.rule is not None):
-        group = list(group)
-        for part in [group] if is_rule else [[link] for link in group]:
-            yield first, first + len(part), _run(part)
-            first += len(part)
-
-
-def _run(links: list[GradientTransformationExtraArgs]) -> Callable[..., Any]:
-    if len(links) == 1:
-
-        def one(updates: Updates, states: Any, params: Any, extra_args: dict[str, Any]) -> Any:
-            updates, state = links[0].update(updates, states[0], params, **extra_args)
-            return updates, (state,)
-
-        return one
-
-    step = fused([link.rule for link in links])
-    return lambda updates, states, params, extra_args: step(updates, states, params)
+        members = list(group)
+        if is_rule:
+            yield first, first + len(members), fused([link.rule for link in members])
+        else:
+            yield from ((i, i + 1, None) for i in range(first, first + len(members)))
+        first += len(members)
 
 
 def _checked(i: int, tx: Any) -> GradientTransformationExtraArgs:
@@ -161,9 +141,7 @@ def named_chain(*args: tuple[str, GradientTransformation]) -> GradientTransforma
             updates, states[name] = link.update(updates, state[name], params, **extra_args)
         return updates, states
 
-    pair = GradientTransformationExtraArgs(init, update)
-    pair.parts = tuple(tx for _, tx in args)
-    return pair
+    return GradientTransformationExtraArgs(init, update, links=tuple(tx for _, tx in args))
 
 
 @transformation
@@ -173,7 +151,6 @@ def identity() -> GradientTransformationExtraArgs:
     def update(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
-        del params, extra_args
         return updates, state
 
     return GradientTransformationExtraArgs(init_empty_state, update)
@@ -183,11 +160,10 @@ def identity() -> GradientTransformationExtraArgs:
 def set_to_zero() -> GradientTransformationExtraArgs:
     """Replaces every update by zeros, whatever it is, NaN included. State: `EmptyState`."""
 
-    def update(g: Any, s: EmptyState, p: Any) -> tuple[Any, tuple[()]]:
-        del s, p
-        return jax.numpy.zeros_like(g), ()
+    def update(g: Array, s: EmptyState, p: Any) -> tuple[Array, EmptyState]:
+        return jnp.zeros_like(g), s
 
-    return leafwise(EmptyState, lambda p: (), update)
+    return leafwise(init_empty_state, update)
 
 
 @transformation
@@ -200,7 +176,6 @@ def stateless(f: Callable[[Updates, Params | None], Updates]) -> GradientTransfo
     def update(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
-        del extra_args
         return f(updates, params), state
 
     return GradientTransformationExtraArgs(init_empty_state, update)
@@ -216,7 +191,6 @@ def stateless_with_tree_map(f: Callable[[Any, Any], Any]) -> GradientTransformat
     def update(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
-        del extra_args
         gs, treedef = jax.tree.flatten(updates, is_leaf=is_none)
         ps = [None] * len(gs)
         if params is not None:

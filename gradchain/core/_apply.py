@@ -5,10 +5,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .dtypes import cast, dtype_of, is_inexact, relaxed_promotion, widen
-from .errors import path_of_leaf
-from .lift import is_absent, is_none, leaves_like
-from .types import Params, Updates
+from ._dtypes import cast, dtype_of, is_inexact, relaxed_promotion, widen
+from ._errors import path_of_leaf
+from ._leaves import is_absent, is_none, leaves_like
+from ._types import Params, Updates
 
 
 @jax.jit

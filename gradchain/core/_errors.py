@@ -1,20 +1,30 @@
 """One voice for errors: who, where, what was expected, what was received, and the remedy."""
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import jax
 
 
-class MissingParamsError(ValueError):
+class MissingArgumentError(Exception):
+    """An `update` was called without an argument that it needs."""
+
+    def named(self, name: str) -> "MissingArgumentError":
+        """The same fault, told in the name of the factory that the user called."""
+        return type(self)(name)
+
+
+class MissingParamsError(MissingArgumentError, ValueError):
     """An update that needs the parameters was called without them."""
 
     def __init__(self, name: str):
         super().__init__(f"{name} needs the parameters: call update(grads, state, params).")
 
 
-class MissingExtraError(TypeError):
+class MissingExtraError(MissingArgumentError, TypeError):
     """An update that needs an extra argument was called without it."""
 
     def __init__(self, name: str, argument: str):
@@ -24,10 +34,8 @@ class MissingExtraError(TypeError):
         )
         self.argument = argument
 
-
-def missing_extra(name: str, argument: str) -> MissingExtraError:
-    """The error for an `update` called without the extra argument it needs."""
-    return MissingExtraError(name, argument)
+    def named(self, name: str) -> "MissingExtraError":
+        return MissingExtraError(name, self.argument)
 
 
 class LeafError(ValueError):
@@ -76,3 +84,19 @@ def nearest(word: str, words: Iterable[str]) -> str:
     """A sentence that offers the nearest known word, or nothing."""
     close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def called_by_the_package(depth: int = 2) -> bool:
+    """Whether the function that asks was called by the package's own code outside of `core`."""
+    frame = sys._getframe(depth)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if not module.startswith("gradchain.core"):
+            return module.startswith("gradchain.")
+        frame = frame.f_back
+    return False
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warns at the line of the first frame outside of this package."""
+    warnings.warn(message, category, stacklevel=2)

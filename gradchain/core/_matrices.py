@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from .errors import LeafError
+from ._errors import LeafError
 
 
 class DimensionNumbers(Protocol):

@@ -5,9 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .dtypes import cast, dtype_of, widen
+from ._dtypes import cast, dtype_of, widen
+from ._types import ArrayTree
 from .numerics import abs_sq
-from .types import ArrayTree
 
 
 def safe_norm(
@@ -45,7 +45,6 @@ def safe_root_mean_squares(x: Any, min_rms: Any) -> jax.Array:
 
 @jax.custom_jvp
 def _scaled_backwards(x: Any, scale: Any) -> Any:
-    del scale
     return x
 
 

@@ -1,10 +1,10 @@
 """What links say about themselves, and the orders in which one undoes another."""
 
 import itertools
-import warnings
-from collections.abc import Iterator
 from enum import Enum
 from typing import Any
+
+from ._errors import called_by_the_package, warn_user
 
 
 class Trait(Enum):
@@ -43,25 +43,16 @@ CONFLICTS: dict[tuple[Trait, Trait], str] = {
 """By the traits of an earlier and of a later link: what is wrong, and the remedy."""
 
 
-def _leaves(tx: Any) -> Iterator[Any]:
-    parts = getattr(tx, "parts", ())
-    if not parts:
-        yield tx
-    for part in parts:
-        yield from _leaves(part)
-
-
-def check_order(links: tuple[Any, ...], stacklevel: int) -> None:
+def check_order(links: tuple[Any, ...]) -> None:
     """Warns once for each two links of a chain of which one undoes the other."""
     for first, later in itertools.combinations(links, 2):
-        pairs = itertools.product(
-            *(
-                {trait for leaf in _leaves(tx) for trait in getattr(leaf, "traits", ())}
-                for tx in (first, later)
-            )
-        )
-        for conflict in pairs:
-            if conflict in CONFLICTS:
-                text = CONFLICTS[conflict].format(first=first, later=later)
-                warnings.warn(f"chain: {text}", OrderWarning, stacklevel=stacklevel)
-                break
+        pairs = itertools.product(_traits(first), _traits(later))
+        conflict = next((CONFLICTS[pair] for pair in pairs if pair in CONFLICTS), None)
+        if conflict is not None and not called_by_the_package():  # an optimizer may mean it
+            warn_user(f"chain: {conflict.format(first=first, later=later)}", OrderWarning)
+
+
+def _traits(tx: Any) -> set[Trait]:
+    """What all links of a transformation say about themselves."""
+    links = getattr(tx, "_links", ())
+    return set().union(*map(_traits, links)) if links else set(getattr(tx, "traits", ()))

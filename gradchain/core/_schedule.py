@@ -5,8 +5,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec
 
-from .call import Call, Remembers, signature
-from .types import Schedule
+from ._call import Call, Remembers, signature
+from ._types import Schedule
 
 P = ParamSpec("P")
 

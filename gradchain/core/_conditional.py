@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .dtypes import cast, dtype_of
-from .types import OptState, Params, TransformUpdateExtraArgsFn, Updates
+from ._dtypes import cast, dtype_of
+from ._types import OptState, Params, TransformUpdateExtraArgsFn, Updates
 
 Step = Callable[[], tuple[Updates, OptState]]
 

@@ -1,0 +1,75 @@
+"""Arguments that mean the same everywhere are described once, here, and shown by `help()`."""
+
+import inspect
+import re
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+COMMON = {
+    "learning_rate": "a number, an array or a schedule.",
+    "b1": "decay of the first moment, in [0, 1).",
+    "b2": "decay of the second moment, in [0, 1).",
+    "eps": "added outside the square root, at least 0.",
+    "eps_root": "added inside the square root, at least 0.",
+    "mu_dtype": "dtype of the first moment, by default the parameter's.",
+    "nu_dtype": "dtype of the second moment, by default real and at least float32.",
+    "nesterov": "Nesterov momentum.",
+    "weight_decay": "decoupled weight decay, a number, an array or a schedule: this times the parameter is "
+    "added to the step before the learning rate.",
+    "mask": "where to decay: a tree of booleans like the parameters or a prefix of them, or a function from "
+    "the parameters to one.",
+    "weight_decay_mask": "where to decay: a tree of booleans like the parameters or a prefix of them, or a "
+    "function from the parameters to one.",
+}
+"""By argument: its description wherever a factory does not give its own."""
+
+_ENTRY = re.compile(r"^\s*(\w+(?:, \w+)*): ")
+_WIDTH = 100
+
+
+def completed(factory: Callable[..., Any]) -> str | None:
+    """The docstring of a factory with an entry for every argument, in the order of the signature."""
+    doc = inspect.getdoc(factory)
+    if doc is None:
+        return None
+    before, own, after = _parts(doc)
+    entries: list[str] = []
+    names = list(inspect.signature(factory).parameters)
+    for name in names:
+        entry = own.get(name)
+        if entry is None and name in COMMON:
+            text = (
+                "another name of mask." if name == "weight_decay_mask" and "mask" in names else COMMON[name]
+            )
+            entry = textwrap.fill(
+                f"{name}: {text}", _WIDTH, initial_indent="    ", subsequent_indent="        "
+            )
+        if entry is not None and entry not in entries:
+            entries.append(entry)
+    if not entries:
+        return doc
+    return "\n".join([before.rstrip(), "", "Args:", *entries, "", after.lstrip("\n")]).rstrip()
+
+
+def _parts(doc: str) -> tuple[str, dict[str, str], str]:
+    """What stands before the entries of `Args:`, the entries by argument, and what stands after."""
+    lines = doc.split("\n")
+    start = next((i for i, line in enumerate(lines) if line.strip() == "Args:"), None)
+    if start is None:
+        sections = re.compile(r"^(Args|State|Memory|Raises|Returns|Reference): ")
+        split = next((i for i, line in enumerate(lines) if sections.match(line)), len(lines))
+        if split < len(lines) and lines[split].startswith("Args: "):
+            return doc, {}, ""  # a short list in one sentence describes all arguments
+        return "\n".join(lines[:split]), {}, "\n".join(lines[split:])
+    own: dict[str, str] = {}
+    end, names = start + 1, []
+    while end < len(lines) and lines[end].startswith("    "):
+        found = _ENTRY.match(lines[end]) if not lines[end].startswith("     ") else None
+        if found:
+            names = found.group(1).split(", ")
+            own |= dict.fromkeys(names, lines[end])
+        else:
+            own |= {name: f"{own[name]}\n{lines[end]}" for name in names}
+        end += 1
+    return "\n".join(lines[:start]), own, "\n".join(lines[end:])

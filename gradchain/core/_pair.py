@@ -1,0 +1,101 @@
+"""The pair `(init, update)` that remembers the call that made it."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, NoReturn, Self
+
+import jax
+
+from ._call import Call, Remembers, name_of
+from ._errors import MissingArgumentError
+from ._order import Trait
+from ._types import OptState, Params, TransformInitFn, TransformUpdateFn, Updates
+
+
+class GradientTransformation(NamedTuple):
+    """A pair of pure functions.
+
+    `init(params) -> state` makes the first state;
+    `update(updates, state, params=None) -> (updates, state)` takes one step.
+    """
+
+    init: TransformInitFn
+    update: TransformUpdateFn
+
+
+class GradientTransformationExtraArgs(Remembers, GradientTransformation):
+    """A pair whose `update` also takes extra keyword arguments, and that remembers its call.
+
+    `repr(tx)` is the code that made it, `==` and `hash` go by value, `pickle` and `copy` work, and
+    it crosses `jax.jit` as an ordinary argument: equal transformations share one trace.
+
+    Args:
+        init, update: the two functions.
+        call: the call that made the pair, if one did.
+        links: what it is a chain of.
+        rule: what it lifts, if it is a rule for one array.
+        traits: what it says about itself, see `Trait`.
+        delegates: whether another factory's pair does the work; errors get the name of this one then.
+
+    Attributes: the same, and `factory` (the function that made it), `arguments` (by name),
+    `replace(**changes)` (the same call with other arguments). A pair never changes.
+    """
+
+    def __new__(
+        cls,
+        init: TransformInitFn,
+        update: Callable[..., tuple[Updates, OptState]],
+        *,
+        call: Call | None = None,
+        links: tuple[Any, ...] = (),
+        rule: Any = None,
+        traits: Iterable[Trait] = (),
+        delegates: bool = False,
+    ) -> Self:
+        self = super().__new__(cls, init, update)  # type: ignore[arg-type]
+        self.__dict__.update(call=call, rule=rule, traits=frozenset(traits))
+        self.__dict__.update(_links=tuple(links), _delegates=delegates)
+        return self
+
+    call: Call | None = None
+    rule: Any = None
+    traits: frozenset[Trait] = frozenset()
+    _links: tuple[Any, ...] = ()
+    _delegates: bool = False
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} does not change: make another one.")
+
+    @property
+    def links(self) -> tuple[Any, ...]:
+        """The links of the chain this is, or `(self,)` for a single link.
+
+        `adam(1e-3).links` is `(scale_by_adam(), scale_by_learning_rate(learning_rate=0.001))`.
+        """
+        return self._links or (self,)
+
+    def update(  # type: ignore[override]
+        self, updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, OptState]:
+        """One step: the new updates and the new state.
+
+        Raises: ValueError or TypeError, in the name the user wrote, for a missing argument.
+        """
+        try:
+            return self[1](updates, state, params, **extra_args)
+        except MissingArgumentError as error:
+            raise error.named(name_of(self.factory)) if self._delegates else error from None
+
+    def remembering(self, call: Call) -> Self:
+        """The same pair, made by this call."""
+        return type(self)(
+            *self,
+            call=call,
+            links=self._links,
+            rule=self.rule,
+            traits=self.traits,
+            delegates=self.call is not None,
+        )
+
+
+for _pair in (GradientTransformation, GradientTransformationExtraArgs):
+    jax.tree_util.register_static(_pair)

@@ -1,0 +1,59 @@
+"""Schedules given for the numbers of a rule: read once before each update, at the steps taken."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ._conditional import compiled
+from ._pair import GradientTransformationExtraArgs
+from ._rules import Rule, lifted
+from ._types import OptState, Params, Schedule, Updates, counter_of
+
+
+def scheduled(
+    name: str, body: Callable[..., Any], schedules: Mapping[str, Schedule]
+) -> GradientTransformationExtraArgs:
+    """The pair of a factory some of whose numbers are schedules.
+
+    Args: name, the factory's; body, makes its pair for given values of these arguments; schedules, by argument.
+    Raises: TypeError, in `init`, if the state counts no steps.
+    """
+
+    def at(count: Any) -> Any:
+        return body(**{argument: schedule(count) for argument, schedule in schedules.items()})
+
+    def checked(state: OptState) -> OptState:
+        if counter_of(state) is None:
+            raise TypeError(
+                f"{name}: {', '.join(schedules)} cannot be a schedule, since its state counts no steps. "
+                f"Schedule it with inject_hyperparams({name})."
+            )
+        return state
+
+    first = body(
+        **dict.fromkeys(schedules, np.float32(0.5))
+    )  # whatever the numbers, the pair is of this kind
+    if isinstance(first.rule, Rule):
+
+        def remake(**numbers: Any) -> Rule:
+            return body(**numbers).rule
+
+        rule = first.rule.with_schedules(schedules, remake)
+        pair = lifted(rule, first.traits)
+        return GradientTransformationExtraArgs(
+            lambda params: checked(pair[0](params)), pair[1], rule=rule, traits=first.traits
+        )
+
+    def update(
+        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, OptState]:
+        count = getattr(checked(state), counter_of(state) or "count")
+        return at(count)[1](updates, state, params, **extra_args)
+
+    return GradientTransformationExtraArgs(
+        lambda params: checked(at(jnp.zeros([], jnp.int32))[0](params)),
+        compiled(update),
+        traits=first.traits,
+    )

@@ -1,0 +1,108 @@
+"""The words of the protocol: what a transformation is given and what it returns."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, Union
+
+import jax
+
+Array: TypeAlias = jax.Array
+PyTree: TypeAlias = Any
+ArrayTree: TypeAlias = Any
+Params: TypeAlias = Any
+"""The parameters: any pytree of arrays."""
+Updates: TypeAlias = Any
+"""Gradients on the way in, steps on the way out: a pytree like the parameters."""
+OptState: TypeAlias = Any
+"""The state of a transformation: a pytree of arrays."""
+Count: TypeAlias = Union[jax.Array, int]
+"""Steps taken, i32[]. A rule's `init` gives where it begins; its `update` sees this step's number, from 1."""
+Schedule: TypeAlias = Callable[[Any], Any]
+"""A function of the step count (from 0) to a number."""
+MaskOrFn: TypeAlias = Union[Any, Callable[[Params], Any], None]
+"""A pytree of booleans, a function from the parameters to one, or None."""
+
+
+class NumberType:
+    """The runtime value of an annotation that declares a number. It prints as its name.
+
+    Attributes:
+        members: the types that a type checker sees.
+        resolved: a schedule given for it is read before the rule runs, so the rule sees a number.
+        scheduled: whether it may be a schedule at all.
+        optional: whether it may be None.
+        extension: Optax lacks the argument; injection leaves it out while it has its default.
+    """
+
+    def __init__(self, name: str, members: tuple[Any, ...], **traits: bool):
+        self.name, self.members, self.traits = name, members, traits
+        self.resolved = traits.get("resolved", False)
+        self.scheduled = traits.get("scheduled", False)
+        self.optional = traits.get("optional", False)
+        self.extension = traits.get("extension", False)
+
+    def __or__(self, other: Any) -> Any:
+        if other is None:
+            return NumberType(f"{self.name} | None", self.members, **(self.traits | {"optional": True}))
+        return Union[self, other]
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def __args__(self) -> tuple[Any, ...]:
+        return self.members
+
+
+if TYPE_CHECKING:
+    Numeric: TypeAlias = Union[float, int, jax.Array]
+    ScalarOrSchedule: TypeAlias = Union[float, int, jax.Array, Schedule]
+    ExtraScalarOrSchedule: TypeAlias = ScalarOrSchedule
+    Hyperparameter: TypeAlias = Any
+    ExtraHyperparameter: TypeAlias = Any
+else:
+    _SCALARS = (float, int, jax.Array)
+    Numeric = NumberType("Numeric", _SCALARS)
+    """One number: a Python scalar or a zero-dimensional array."""
+    ScalarOrSchedule = NumberType("ScalarOrSchedule", (*_SCALARS, Schedule), scheduled=True)
+    """A number, an array, or a schedule that gives one at each step. It is passed on as it is."""
+    ExtraScalarOrSchedule = NumberType(
+        "ScalarOrSchedule", (*_SCALARS, Schedule), scheduled=True, extension=True
+    )
+    """A `ScalarOrSchedule` that Optax's factory does not have."""
+    Hyperparameter = NumberType("ScalarOrSchedule", (*_SCALARS, Schedule), scheduled=True, resolved=True)
+    """A number of a rule: the user may give a schedule, the rule itself sees only numbers."""
+    ExtraHyperparameter = NumberType(
+        "ScalarOrSchedule", (*_SCALARS, Schedule), scheduled=True, resolved=True, extension=True
+    )
+    """A `Hyperparameter` that Optax's factory does not have."""
+
+
+class TransformInitFn(Protocol):
+    """Makes the first state from the parameters."""
+
+    def __call__(self, params: Params, /) -> OptState: ...
+
+
+class TransformUpdateFn(Protocol):
+    """Turns updates and state into new updates and new state."""
+
+    def __call__(
+        self, updates: Updates, state: OptState, params: Params | None = None
+    ) -> tuple[Updates, OptState]: ...
+
+
+class TransformUpdateExtraArgsFn(Protocol):
+    """A `TransformUpdateFn` that also takes, and may ignore, further keyword arguments."""
+
+    def __call__(
+        self, updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, OptState]: ...
+
+
+class EmptyState(NamedTuple):
+    """The state of a transformation that remembers nothing."""
+
+
+def counter_of(state: Any) -> str | None:
+    """The field of a state, or of its class, that counts steps: `count`, or `t` (Adan's), or None."""
+    return next((f for f in ("count", "t") if f in getattr(state, "_fields", ())), None)
