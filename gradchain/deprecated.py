@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from .core import ArrayTree, GradientTransformationExtraArgs, Numeric, nearest
+from .core import GradientTransformationExtraArgs, nearest
+from .core.types import ArrayTree, Numeric
 from .second_order.flat import fisher_diag as fisher_diag, hessian_diag as hessian_diag, hvp as hvp
 from .tree.norm import norm
 

@@ -4,7 +4,8 @@ from typing import Any, Protocol
 
 import jax
 
-from ..core import ArrayTree, GradientTransformationExtraArgs, OptState, Params
+from ..core import GradientTransformationExtraArgs
+from ..core.types import ArrayTree, OptState, Params
 
 
 class AggregatorUpdateFn(Protocol):

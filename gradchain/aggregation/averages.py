@@ -7,9 +7,6 @@ import jax.numpy as jnp
 
 from ..core import (
     GradientTransformationExtraArgs,
-    OptState,
-    Params,
-    Updates,
     cast,
     chain,
     check_updates,
@@ -23,6 +20,7 @@ from ..core import (
     widen,
 )
 from ..core.numerics import wide_like
+from ..core.types import OptState, Params, Updates
 from ..tree.leaves import map_leaves
 from .aggregator import Aggregator
 from .elements import Axes, over_elements

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import ArrayTree
+from ..core.types import ArrayTree
 from ..tree.leaves import map_leaves
 
 Axes = int | Sequence[int]

@@ -6,9 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from ..core import (
-    OptState,
-    Params,
-    Updates,
     cast,
     check_updates,
     dtype_of,
@@ -19,6 +16,7 @@ from ..core import (
     widen,
 )
 from ..core.numerics import abs_sq, accumulator_like
+from ..core.types import OptState, Params, Updates
 from ..tree.leaves import map_leaves
 from .aggregator import Aggregator
 from .averages import check_steps, toward, when_ready, wide_zeros

@@ -5,16 +5,13 @@ from typing import Any
 from ..core import (
     GradientTransformation,
     GradientTransformationExtraArgs,
-    OptState,
-    Params,
-    TransformUpdateExtraArgsFn,
-    Updates,
     compiled,
     either,
     transformation,
     with_extra_args_support,
     zeros_of,
 )
+from ..core.types import OptState, Params, TransformUpdateExtraArgsFn, Updates
 from ..tree.state import get
 from .aggregator import Aggregator
 

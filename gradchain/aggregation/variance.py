@@ -8,13 +8,9 @@ from jax.typing import ArrayLike
 
 from ..core import (
     UNIT,
-    Count,
     GradientTransformation,
     GradientTransformationExtraArgs,
     MissingExtraError,
-    OptState,
-    Params,
-    Updates,
     chain,
     check_updates,
     identity,
@@ -22,6 +18,7 @@ from ..core import (
     widen,
 )
 from ..core.numerics import debias, ema, safe_increment
+from ..core.types import Count, OptState, Params, Updates
 from ..tree.leaves import map_leaves
 from ..tree.state import get
 from .averages import wide_zeros

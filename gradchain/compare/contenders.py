@@ -6,7 +6,8 @@ from typing import Any
 
 import gradchain as gc
 
-from ..core import GradientTransformation, GradientTransformationExtraArgs, Schedule
+from ..core import GradientTransformation, GradientTransformationExtraArgs
+from ..core.types import Schedule
 from ..tools.parse import ParseError, parse
 from .errors import CompareError
 from .presets import FIELD, find_optimizer, find_preset

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import gradchain as gc
 
-from ..core import Schedule
+from ..core.types import Schedule
 from .errors import unknown
 
 # From the number of steps of the whole run to a schedule that starts from or climbs to 1.

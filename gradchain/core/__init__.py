@@ -56,20 +56,19 @@ from ._rules import init_empty_state, leafwise
 from ._safe import safe_norm, safe_root_mean_squares, scale_gradient
 from ._schedule import schedule
 from ._trees import treewise
-from ._types import (
+from .numerics import bias_correction, safe_increment, safe_int32_increment
+from .types import (
+    AddedNumber,
     Array,
     ArrayTree,
     Count,
     EmptyState,
-    ExtraHyperparameter,
-    ExtraScalarOrSchedule,
     Hyperparameter,
     MaskOrFn,
     NumberType,
     Numeric,
     OptState,
     Params,
-    PyTree,
     ScalarOrSchedule,
     Schedule,
     TransformInitFn,
@@ -77,4 +76,3 @@ from ._types import (
     TransformUpdateFn,
     Updates,
 )
-from .numerics import bias_correction, safe_increment, safe_int32_increment

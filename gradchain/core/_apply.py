@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from ._dtypes import cast, dtype_of, is_inexact, relaxed_promotion, widen
 from ._errors import path_of_leaf
 from ._leaves import is_absent, is_none, leaves_like
-from ._types import Params, Updates
+from .types import Params, Updates
 
 
 @jax.jit

@@ -13,7 +13,7 @@ from ._leaves import is_none, leaves_like
 from ._order import check_order
 from ._pair import GradientTransformation, GradientTransformationExtraArgs
 from ._rules import fused, init_empty_state, leafwise
-from ._types import Array, EmptyState, OptState, Params, Updates
+from .types import Array, EmptyState, OptState, Params, Updates
 
 
 def _extra_names(update: Callable[..., Any]) -> frozenset[str] | None:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._dtypes import cast, dtype_of
-from ._types import OptState, Params, TransformUpdateExtraArgsFn, Updates
+from .types import OptState, Params, TransformUpdateExtraArgsFn, Updates
 
 Step = Callable[[], tuple[Updates, OptState]]
 

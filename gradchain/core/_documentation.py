@@ -24,6 +24,7 @@ COMMON = {
 }
 """By argument: its description wherever a factory does not give its own."""
 
+_REFERENCE = re.compile(r": see `(\w+)`\.$")
 _ENTRY = re.compile(r"^\s*(\w+(?:, \w+)*): ")
 _WIDTH = 100
 
@@ -37,7 +38,7 @@ def completed(factory: Callable[..., Any]) -> str | None:
     entries: list[str] = []
     names = list(inspect.signature(factory).parameters)
     for name in names:
-        entry = own.get(name)
+        entry = _looked_up(factory, name, own.get(name))
         if entry is None and name in COMMON:
             text = (
                 "another name of mask." if name == "weight_decay_mask" and "mask" in names else COMMON[name]
@@ -50,6 +51,15 @@ def completed(factory: Callable[..., Any]) -> str | None:
     if not entries:
         return doc
     return "\n".join([before.rstrip(), "", "Args:", *entries, "", after.lstrip("\n")]).rstrip()
+
+
+def _looked_up(factory: Callable[..., Any], name: str, entry: str | None) -> str | None:
+    """The entry of an argument; where it only says "see `x`", the one that `x` has."""
+    found = entry and _REFERENCE.search(entry)
+    source = found and getattr(factory, "__globals__", {}).get(found.group(1))
+    if not source:
+        return entry
+    return _parts(inspect.getdoc(source) or "")[1].get(name, entry)
 
 
 def _parts(doc: str) -> tuple[str, dict[str, str], str]:

@@ -12,7 +12,7 @@ from ._documentation import completed
 from ._numbers import Range, check_numbers, numbers_of
 from ._pair import GradientTransformation, GradientTransformationExtraArgs
 from ._scheduled import scheduled
-from ._types import Schedule
+from .types import Schedule
 
 try:
     from jax.extend.core import get_opaque_trace_state
@@ -69,10 +69,11 @@ def transformation(factory: Callable[..., Any] | None = None, /, **ranges: Range
     @functools.wraps(factory)
     def remembering(*args: Any, **kwargs: Any) -> GradientTransformationExtraArgs:
         call = Call.bind(remembering, args, kwargs)
-        # Equal calls share their compiled rules. What holds arrays, or was made during a trace, is not kept.
+        # Equal calls share compiled rules. What holds arrays or was made during a trace is not kept.
         may_keep = call.is_pure_value and get_opaque_trace_state(convention="nnx") == _NO_TRACE
         return make_once(call) if may_keep else make(call)
 
-    remembering.__signature__ = inspect.signature(factory)  # type: ignore[attr-defined]
+    returns = GradientTransformationExtraArgs
+    remembering.__signature__ = inspect.signature(factory).replace(return_annotation=returns)  # type: ignore[attr-defined]
     remembering.__doc__ = completed(factory)
     return remembering

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from ._dtypes import cast, dtype_of, is_inexact, relaxed_promotion, widen
 from ._errors import LeafError, path_of_leaf, tree_mismatch
-from ._types import Params, Updates
+from .types import Params, Updates
 
 
 def is_none(x: Any) -> bool:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from . import _types
-from ._types import NumberType
+from . import types as _types
+from .types import NumberType
 
 
 class Range(NamedTuple):

@@ -8,7 +8,7 @@ import jax
 from ._call import Call, Remembers, name_of
 from ._errors import MissingArgumentError
 from ._order import Trait
-from ._types import OptState, Params, TransformInitFn, TransformUpdateFn, Updates
+from .types import OptState, Params, TransformInitFn, TransformUpdateFn, Updates
 
 
 class GradientTransformation(NamedTuple):
@@ -99,3 +99,4 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
 
 for _pair in (GradientTransformation, GradientTransformationExtraArgs):
     jax.tree_util.register_static(_pair)
+    _pair.__module__ = "gradchain"  # where users import it from

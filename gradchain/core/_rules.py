@@ -17,8 +17,8 @@ from ._errors import LeafError, MissingParamsError
 from ._leaves import Leaves, check_leaf, has_gradient, is_none
 from ._order import Trait
 from ._pair import GradientTransformationExtraArgs
-from ._types import EmptyState, OptState, Params, Schedule, Updates, counter_of
 from .numerics import safe_increment
+from .types import EmptyState, OptState, Params, Schedule, Updates, counter_of
 
 next_count = jax.jit(safe_increment)
 

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from ._dtypes import cast, dtype_of, widen
-from ._types import ArrayTree
 from .numerics import abs_sq
+from .types import ArrayTree
 
 
 def safe_norm(

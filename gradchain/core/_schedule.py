@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec
 
 from ._call import Call, Remembers, signature
-from ._types import Schedule
+from .types import Schedule
 
 P = ParamSpec("P")
 

@@ -9,7 +9,7 @@ import numpy as np
 from ._conditional import compiled
 from ._pair import GradientTransformationExtraArgs
 from ._rules import Rule, lifted
-from ._types import OptState, Params, Schedule, Updates, counter_of
+from .types import OptState, Params, Schedule, Updates, counter_of
 
 
 def scheduled(

@@ -13,7 +13,7 @@ from ._leaves import Leaves, has_gradient, is_none
 from ._order import Trait
 from ._pair import GradientTransformationExtraArgs
 from ._rules import dtype_by_state, enclosing, next_count
-from ._types import OptState, Params, PyTree, Updates, counter_of
+from .types import OptState, Params, PyTree, Updates, counter_of
 
 
 def treewise(

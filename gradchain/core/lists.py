@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from ._dtypes import compute_dtype, dtype_of, is_inexact, real_dtype
-from ._types import Array, Params
 from .numerics import abs_sq
+from .types import Array, Params
 
 
 def each(f: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:

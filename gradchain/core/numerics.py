@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ._dtypes import accumulator_dtype, compute_dtype, dtype_of, is_key, moment_dtype
-from ._types import Array
+from .types import Array
 
 
 def _zeros(p: Any, dtype: Any) -> jax.Array:

@@ -11,8 +11,6 @@ from ..core import (
     Leaves,
     MissingExtraError,
     MissingParamsError,
-    Params,
-    Updates,
     cast,
     dtype_of,
     has_gradient,
@@ -21,6 +19,7 @@ from ..core import (
 )
 from ..core.lists import scalar_dtype, total
 from ..core.numerics import zeros_like
+from ..core.types import Params, Updates
 
 ASKED = ("value", "grad", "value_fn")
 

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import OptState, Params, cast, dtype_of
+from ..core import cast, dtype_of
+from ..core.types import OptState, Params
 from ..tree import get
 
 

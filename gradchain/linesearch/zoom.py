@@ -7,9 +7,6 @@ import jax.numpy as jnp
 
 from ..core import (
     GradientTransformationExtraArgs,
-    Numeric,
-    Params,
-    Updates,
     cast,
     compiled,
     dtype_of,
@@ -18,6 +15,7 @@ from ..core import (
 )
 from ..core.lists import scalar_dtype
 from ..core.numerics import zeros_like
+from ..core.types import Numeric, Params, Updates
 from .interval import End, Interval, first_interval, middle, narrowed
 from .line import Line, note, where
 

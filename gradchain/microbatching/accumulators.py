@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from ..core import ArrayTree, cast, dtype_of, is_inexact, widen
+from ..core import cast, dtype_of, is_inexact, widen
+from ..core.types import ArrayTree
 
 TreeFn: TypeAlias = Callable[[ArrayTree], ArrayTree]
 UpdateFn: TypeAlias = Callable[[ArrayTree, ArrayTree, Any], ArrayTree]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Union
 import jax
 import jax.numpy as jnp
 
-from ..core import ArrayTree
+from ..core.types import ArrayTree
 from .accumulators import AccumulationType, Accumulator, AccumulatorTree
 from .micro_vmap import micro_vmap
 from .microbatch import Function

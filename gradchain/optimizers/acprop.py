@@ -1,23 +1,10 @@
 """ACProp: AdaBelief whose denominator is a step behind."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
-from ..core import (
-    Array,
-    GradientTransformationExtraArgs,
-    Hyperparameter,
-    MaskOrFn,
-    ScalarOrSchedule,
-    Trait,
-    chain,
-    compute_dtype,
-    dtype_of,
-    leafwise,
-    transformation,
-)
+from ..core import Trait, chain, compute_dtype, dtype_of, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, ratio, sqrt, zeros_like
+from ..core.types import Array, DTypeLike, Hyperparameter, MaskOrFn, ScalarOrSchedule
 from ..transforms.belief_state import ScaleByBeliefState
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
@@ -30,17 +17,15 @@ def scale_by_acprop(
     eps: Hyperparameter = 1e-16,
     eps_root: Hyperparameter = 1e-16,
     *,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
-) -> GradientTransformationExtraArgs:
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
+):
     """Rescales by the error with which earlier averages predicted earlier gradients.
 
     m_t = b1 m_{t-1} + (1 - b1) g_t;  s_t = b2 s_{t-1} + (1 - b2) |g_t - m_{t-1}|^2 + eps_root;
     u_t = g_t / (sqrt(s_{t-1} / (1 - b2^{t-1})) + eps), and g_1 / (1 + eps) at the first step.
 
     Args:
-        b1, b2: decays, in [0, 1).
-        eps: added outside the root, at least 0.
         eps_root: added to s at every step, at least 0.
         mu_dtype: dtype of m, by default at least float32: g - m has no digits in bfloat16.
         nu_dtype: dtype of s, by default real and at least float32.
@@ -50,7 +35,7 @@ def scale_by_acprop(
         Methods, arXiv:2110.05454.
     """
 
-    def init(p: Any) -> ScaleByBeliefState:
+    def init(p: Array) -> ScaleByBeliefState:
         return ScaleByBeliefState(
             count=0,
             mu=zeros_like(p, mu_dtype or compute_dtype(dtype_of(p))),
@@ -75,17 +60,14 @@ def acprop(
     weight_decay: ScalarOrSchedule = 0.0,
     mask: MaskOrFn = None,
     *,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """ACProp: p = p - learning_rate g_t / sqrt(s_{t-1}), s the gradient's variance around its average.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         b1, b2, eps, eps_root, mu_dtype, nu_dtype: see `scale_by_acprop`.
-        weight_decay: decoupled weight decay, see `add_decayed_weights`.
-        mask, weight_decay_mask: where to decay, two names of one argument.
 
     State: a chain's: `ScaleByBeliefState(count, mu, nu)`, the decay's, the learning rate's.
     Memory: 2 x the parameters.

@@ -1,24 +1,10 @@
 """AdaBelief: steps as large as the gradient is predictable."""
 
-from typing import Any
-
 import jax
 
-from ..core import (
-    Array,
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
-    Hyperparameter,
-    MaskOrFn,
-    ScalarOrSchedule,
-    Trait,
-    chain,
-    compute_dtype,
-    dtype_of,
-    leafwise,
-    transformation,
-)
+from ..core import Trait, chain, compute_dtype, dtype_of, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
+from ..core.types import AddedNumber, Array, DTypeLike, Hyperparameter, MaskOrFn, ScalarOrSchedule
 from ..transforms.belief_state import ScaleByBeliefState
 from ..transforms.decay import decoupled
 from ..transforms.scaling import scale_by_learning_rate
@@ -32,9 +18,9 @@ def scale_by_belief(
     eps_root: Hyperparameter = 1e-16,
     *,
     nesterov: bool = False,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
-) -> GradientTransformationExtraArgs:
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
+):
     """Rescales the averaged gradient by how far gradients lie from it.
 
     m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) |g - m|^2 + eps_root;  u = m' / (sqrt(v') + eps), where
@@ -42,20 +28,16 @@ def scale_by_belief(
     m' = b1 m / (1 - b1^{t+1}) + (1 - b1) g / (1 - b1^t).
 
     Args:
-        b1, b2: decay of the first and second moment, in [0, 1).
-        eps: added outside the square root, at least 0.
         eps_root: added to v at every step, at least 0.
-        nesterov: Nesterov momentum.
         mu_dtype: dtype of the first moment, by default at least float32: the difference g - m of two
             nearly equal numbers has no digits in bfloat16.
-        nu_dtype: dtype of the second moment, by default real and at least float32.
 
     State: `ScaleByBeliefState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Zhuang et al., 2020, AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed
         Gradients, arXiv:2010.07468.
     """
 
-    def init(p: Any) -> ScaleByBeliefState:
+    def init(p: Array) -> ScaleByBeliefState:
         return ScaleByBeliefState(
             count=0,
             mu=zeros_like(p, mu_dtype or compute_dtype(dtype_of(p))),
@@ -84,20 +66,18 @@ def adabelief(
     eps_root: ScalarOrSchedule = 1e-16,
     *,
     nesterov: bool = False,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """AdaBelief: Adam with the variance around the averaged gradient in place of the mean square.
 
     m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) |g - m|^2 + eps_root;
     p = p - learning_rate m' / (sqrt(v') + eps), with m' and v' debiased.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         b1, b2, eps, eps_root, nesterov, mu_dtype, nu_dtype: see `scale_by_belief`.
-        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
     State: a chain's: `ScaleByBeliefState(count, mu, nu)`, then the learning rate's.
     Memory: 2 x the parameters.

@@ -1,20 +1,10 @@
 """AdaDelta: step sizes in the parameters' own units."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..core import (
-    Array,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    Numeric,
-    Params,
-    ScalarOrSchedule,
-    Trait,
-    chain,
-    leafwise,
-    transformation,
-)
+from ..core import Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, ema, sqrt
+from ..core.types import Array, MaskOrFn, Numeric, Params, ScalarOrSchedule
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -27,7 +17,7 @@ class ScaleByAdaDeltaState(NamedTuple):
 
 
 @transformation
-def scale_by_adadelta(rho: Numeric = 0.9, eps: Numeric = 1e-6) -> GradientTransformationExtraArgs:
+def scale_by_adadelta(rho: Numeric = 0.9, eps: Numeric = 1e-6):
     """Rescales by the ratio of past steps' size to past gradients' size.
 
     G = rho G + (1 - rho) |g|^2;  u = g sqrt(X + eps) / sqrt(G + eps);  X = rho X + (1 - rho) |u|^2.
@@ -37,7 +27,7 @@ def scale_by_adadelta(rho: Numeric = 0.9, eps: Numeric = 1e-6) -> GradientTransf
     Reference: Zeiler, 2012, ADADELTA: An Adaptive Learning Rate Method, arXiv:1212.5701.
     """
 
-    def init(p: Any) -> ScaleByAdaDeltaState:
+    def init(p: Array) -> ScaleByAdaDeltaState:
         return ScaleByAdaDeltaState(e_g=accumulator_like(p), e_x=accumulator_like(p))
 
     def update(g: Array, s: ScaleByAdaDeltaState, p: Array | None) -> tuple[Array, ScaleByAdaDeltaState]:
@@ -55,7 +45,7 @@ def adadelta(
     eps: Numeric = 1e-6,
     weight_decay: ScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """AdaDelta: p = p - learning_rate g sqrt(X + eps) / sqrt(G + eps).
 
     G and X are moving averages of squared gradients and squared steps, see `scale_by_adadelta`.

@@ -7,25 +7,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import (
-    FINITE,
-    NON_NEGATIVE,
-    NON_NEGATIVE_OR_INF,
-    UNIT,
+from ..core import FINITE, NON_NEGATIVE, NON_NEGATIVE_OR_INF, UNIT, chain, leafwise, transformation
+from ..core.numerics import abs_sq, accumulator_like, ema, sqrt
+from ..core.types import (
+    AddedNumber,
     Array,
     Count,
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
     Hyperparameter,
     MaskOrFn,
     Numeric,
     Params,
     ScalarOrSchedule,
-    chain,
-    leafwise,
-    transformation,
 )
-from ..core.numerics import abs_sq, accumulator_like, ema, sqrt
 from ..transforms.block_clipping import clip_by_block_rms
 from ..transforms.decay import add_decayed_weights, is_zero
 from ..transforms.momentum import ema as moving_average
@@ -67,7 +60,7 @@ def scale_by_factored_rms(
     min_dim_size_to_factor: int = 128,
     epsilon: Hyperparameter = 1e-30,
     decay_rate_fn: Callable[[Any, Any], Any] = _power_decay,
-) -> GradientTransformationExtraArgs:
+):
     """Rescales by the root of mean squares, kept as a row and a column for each matrix.
 
     b = 1 - t^{-decay_rate};  R = b R + (1 - b) mean_columns(|g|^2 + epsilon), C likewise;
@@ -87,7 +80,7 @@ def scale_by_factored_rms(
         arXiv:1804.04235.
     """
 
-    def init(p: Any) -> FactoredState:
+    def init(p: Array) -> FactoredState:
         v = accumulator_like(p)
         nothing = [jnp.zeros((1,), v.dtype) for _ in range(2)]
         dims = _two_largest(v.shape, factored, min_dim_size_to_factor)
@@ -141,8 +134,8 @@ def adafactor(
     factored: bool = True,
     weight_decay_mask: MaskOrFn = None,
     *,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
-) -> GradientTransformationExtraArgs:
+    weight_decay: AddedNumber = 0.0,
+):
     """Adafactor: p = p - learning_rate max(rms(p), 0.001) u / max(1, rms(u) / clipping_threshold).
 
     u = g / sqrt(R C / mean(R)), with moving averages R and C of the squared gradient's rows and columns,
@@ -157,7 +150,6 @@ def adafactor(
         momentum: decay of an average of the steps, in [0, 1); None for none.
         dtype_momentum: dtype of that average.
         weight_decay_rate: decay not multiplied by the learning rate; None for none.
-        weight_decay_mask: where to decay, see `add_decayed_weights`.
         weight_decay: decay multiplied by the learning rate, as in other optimizers.
 
     State: a chain's: `FactoredState(count, v_row, v_col, v)`, then one for each link that is there.

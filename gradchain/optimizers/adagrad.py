@@ -1,24 +1,13 @@
 """Adagrad: learning rates that shrink where gradients have been large."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ..core import (
-    Array,
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    Numeric,
-    Params,
-    ScalarOrSchedule,
-    Trait,
-    chain,
-    leafwise,
-    transformation,
-)
+from ..core import Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, full_like
+from ..core.types import AddedNumber, Array, MaskOrFn, Numeric, Params, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -30,9 +19,7 @@ class ScaleByRssState(NamedTuple):
 
 
 @transformation
-def scale_by_rss(
-    initial_accumulator_value: Numeric = 0.1, eps: Numeric = 1e-7
-) -> GradientTransformationExtraArgs:
+def scale_by_rss(initial_accumulator_value: Numeric = 0.1, eps: Numeric = 1e-7):
     """Rescales by the root of the sum of all squared gradients so far.
 
     s = s + |g|^2, from s = initial_accumulator_value;  u = g / sqrt(s + eps), and 0 where s = 0.
@@ -42,7 +29,7 @@ def scale_by_rss(
     Reference: Duchi, Hazan and Singer, 2011, Adaptive Subgradient Methods.
     """
 
-    def init(p: Any) -> ScaleByRssState:
+    def init(p: Array) -> ScaleByRssState:
         return ScaleByRssState(sum_of_squares=full_like(p, initial_accumulator_value))
 
     def update(g: Array, s: ScaleByRssState, p: Array | None) -> tuple[Array, ScaleByRssState]:
@@ -61,16 +48,14 @@ def adagrad(
     initial_accumulator_value: Numeric = 0.1,
     eps: Numeric = 1e-7,
     *,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """Adagrad, for sparse features: s = s + |g|^2;  p = p - learning_rate g / sqrt(s + eps).
 
     Args:
-        learning_rate: a number, an array or a schedule.
         initial_accumulator_value: where the sum begins, at least 0.
         eps: added inside the root, at least 0.
-        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
     State: a chain's: `ScaleByRssState(sum_of_squares)`, then the learning rate's.
     Memory: 1 x the parameters.

@@ -1,15 +1,7 @@
 """Adam."""
 
-from typing import Any
-
-from ..core import (
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    ScalarOrSchedule,
-    chain,
-    transformation,
-)
+from ..core import chain, transformation
+from ..core.types import AddedNumber, DTypeLike, MaskOrFn, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.scale_by_adam import scale_by_adam
 from ..transforms.scaling import scale_by_learning_rate
@@ -22,22 +14,20 @@ def adam(
     b2: ScalarOrSchedule = 0.999,
     eps: ScalarOrSchedule = 1e-8,
     eps_root: ScalarOrSchedule = 0.0,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     *,
     nesterov: bool = False,
-    nu_dtype: Any = None,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
+    nu_dtype: DTypeLike | None = None,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """Adam: steps along the averaged gradient over the root of its averaged square.
 
     m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) |g|^2;
     p = p - learning_rate m' / (sqrt(v' + eps_root) + eps), with m' and v' debiased.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         b1, b2, eps, eps_root, mu_dtype, nesterov, nu_dtype: see `scale_by_adam`.
-        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
     State: a chain's: `ScaleByAdamState(count, mu, nu)`, then the learning rate's.
     Memory: 2 x the parameters.

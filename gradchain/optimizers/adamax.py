@@ -1,15 +1,7 @@
 """AdaMax: Adam with an infinity norm."""
 
-from typing import Any
-
-from ..core import (
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    ScalarOrSchedule,
-    chain,
-    transformation,
-)
+from ..core import chain, transformation
+from ..core.types import AddedNumber, DTypeLike, MaskOrFn, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.scale_by_adamax import scale_by_adamax
 from ..transforms.scaling import scale_by_learning_rate
@@ -22,17 +14,15 @@ def adamax(
     b2: ScalarOrSchedule = 0.999,
     eps: ScalarOrSchedule = 1e-8,
     *,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """AdaMax: m = b1 m + (1 - b1) g;  v = max(|g| + eps, b2 v);  p = p - learning_rate m' / v.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         b1, b2, eps, mu_dtype, nu_dtype: see `scale_by_adamax`.
-        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
     State: a chain's: `ScaleByAdamState(count, mu, nu)`, then the learning rate's.
     Memory: 2 x the parameters.

@@ -1,26 +1,21 @@
 """Adan: adaptive Nesterov momentum."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from ..core import (
-    FINITE,
+from ..core import FINITE, Trait, chain, leafwise, transformation
+from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
+from ..core.types import (
+    AddedNumber,
     Array,
     Count,
-    ExtraHyperparameter,
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
+    DTypeLike,
     Hyperparameter,
     MaskOrFn,
     Params,
     ScalarOrSchedule,
-    Trait,
-    chain,
-    leafwise,
-    transformation,
 )
-from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -43,10 +38,10 @@ def scale_by_adan(
     eps: Hyperparameter = 1e-8,
     eps_root: Hyperparameter = 0.0,
     *,
-    change_weight: ExtraHyperparameter = None,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
-) -> GradientTransformationExtraArgs:
+    change_weight: Hyperparameter = None,
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
+):
     """Rescales by averages of the gradient, of its change, and of the square of both together.
 
     d = g - (the last g), 0 at first;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) d;
@@ -55,8 +50,6 @@ def scale_by_adan(
 
     Args:
         b1, b2, b3: decay of m, v and n, in [0, 1).
-        eps: added outside the square root, at least 0.
-        eps_root: added inside it, at least 0.
         change_weight: w, the weight of the change; None is 1 - b2, as in Optax. The paper's is b2.
         mu_dtype: dtype of m and v, by default the parameter's.
         nu_dtype: dtype of n, by default real and at least float32.
@@ -66,7 +59,7 @@ def scale_by_adan(
         Models, arXiv:2208.06677.
     """
 
-    def init(p: Any) -> ScaleByAdanState:
+    def init(p: Array) -> ScaleByAdanState:
         m, v = zeros_like(p, mu_dtype), zeros_like(p, mu_dtype)
         return ScaleByAdanState(m=m, v=v, n=accumulator_like(p, nu_dtype), g=zeros_like(p), t=0)
 
@@ -92,11 +85,11 @@ def adan(
     weight_decay: ScalarOrSchedule = 0.0,
     mask: MaskOrFn = None,
     *,
-    change_weight: ExtraScalarOrSchedule | None = None,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
+    change_weight: AddedNumber | None = None,
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """Adan: Nesterov's look ahead from the change between gradients, with Adam's scaling.
 
     p = p - learning_rate ((m' + w v') / (sqrt(n' + eps_root) + eps) + weight_decay p), see
@@ -104,11 +97,7 @@ def adan(
     weight_decay instead of subtracting.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         b1, b2, b3, eps, eps_root, change_weight, mu_dtype, nu_dtype: see `scale_by_adan`.
-        weight_decay: a number, an array or a schedule; it is multiplied by the learning rate.
-        mask: where to decay, see `add_decayed_weights`.
-        weight_decay_mask: the same, under the name it has in other optimizers.
 
     State: a chain's: `ScaleByAdanState(m, v, n, g, t)`, the decay's, the learning rate's.
     Memory: 4 x the parameters.

@@ -1,24 +1,14 @@
 """AdEMAMix: Adam with a second, much slower average of gradients."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ..core import (
-    Array,
-    Count,
-    GradientTransformationExtraArgs,
-    Hyperparameter,
-    MaskOrFn,
-    Params,
-    ScalarOrSchedule,
-    chain,
-    transformation,
-    treewise,
-)
+from ..core import chain, transformation, treewise
 from ..core.lists import each, each_of
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, ratio, safe_increment, sqrt, zeros_like
+from ..core.types import Array, Count, DTypeLike, Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -41,10 +31,10 @@ def scale_by_ademamix(
     alpha: Hyperparameter = 6.0,
     eps: Hyperparameter = 1e-8,
     eps_root: Hyperparameter = 0.0,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     *,
-    nu_dtype: Any = None,
-) -> GradientTransformationExtraArgs:
+    nu_dtype: DTypeLike | None = None,
+):
     """Rescales a mixture of a fast and a slow average of gradients.
 
     m_1 = b1 m_1 + (1 - b1) g;  m_2 = b3 m_2 + (1 - b3) g;  v = b2 v + (1 - b2) |g|^2;
@@ -54,10 +44,7 @@ def scale_by_ademamix(
         b1, b2, b3: decays, in [0, 1): numbers, arrays or schedules.
         alpha: weight of the slow average: a number, an array or a schedule. The paper raises b3 and
             alpha from b1 and 0 over the run.
-        eps: added outside the root, at least 0.
-        eps_root: added inside it, at least 0.
         mu_dtype: dtype of both averages, by default the parameter's.
-        nu_dtype: dtype of v, by default real and at least float32.
 
     State: `ScaleByAdemamixState(count, count_m2, m1, m2, nu)`. Memory: 3 x the parameters.
     Reference: Pagliardini, Ablin and Grangier, 2024, The AdEMAMix Optimizer: Better, Faster, Older,
@@ -96,22 +83,19 @@ def ademamix(
     alpha: ScalarOrSchedule = 5.0,
     eps: ScalarOrSchedule = 1e-8,
     eps_root: ScalarOrSchedule = 0.0,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     weight_decay: ScalarOrSchedule = 0.0,
     mask: MaskOrFn = None,
     *,
-    nu_dtype: Any = None,
+    nu_dtype: DTypeLike | None = None,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """AdEMAMix: p = p - learning_rate ((m_1' + alpha m_2) / (sqrt(v') + eps) + weight_decay p).
 
     m_1' and v' are Adam's debiased moments, m_2 an average over ten times as many steps.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         b1, b2, b3, alpha, eps, eps_root, mu_dtype, nu_dtype: see `scale_by_ademamix`.
-        weight_decay: decoupled weight decay, see `add_decayed_weights`.
-        mask, weight_decay_mask: where to decay, two names of one argument.
 
     State: a chain's: `ScaleByAdemamixState`, the decay's, the learning rate's.
     Memory: 3 x the parameters.

@@ -5,19 +5,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ..core import (
-    Array,
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
-    Hyperparameter,
-    MaskOrFn,
-    ScalarOrSchedule,
-    Trait,
-    chain,
-    leafwise,
-    transformation,
-)
+from ..core import Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, ema, ratio, sqrt, zeros_like
+from ..core.types import AddedNumber, Array, DTypeLike, Hyperparameter, MaskOrFn, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.scale_by_adam import ScaleByAdamState
 from ..transforms.scaling import scale_by_learning_rate
@@ -40,33 +30,30 @@ def scale_by_adopt(
     b1: Hyperparameter = 0.9,
     b2: Hyperparameter = 0.9999,
     eps: Hyperparameter = 1e-6,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     *,
     nesterov: bool = False,
     use_clipping: bool = True,
     clip_value_fn: Callable[[Any], Any] = fourth_root,
-    nu_dtype: Any = None,
-) -> GradientTransformationExtraArgs:
+    nu_dtype: DTypeLike | None = None,
+):
     """Averages gradients, each divided by the root of the mean square of those before it.
 
     n_t = clip(g_t / max(sqrt(v_{t-1}), eps), +-clip_value_fn(t));  m_t = b1 m_{t-1} + (1 - b1) n_t;
     v_t = b2 v_{t-1} + (1 - b2) |g_t|^2;  u_t = m_t, t from 0. The first step only sets v_0 = |g_0|^2.
 
     Args:
-        b1, b2: decays, in [0, 1).
         eps: the least denominator, at least 0.
-        mu_dtype: dtype of m, by default the parameter's.
         nesterov: Nesterov momentum: u_t = b1 m_t + (1 - b1) n_t.
         use_clipping: without it, n_t is not clipped. Complex numbers are clipped in magnitude.
         clip_value_fn: the bound as a function of the steps taken.
-        nu_dtype: dtype of v, by default real and at least float32.
 
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Taniguchi et al., 2024, ADOPT: Modified Adam Can Converge with Any beta_2 with the
         Optimal Rate, arXiv:2411.02853.
     """
 
-    def init(p: Any) -> ScaleByAdamState:
+    def init(p: Array) -> ScaleByAdamState:
         return ScaleByAdamState(count=0, mu=zeros_like(p, mu_dtype), nu=accumulator_like(p, nu_dtype))
 
     def update(g: Array, s: ScaleByAdamState, p: Array | None) -> tuple[Array, ScaleByAdamState]:
@@ -87,23 +74,21 @@ def adopt(
     b1: ScalarOrSchedule = 0.9,
     b2: ScalarOrSchedule = 0.9999,
     eps: ScalarOrSchedule = 1e-6,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     *,
     nesterov: bool = False,
     use_clipping: bool = True,
     clip_value_fn: Callable[[Any], Any] = fourth_root,
-    nu_dtype: Any = None,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
+    nu_dtype: DTypeLike | None = None,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """ADOPT: p = p - learning_rate m, m the average of g_t / max(sqrt(v_{t-1}), eps).
 
     Unlike Adam it converges for every b2.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         b1, b2, eps, mu_dtype, nesterov, use_clipping, clip_value_fn, nu_dtype: see `scale_by_adopt`.
-        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
     State: a chain's: `ScaleByAdamState(count, mu, nu)`, then the learning rate's.
     Memory: 2 x the parameters.

@@ -1,24 +1,21 @@
 """AMSGrad: Adam whose second moment never shrinks."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from ..core import (
+from ..core import Trait, chain, leafwise, transformation
+from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
+from ..core.types import (
+    AddedNumber,
     Array,
     Count,
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
+    DTypeLike,
     Hyperparameter,
     MaskOrFn,
     Params,
     ScalarOrSchedule,
-    Trait,
-    chain,
-    leafwise,
-    transformation,
 )
-from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
 from ..transforms.decay import decoupled
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -38,23 +35,19 @@ def scale_by_amsgrad(
     b2: Hyperparameter = 0.999,
     eps: Hyperparameter = 1e-8,
     eps_root: Hyperparameter = 0.0,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     bias_correction_mu: bool = True,
     bias_correction_nu: bool = True,
     *,
     correct_after_max: bool = False,
-    nu_dtype: Any = None,
-) -> GradientTransformationExtraArgs:
+    nu_dtype: DTypeLike | None = None,
+):
     """Rescales by Adam's first moment over the root of the largest second moment so far.
 
     m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) |g|^2;  w = max(w, v');
     u = m' / (sqrt(w + eps_root) + eps), with m' = m / (1 - b1^t) and v' = v / (1 - b2^t).
 
     Args:
-        b1, b2: decay of the first and second moment, in [0, 1).
-        eps: added outside the square root, at least 0.
-        eps_root: added inside it, at least 0.
-        mu_dtype: dtype of the first moment, by default the parameter's.
         bias_correction_mu, bias_correction_nu: False takes m for m', v for v'.
         correct_after_max: w = max(w, v), and w / (1 - b2^t) in its place in u, as PyTorch does.
         nu_dtype: dtype of the second moments, by default real and at least float32.
@@ -63,7 +56,7 @@ def scale_by_amsgrad(
     Reference: Reddi, Kale and Kumar, 2018, On the Convergence of Adam and Beyond, arXiv:1904.09237.
     """
 
-    def init(p: Any) -> ScaleByAmsgradState:
+    def init(p: Array) -> ScaleByAmsgradState:
         return ScaleByAmsgradState(
             count=0,
             mu=zeros_like(p, mu_dtype),
@@ -91,24 +84,22 @@ def amsgrad(
     b2: ScalarOrSchedule = 0.999,
     eps: ScalarOrSchedule = 1e-8,
     eps_root: ScalarOrSchedule = 0.0,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     bias_correction_mu: bool = True,
     bias_correction_nu: bool = True,
     *,
     correct_after_max: bool = False,
-    nu_dtype: Any = None,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
+    nu_dtype: DTypeLike | None = None,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """AMSGrad: p = p - learning_rate m' / (sqrt(w + eps_root) + eps), with w = max(w, v').
 
     m' and v' are Adam's debiased moments, see `scale_by_amsgrad`.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         b1, b2, eps, eps_root, mu_dtype, bias_correction_mu, bias_correction_nu, correct_after_max,
             nu_dtype: see `scale_by_amsgrad`.
-        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
     State: a chain's: `ScaleByAmsgradState(count, mu, nu, nu_max)`, then the learning rate's.
     Memory: 3 x the parameters.

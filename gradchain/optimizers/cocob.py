@@ -1,22 +1,12 @@
 """COCOB: betting on coordinates, without a learning rate."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from ..core import (
-    NON_NEGATIVE,
-    Array,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    Numeric,
-    Params,
-    ScalarOrSchedule,
-    chain,
-    leafwise,
-    transformation,
-)
+from ..core import NON_NEGATIVE, chain, leafwise, transformation
 from ..core.numerics import accumulator_like, copy_of, full_like, ratio, wide_like
+from ..core.types import Array, MaskOrFn, Numeric, Params, ScalarOrSchedule
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -32,7 +22,7 @@ class COCOBState(NamedTuple):
 
 
 @transformation(alpha=NON_NEGATIVE)
-def scale_by_cocob(alpha: Numeric = 100.0, eps: Numeric = 1e-8) -> GradientTransformationExtraArgs:
+def scale_by_cocob(alpha: Numeric = 100.0, eps: Numeric = 1e-8):
     """Places every parameter by a betting strategy on the outcome of its gradients.
 
     L = max(L, |g|);  G = G + |g|;  R = max(R - g (p - p_0), 0);  C = C - g;
@@ -49,7 +39,7 @@ def scale_by_cocob(alpha: Numeric = 100.0, eps: Numeric = 1e-8) -> GradientTrans
         Betting, arXiv:1705.07795.
     """
 
-    def init(p: Any) -> COCOBState:
+    def init(p: Array) -> COCOBState:
         return COCOBState(
             init_particles=copy_of(p),
             cumulative_gradients=wide_like(p),
@@ -79,14 +69,13 @@ def cocob(
     mask: MaskOrFn = None,
     *,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """COCOB-Backprop: bets on every parameter's gradients; there is no learning rate to tune.
 
     Args:
         learning_rate: a factor of the gradients; 1 as a rule.
         alpha, eps: see `scale_by_cocob`.
         weight_decay: added to the gradient, see `add_decayed_weights`.
-        mask, weight_decay_mask: where to decay, two names of one argument.
 
     State: a chain's: the decay's, the learning rate's, `COCOBState`.
     Memory: 5 x the parameters.

@@ -6,22 +6,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import (
-    POSITIVE,
-    UNIT,
-    Array,
-    Count,
-    GradientTransformationExtraArgs,
-    Hyperparameter,
-    MaskOrFn,
-    Numeric,
-    Params,
-    check_numbers,
-    transformation,
-    treewise,
-)
+from ..core import POSITIVE, UNIT, check_numbers, transformation, treewise
 from ..core.lists import dot, each, each_of, scalar_dtype, sum_abs
 from ..core.numerics import abs_sq, accumulator_like, ema, ratio, sqrt, wide_like
+from ..core.types import Array, Count, Hyperparameter, MaskOrFn, Numeric, Params
 from ..transforms.decay import decay_of, decays
 
 
@@ -45,7 +33,7 @@ def dadapt_adamw(
     weight_decay: Hyperparameter = 0.0,
     *,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """AdamW whose learning rate is an estimate d of the distance to the goal.
 
     e = learning_rate d sqrt(1 - b2^t) / (1 - b1^t);  c = sqrt(b2);
@@ -58,8 +46,6 @@ def dadapt_adamw(
         betas: the pair (b1, b2), each in [0, 1).
         eps: at least 0.
         estim_lr0: where d begins, positive and small.
-        weight_decay: decoupled; a number, an array or a schedule.
-        weight_decay_mask: a tree of booleans or a function to one: where to decay.
 
     State: `DAdaptAdamWState(exp_avg, exp_avg_sq, grad_sum, estim_lr, numerator_weighted, count)`.
     Memory: 3 x the parameters.

@@ -4,20 +4,9 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from ..core import (
-    FINITE,
-    NON_NEGATIVE,
-    Array,
-    GradientTransformationExtraArgs,
-    Numeric,
-    Params,
-    accumulator_dtype,
-    dtype_of,
-    leafwise,
-    moment_dtype,
-    transformation,
-)
+from ..core import FINITE, NON_NEGATIVE, accumulator_dtype, dtype_of, leafwise, moment_dtype, transformation
 from ..core.numerics import abs_sq, array_of, norm, sqrt
+from ..core.types import Array, Numeric, Params
 
 
 class ScaleByDistanceOverGradientsState(NamedTuple):
@@ -34,7 +23,7 @@ def scale_by_distance_over_gradients(
     eps: Numeric = 1e-8,
     param_dtype: Any = jnp.float32,
     global_scale: Numeric = 1.0,
-) -> GradientTransformationExtraArgs:
+):
     """Scales each array's update by the distance it has come over its gradients so far.
 
     d = max(d, |p - p_0|), from d = reps_rel (1 + |p_0|);  s = s + |g|^2;
@@ -53,7 +42,7 @@ def scale_by_distance_over_gradients(
         Size Schedule, arXiv:2302.12022 (L-DoG).
     """
 
-    def init(p: Any) -> ScaleByDistanceOverGradientsState:
+    def init(p: Array) -> ScaleByDistanceOverGradientsState:
         first, real = array_of(p), accumulator_dtype(dtype_of(p))
         distance = reps_rel * (1 + norm(first.astype(moment_dtype(first.dtype, real))))
         kept = jnp.array(first, moment_dtype(first.dtype, param_dtype))  # a copy: p may be donated

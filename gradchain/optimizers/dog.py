@@ -5,22 +5,10 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import (
-    POSITIVE,
-    Array,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    Numeric,
-    Params,
-    ScalarOrSchedule,
-    chain,
-    check_numbers,
-    identity,
-    transformation,
-    treewise,
-)
+from ..core import POSITIVE, chain, check_numbers, identity, transformation, treewise
 from ..core.lists import each, scalar_dtype, sum_sq
 from ..core.numerics import copy_of, ratio, sqrt
+from ..core.types import Array, MaskOrFn, Numeric, Params, ScalarOrSchedule
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -38,9 +26,7 @@ InitStep = tuple[Literal["distance", "learning_rate", "heuristic"], Numeric]
 
 
 @transformation
-def scale_by_dog(
-    init_step: InitStep = ("heuristic", 1e-6), eps: Numeric = 1e-8
-) -> GradientTransformationExtraArgs:
+def scale_by_dog(init_step: InitStep = ("heuristic", 1e-6), eps: Numeric = 1e-8):
     """Rescales by the distance moved over the root of the sum of squared gradient norms.
 
     r = max(r, |p - p_0|);  s = s + |g|^2;  u = r g / sqrt(s + eps), with norms over all parameters.
@@ -102,7 +88,7 @@ def dog(
     mask: MaskOrFn = None,
     *,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """DoG: p = p - learning_rate max_i |p_i - p_0| / sqrt(sum_i |g_i|^2 + eps) g. Nothing to tune.
 
     Best used with an average of the parameters, see `ema`.
@@ -111,7 +97,6 @@ def dog(
         learning_rate: a number, an array or a schedule; 1 as a rule.
         init_step, eps: see `scale_by_dog`.
         weight_decay: added to the gradient, see `add_decayed_weights`; None for none.
-        mask, weight_decay_mask: where to decay, two names of one argument.
 
     State: a chain's: the decay's, `DoGState`, the learning rate's.
     Memory: 1 x the parameters.

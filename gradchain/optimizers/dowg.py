@@ -5,21 +5,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import (
-    NON_NEGATIVE,
-    Array,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    Numeric,
-    Params,
-    ScalarOrSchedule,
-    chain,
-    identity,
-    transformation,
-    treewise,
-)
+from ..core import NON_NEGATIVE, chain, identity, transformation, treewise
 from ..core.lists import each, scalar_dtype, sum_sq
 from ..core.numerics import copy_of, ratio, sqrt
+from ..core.types import Array, MaskOrFn, Numeric, Params, ScalarOrSchedule
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -33,9 +22,7 @@ class DoWGState(NamedTuple):
 
 
 @transformation(init_estim_sq_dist=NON_NEGATIVE)
-def scale_by_dowg(
-    init_estim_sq_dist: Numeric | None = None, eps: Numeric = 1e-4
-) -> GradientTransformationExtraArgs:
+def scale_by_dowg(init_estim_sq_dist: Numeric | None = None, eps: Numeric = 1e-4):
     """Rescales by the squared distance moved over the weighted gradients seen.
 
     r = max(r, |p - p_0|^2);  v = v + r |g|^2;  u = r g / (sqrt(v) + eps), norms over all parameters.
@@ -77,14 +64,13 @@ def dowg(
     mask: MaskOrFn = None,
     *,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """DoWG: p = p - learning_rate r g / (sqrt(sum_i r_i |g_i|^2) + eps), r the squared distance moved.
 
     Args:
         learning_rate: a number, an array or a schedule; 1 as a rule.
         init_estim_sq_dist, eps: see `scale_by_dowg`.
         weight_decay: added to the gradient, see `add_decayed_weights`; None for none.
-        mask, weight_decay_mask: where to decay, two names of one argument.
 
     State: a chain's: the decay's, `DoWGState`, the learning rate's.
     Memory: 1 x the parameters.

@@ -6,13 +6,7 @@ import jax
 
 from ..core import (
     NON_NEGATIVE,
-    ExtraScalarOrSchedule,
     GradientTransformationExtraArgs,
-    MaskOrFn,
-    Numeric,
-    Params,
-    ScalarOrSchedule,
-    Updates,
     cast,
     chain,
     compute_dtype,
@@ -24,6 +18,7 @@ from ..core import (
     widen,
 )
 from ..core.numerics import key_of
+from ..core.types import AddedNumber, MaskOrFn, Numeric, Params, ScalarOrSchedule, Updates
 from ..transforms.decay import decoupled
 from ..transforms.momentum import trace
 from ..transforms.per_example import per_example_global_norm_clip
@@ -39,7 +34,7 @@ class DifferentiallyPrivateAggregateState(NamedTuple):
 @transformation(l2_norm_clip=NON_NEGATIVE, noise_multiplier=NON_NEGATIVE)
 def differentially_private_aggregate(
     l2_norm_clip: Numeric, noise_multiplier: Numeric, key: Any = None, *, seed: int | None = None
-) -> GradientTransformationExtraArgs:
+):
     """The mean of clipped per-example gradients, with noise that hides any single example.
 
     u = (sum_i g_i min(1, C / |g_i|) + N(0, (noise_multiplier C)^2)) / n, with C = l2_norm_clip and
@@ -74,7 +69,10 @@ def _aggregate(l2_norm_clip: Any, noise_multiplier: Any, key: Any) -> GradientTr
         return DifferentiallyPrivateAggregateState(key_of(key))
 
     def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+        updates: Updates,
+        state: DifferentiallyPrivateAggregateState,
+        params: Params | None = None,
+        **extra_args: Any,
     ) -> tuple[Updates, DifferentiallyPrivateAggregateState]:
         wide = jax.tree.map(widen, updates)
         sums, _ = per_example_global_norm_clip(wide, l2_norm_clip)
@@ -102,18 +100,16 @@ def dpsgd(
     momentum: Numeric | None = None,
     nesterov: bool = False,
     *,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """DP-SGD: p = p - learning_rate u, u the noisy mean of clipped per-example gradients.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         l2_norm_clip, noise_multiplier: see `differentially_private_aggregate`, also for the gradients
             it takes.
         seed: an integer or a random key; privacy rests on nobody knowing it.
         momentum, nesterov: momentum of the private gradients, see `trace`; None for none.
-        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
     State: a chain's: `DifferentiallyPrivateAggregateState`, `TraceState`, the learning rate's.
     Memory: 1 x the parameters with momentum, else nothing.

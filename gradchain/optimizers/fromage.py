@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from ..core import GradientTransformationExtraArgs, Numeric, ScalarOrSchedule, chain, transformation
+from ..core import chain, transformation
+from ..core.types import Numeric, ScalarOrSchedule
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 from ..transforms.trust_ratio import scale_by_trust_ratio
 
 
 @transformation
-def fromage(learning_rate: ScalarOrSchedule, min_norm: Numeric = 1e-6) -> GradientTransformationExtraArgs:
+def fromage(learning_rate: ScalarOrSchedule, min_norm: Numeric = 1e-6):
     """Fromage: p = (p - learning_rate g |p| / |g|) / sqrt(1 + learning_rate^2), for each array p.
 
     The division keeps norms from growing, so no weight decay is needed and none is offered.

@@ -8,18 +8,11 @@ import jax.numpy as jnp
 
 from ..core import (
     FINITE,
-    Count,
     GradientTransformation,
     GradientTransformationExtraArgs,
     LeafError,
     Leaves,
-    MaskOrFn,
     MatrixView,
-    Numeric,
-    Params,
-    PyTree,
-    ScalarOrSchedule,
-    Updates,
     cast,
     chain,
     compiled,
@@ -33,6 +26,7 @@ from ..core import (
     with_extra_args_support,
 )
 from ..core.numerics import safe_increment
+from ..core.types import Count, MaskOrFn, Numeric, Params, PyTree, ScalarOrSchedule, Updates
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scale_by_adam import scale_by_adam
 from ..transforms.scaling import scale_by_learning_rate
@@ -119,7 +113,7 @@ def scale_by_galore(
     scale: Numeric = 1.0,
     base_optimizer: GradientTransformation | None = None,
     weight_dimension_numbers: GaLoreDimNumsOrFn | None = None,
-) -> GradientTransformationExtraArgs:
+):
     """Runs another rule on gradients projected to the leading singular vectors of one of them.
 
     Every `update_proj_gap` steps Q = the leading `rank` singular vectors of g, of its longer side;
@@ -175,7 +169,7 @@ def scale_by_galore(
 
     @compiled
     def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+        updates: Updates, state: GaLoreState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, GaLoreState]:
         leaves = Leaves("scale_by_galore", updates, params)
         due = state.count % update_proj_gap == 0
@@ -219,14 +213,11 @@ def galore(
     weight_dimension_numbers: GaLoreDimNumsOrFn | None = None,
     *,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """GaLore: p = p - learning_rate (scale Q adam(Q* g) + weight_decay p), Q of low rank.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         rank, update_proj_gap, scale, base_optimizer, weight_dimension_numbers: see `scale_by_galore`.
-        weight_decay: decoupled weight decay, see `add_decayed_weights`.
-        mask, weight_decay_mask: where to decay, two names of one argument.
 
     State: a chain's: `GaLoreState(count, base_optimizer_state, projector)`, the decay's, the rate's.
     Memory: 3 rank / shorter side x the matrices, 2 x the rest.

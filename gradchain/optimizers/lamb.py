@@ -1,8 +1,7 @@
 """LAMB: Adam with steps in proportion to each array, for very large batches."""
 
-from typing import Any
-
-from ..core import GradientTransformationExtraArgs, MaskOrFn, ScalarOrSchedule, chain, transformation
+from ..core import chain, transformation
+from ..core.types import DTypeLike, MaskOrFn, ScalarOrSchedule
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scale_by_adam import scale_by_adam
 from ..transforms.scaling import scale_by_learning_rate
@@ -19,21 +18,17 @@ def lamb(
     weight_decay: ScalarOrSchedule = 0.0,
     mask: MaskOrFn = None,
     *,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """LAMB: p = p - learning_rate r |p| / |r|, with r = m' / (sqrt(v' + eps_root) + eps) + weight_decay p.
 
     m' and v' are Adam's debiased moments, the norms are those of each array, see
     `scale_by_trust_ratio`.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         b1, b2, eps, eps_root, mu_dtype, nu_dtype: see `scale_by_adam`.
-        weight_decay: a number, an array or a schedule.
-        mask: where to decay, see `add_decayed_weights`.
-        weight_decay_mask: the same, under the name it has in other optimizers.
 
     State: a chain's: `ScaleByAdamState(count, mu, nu)`, the decay's, the ratio's, the learning rate's.
     Memory: 2 x the parameters.

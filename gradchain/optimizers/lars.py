@@ -1,13 +1,7 @@
 """LARS: momentum with steps in proportion to each array, for large batches."""
 
-from ..core import (
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    Numeric,
-    ScalarOrSchedule,
-    chain,
-    transformation,
-)
+from ..core import chain, transformation
+from ..core.types import MaskOrFn, Numeric, ScalarOrSchedule
 from ..transforms.decay import add_decayed_weights
 from ..transforms.masking import masked
 from ..transforms.momentum import trace
@@ -25,13 +19,12 @@ def lars(
     trust_ratio_mask: MaskOrFn = True,
     momentum: Numeric = 0.9,
     nesterov: bool = False,
-) -> GradientTransformationExtraArgs:
+):
     """LARS: r = g + weight_decay p;  t = momentum t + learning_rate c r |p| / |r|;  p = p - t.
 
     c is the trust coefficient, the norms are those of each array, see `scale_by_trust_ratio`.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         weight_decay, weight_decay_mask: an L2 penalty: added to the gradient before the rule.
         trust_coefficient: c, the relative length of a step at learning rate 1.
         eps: added to |r|, at least 0.

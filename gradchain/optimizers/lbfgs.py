@@ -8,11 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import (
-    Array,
     GradientTransformation,
-    GradientTransformationExtraArgs,
-    Params,
-    ScalarOrSchedule,
     cast,
     chain,
     dtype_of,
@@ -24,6 +20,7 @@ from ..core import (
 )
 from ..core.lists import dot, each, each_with, scalar_dtype, sum_sq
 from ..core.numerics import zeros_like
+from ..core.types import Array, Params, ScalarOrSchedule
 from ..linesearch.zoom import scale_by_zoom_linesearch
 from ..transforms.scaling import scale, scale_by_learning_rate
 
@@ -98,9 +95,7 @@ def _times_inverse_hessian(g: list[Array], known: _Curvature, scale: Any) -> lis
 
 
 @transformation
-def scale_by_lbfgs(
-    memory_size: int = 10, scale_init_precond: bool = True
-) -> GradientTransformationExtraArgs:
+def scale_by_lbfgs(memory_size: int = 10, scale_init_precond: bool = True):
     """Multiplies the gradient by the inverse Hessian that the last steps show (limited-memory BFGS).
 
     s = p - p_before; y = g - g_before; rho = 1 / <s, y>, for the last memory_size steps; then
@@ -178,7 +173,7 @@ def lbfgs(
     memory_size: int = 10,
     scale_init_precond: bool = True,
     linesearch: GradientTransformation | None = TWENTY_TRIALS,
-) -> GradientTransformationExtraArgs:
+):
     """L-BFGS with a line search: for smooth losses of all the data at once.
 
     u = -learning_rate H g, with `scale_by_lbfgs`'s H; p = p + t u, with the line search's t.

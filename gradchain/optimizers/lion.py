@@ -5,22 +5,18 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import (
-    FINITE,
+from ..core import FINITE, Trait, chain, leafwise, transformation
+from ..core.numerics import ema, zeros_like
+from ..core.types import (
+    AddedNumber,
     Array,
     Count,
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
+    DTypeLike,
     Hyperparameter,
     MaskOrFn,
     Params,
     ScalarOrSchedule,
-    Trait,
-    chain,
-    leafwise,
-    transformation,
 )
-from ..core.numerics import ema, zeros_like
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -45,11 +41,11 @@ def _bounded(x: Any, mode: str, beta: Any) -> jax.Array:
 def scale_by_lion(
     b1: Hyperparameter = 0.9,
     b2: Hyperparameter = 0.99,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     *,
     mode: Literal["hard", "smooth", "refined"] = "hard",
     smooth_beta: Hyperparameter = 1.0,
-) -> GradientTransformationExtraArgs:
+):
     """The sign of a mean of the gradient and its moving average.
 
     x = b1 m + (1 - b1) g;  u = sign(x);  m = b2 m + (1 - b2) g.
@@ -69,7 +65,7 @@ def scale_by_lion(
     if mode not in ("hard", "smooth", "refined"):
         raise ValueError(f"scale_by_lion: mode must be 'hard', 'smooth' or 'refined', received {mode!r}.")
 
-    def init(p: Any) -> ScaleByLionState:
+    def init(p: Array) -> ScaleByLionState:
         return ScaleByLionState(count=0, mu=zeros_like(p, mu_dtype))
 
     def update(g: Array, s: ScaleByLionState, p: Array | None) -> tuple[Array, ScaleByLionState]:
@@ -83,25 +79,21 @@ def lion(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,
     b2: ScalarOrSchedule = 0.99,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     weight_decay: ScalarOrSchedule = 1e-3,
     mask: MaskOrFn = None,
     *,
     mode: Literal["hard", "smooth", "refined"] = "hard",
-    smooth_beta: ExtraScalarOrSchedule = 1.0,
+    smooth_beta: AddedNumber = 1.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """Lion: p = p - learning_rate (sign(b1 m + (1 - b1) g) + weight_decay p);  m = b2 m + (1 - b2) g.
 
     Every entry moves by the same length, so the rate is usually 3 to 10 times smaller than Adam's and
     the decay as many times larger.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         b1, b2, mu_dtype, mode, smooth_beta: see `scale_by_lion`.
-        weight_decay: a number, an array or a schedule; it is multiplied by the learning rate.
-        mask: where to decay, see `add_decayed_weights`.
-        weight_decay_mask: the same, under the name it has in other optimizers.
 
     State: a chain's: `ScaleByLionState(count, mu)`, the decay's, the learning rate's.
     Memory: 1 x the parameters.

@@ -1,23 +1,12 @@
 """MADGRAD: dual averaging with momentum and cube roots."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from ..core import (
-    CLOSED_UNIT,
-    Array,
-    Count,
-    GradientTransformationExtraArgs,
-    Hyperparameter,
-    MaskOrFn,
-    Params,
-    ScalarOrSchedule,
-    chain,
-    leafwise,
-    transformation,
-)
+from ..core import CLOSED_UNIT, chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, copy_of, one_minus, ratio, wide_like
+from ..core.types import Array, Count, Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
 from ..transforms.decay import add_decayed_weights
 
 
@@ -33,14 +22,13 @@ class MadgradState(NamedTuple):
 @transformation(momentum=CLOSED_UNIT)
 def scale_by_madgrad(
     learning_rate: Hyperparameter, momentum: Hyperparameter = 0.9, eps: Hyperparameter = 1e-6
-) -> GradientTransformationExtraArgs:
+):
     """The step of MADGRAD, sign and learning rate included.
 
     l = (learning_rate + eps) sqrt(t), t from 1;  s = s + l g;  v = v + l |g|^2;
     z = x_0 - s / (cbrt(v) + eps);  u = (1 - momentum) (z - p).
 
     Args:
-        learning_rate: a number, an array or a schedule.
         momentum: in [0, 1]; 0 for none.
         eps: at least 0.
 
@@ -50,7 +38,7 @@ def scale_by_madgrad(
         Averaged Gradient Method for Stochastic Optimization, arXiv:2101.11075.
     """
 
-    def init(p: Any) -> MadgradState:
+    def init(p: Array) -> MadgradState:
         return MadgradState(count=0, grad_sum_sq=accumulator_like(p), s=wide_like(p), x0=copy_of(p))
 
     def update(g: Array, s: MadgradState, p: Array) -> tuple[Array, MadgradState]:
@@ -70,14 +58,13 @@ def madgrad(
     eps: ScalarOrSchedule = 1e-6,
     *,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """MADGRAD: z = x_0 - s / cbrt(v), s and v sums of g and g^2;  p = p + (1 - momentum) (z - p).
 
     Args:
         learning_rate: a number, an array or a schedule; other optimizers' rates do not carry over.
         momentum, eps: see `scale_by_madgrad`.
         weight_decay: added to the gradient (an L2 penalty), see `add_decayed_weights`.
-        weight_decay_mask: where to decay.
 
     State: a chain's: the decay's, `MadgradState(count, grad_sum_sq, s, x0)`.
     Memory: 3 x the parameters.

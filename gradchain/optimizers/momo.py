@@ -6,21 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import (
-    FINITE,
-    UNIT,
-    Array,
-    Count,
-    GradientTransformationExtraArgs,
-    Hyperparameter,
-    MaskOrFn,
-    Numeric,
-    Params,
-    transformation,
-    treewise,
-)
+from ..core import FINITE, UNIT, transformation, treewise
 from ..core.lists import dot, each, scalar_dtype, sum_sq
 from ..core.numerics import ema, ratio, zeros_like
+from ..core.types import Array, Count, DTypeLike, Hyperparameter, MaskOrFn, Numeric, Params
 from ..transforms.decay import decays, shrinkage
 
 
@@ -42,9 +31,9 @@ def momo(
     weight_decay: Hyperparameter = 0.0,
     adapt_lower_bound: bool = False,
     *,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """MoMo: SGD with momentum and the step size of a model of the loss; `update` needs `value=loss`.
 
     d = average of g;  f = average of losses;  c = average of <g, p>;  q = p / (1 + w) with
@@ -55,7 +44,6 @@ def momo(
         learning_rate: the largest step size; a number, an array or a schedule.
         beta: decay of the averages, in [0, 1). The first step takes its own gradient alone.
         lower_bound: of the loss, any finite number.
-        weight_decay: a number, an array or a schedule.
         adapt_lower_bound: estimate the bound, from `lower_bound` upwards.
         mu_dtype: dtype of d, by default the parameter's.
         weight_decay_mask: a tree of booleans or a function to one: where w is not 0.

@@ -6,20 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import (
-    FINITE,
-    Array,
-    Count,
-    GradientTransformationExtraArgs,
-    Hyperparameter,
-    MaskOrFn,
-    Numeric,
-    Params,
-    transformation,
-    treewise,
-)
+from ..core import FINITE, transformation, treewise
 from ..core.lists import dot, each, each_of, scalar_dtype
 from ..core.numerics import abs_sq, accumulator_like, ema, ratio, sqrt, zeros_like
+from ..core.types import Array, Count, DTypeLike, Hyperparameter, MaskOrFn, Numeric, Params
 from ..transforms.decay import decays, shrinkage
 
 
@@ -44,10 +34,10 @@ def momo_adam(
     weight_decay: Hyperparameter = 0.0,
     adapt_lower_bound: bool = False,
     *,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """MoMo-Adam: Adam with the step size of a model of the loss; `update` needs `value=loss`.
 
     d, v: Adam's averages;  D = sqrt(v / (1 - b2^t)) + eps;  q = 1 - b1^t;  f, c: averages of losses
@@ -56,12 +46,9 @@ def momo_adam(
 
     Args:
         learning_rate: the largest step size; a number, an array or a schedule.
-        b1, b2: decays, in [0, 1).
         eps: at least 0.
         lower_bound: of the loss, any finite number.
-        weight_decay: a number, an array or a schedule.
         adapt_lower_bound: estimate the bound, from `lower_bound` upwards.
-        mu_dtype, nu_dtype: dtypes of d and v, by default the parameter's and at least float32.
         weight_decay_mask: a tree of booleans or a function to one: where w is not 0.
 
     State: `MomoAdamState(exp_avg, exp_avg_sq, barf, gamma, lb, count)`. Memory: 2 x the parameters.

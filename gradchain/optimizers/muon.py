@@ -4,18 +4,8 @@ from typing import Any
 
 import jax
 
-from ..core import (
-    FINITE,
-    UNIT,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    Numeric,
-    Params,
-    PyTree,
-    ScalarOrSchedule,
-    chain,
-    transformation,
-)
+from ..core import FINITE, UNIT, chain, transformation
+from ..core.types import DTypeLike, MaskOrFn, Numeric, Params, PyTree, ScalarOrSchedule
 from ..transforms.decay import add_decayed_weights
 from ..transforms.newton_schulz import Preconditioning
 from ..transforms.partitioning import partition
@@ -42,7 +32,7 @@ def muon(
     eps: ScalarOrSchedule = 1e-8,
     weight_decay: ScalarOrSchedule = 0.0,
     weight_decay_mask: MaskOrFn = None,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     *,
     nesterov: bool = True,
     adaptive: bool = False,
@@ -54,13 +44,12 @@ def muon(
     adam_learning_rate: ScalarOrSchedule | None = None,
     muon_weight_dimension_numbers: WeightDimNumOrFn | None = None,
     consistent_rms: Numeric | None = None,
-    nu_dtype: Any = None,
-    ns_dtype: Any = None,
-) -> GradientTransformationExtraArgs:
+    nu_dtype: DTypeLike | None = None,
+    ns_dtype: DTypeLike | None = None,
+):
     """Muon: p = p - learning_rate (sqrt(max(1, columns / rows)) NS(m) + weight_decay p) for matrices.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         ns_coeffs: "standard", "dion", or as in `scale_by_muon`.
         ns_steps, beta, eps, mu_dtype, nesterov, adaptive, preconditioning, ns_dtype: see `scale_by_muon`.
         weight_decay, weight_decay_mask: decoupled weight decay of the matrices.

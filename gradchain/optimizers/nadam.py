@@ -1,15 +1,7 @@
 """NAdam: Adam with Nesterov's momentum."""
 
-from typing import Any
-
-from ..core import (
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    ScalarOrSchedule,
-    chain,
-    transformation,
-)
+from ..core import chain, transformation
+from ..core.types import AddedNumber, DTypeLike, MaskOrFn, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.scale_by_adam import scale_by_adam
 from ..transforms.scaling import scale_by_learning_rate
@@ -22,22 +14,20 @@ def nadam(
     b2: ScalarOrSchedule = 0.999,
     eps: ScalarOrSchedule = 1e-8,
     eps_root: ScalarOrSchedule = 0.0,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     *,
     nesterov: bool = True,
-    nu_dtype: Any = None,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
+    nu_dtype: DTypeLike | None = None,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """NAdam: Adam whose averaged gradient looks one step ahead.
 
     p = p - learning_rate (b1 m / (1 - b1^{t+1}) + (1 - b1) g / (1 - b1^t)) / (sqrt(v') + eps), with
     m, v and v' as in `scale_by_adam`.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         b1, b2, eps, eps_root, mu_dtype, nesterov, nu_dtype: see `scale_by_adam`.
-        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
     State: a chain's: `ScaleByAdamState(count, mu, nu)`, then the learning rate's.
     Memory: 2 x the parameters.

@@ -1,8 +1,7 @@
 """NAdamW: NAdam with decoupled weight decay."""
 
-from typing import Any
-
-from ..core import GradientTransformationExtraArgs, MaskOrFn, ScalarOrSchedule, chain, transformation
+from ..core import chain, transformation
+from ..core.types import DTypeLike, MaskOrFn, ScalarOrSchedule
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scale_by_adam import scale_by_adam
 from ..transforms.scaling import scale_by_learning_rate
@@ -15,25 +14,21 @@ def nadamw(
     b2: ScalarOrSchedule = 0.999,
     eps: ScalarOrSchedule = 1e-8,
     eps_root: ScalarOrSchedule = 0.0,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     weight_decay: ScalarOrSchedule = 1e-4,
     mask: MaskOrFn = None,
     *,
     nesterov: bool = True,
-    nu_dtype: Any = None,
+    nu_dtype: DTypeLike | None = None,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """NAdamW: p = p - learning_rate (m' / (sqrt(v' + eps_root) + eps) + weight_decay p).
 
     v' is Adam's debiased second moment and m' its first with Nesterov's look ahead,
     m' = b1 m / (1 - b1^{t+1}) + (1 - b1) g / (1 - b1^t), see `scale_by_adam`.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         b1, b2, eps, eps_root, mu_dtype, nesterov, nu_dtype: see `scale_by_adam`.
-        weight_decay: a number, an array or a schedule; it is multiplied by the learning rate.
-        mask: where to decay, see `add_decayed_weights`.
-        weight_decay_mask: the same, under the name it has in other optimizers.
 
     State: a chain's: `ScaleByAdamState(count, mu, nu)`, the decay's, the learning rate's.
     Memory: 2 x the parameters.

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ..core import Numeric
+from ..core.types import Numeric
 
 
 def nnls(

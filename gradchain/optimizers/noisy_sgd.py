@@ -2,16 +2,8 @@
 
 from typing import Any
 
-from ..core import (
-    FINITE,
-    NON_NEGATIVE,
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    ScalarOrSchedule,
-    chain,
-    transformation,
-)
+from ..core import FINITE, NON_NEGATIVE, chain, transformation
+from ..core.types import AddedNumber, MaskOrFn, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.noise import add_noise
 from ..transforms.scaling import scale_by_learning_rate
@@ -25,18 +17,16 @@ def noisy_sgd(
     key: Any = None,
     *,
     seed: int | None = None,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """Noisy gradient descent: p = p - learning_rate (g + N(0, eta / t^gamma)), with t from 1.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         eta: variance of the first step's noise, at least 0.
         gamma: how fast it fades.
         key: a random key, or an integer to make one from; None is 0.
         seed: deprecated, another name of `key`.
-        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
     State: a chain's: `AddNoiseState(count, rng_key)`, then the learning rate's. Memory: none.
     Reference: Neelakantan et al., 2015, Adding Gradient Noise Improves Learning for Very Deep

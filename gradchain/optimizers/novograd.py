@@ -1,24 +1,14 @@
 """NovoGrad: momentum of gradients normalized array by array."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from ..core import (
-    Array,
-    Count,
-    GradientTransformationExtraArgs,
-    Hyperparameter,
-    MaskOrFn,
-    Params,
-    ScalarOrSchedule,
-    chain,
-    transformation,
-    treewise,
-)
+from ..core import chain, transformation, treewise
 from ..core.lists import each, each_of
 from ..core.numerics import abs_sq, accumulator_like, ema, sqrt, zeros_like
+from ..core.types import Array, Count, DTypeLike, Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
 from ..transforms.decay import decay_of, decays, is_zero
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -38,11 +28,11 @@ def scale_by_novograd(
     eps: Hyperparameter = 1e-8,
     eps_root: Hyperparameter = 0.0,
     weight_decay: Hyperparameter = 0.0,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     *,
-    nu_dtype: Any = None,
+    nu_dtype: DTypeLike | None = None,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """Momentum of gradients, each divided by its array's averaged norm.
 
     v = b2 v + (1 - b2) |g|^2, from v = |g|^2 at the first step;
@@ -51,12 +41,9 @@ def scale_by_novograd(
     Args:
         b1: decay of the momentum, in [0, 1).
         b2: decay of the squared norm, in [0, 1).
-        eps: added outside the square root, at least 0.
-        eps_root: added inside it, at least 0.
         weight_decay: added to the momentum, as a multiple of the parameters.
         mu_dtype: dtype of the momentum, by default the parameter's.
         nu_dtype: dtype of the squared norms, by default real and at least float32.
-        weight_decay_mask: where to decay: a tree of booleans, or a function to one.
 
     State: `ScaleByNovogradState(count, mu, nu)`. Memory: 1 x the parameters.
     Raises: ValueError if `update` gets no parameters while there is decay.
@@ -100,16 +87,15 @@ def novograd(
     eps_root: ScalarOrSchedule = 0.0,
     weight_decay: ScalarOrSchedule = 0.0,
     *,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """NovoGrad: m = b1 m + g / (sqrt(v + eps_root) + eps) + weight_decay p;  p = p - learning_rate m.
 
     v is a moving average of |g|^2, one number for each array, see `scale_by_novograd`.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         b1, b2, eps, eps_root, weight_decay, mu_dtype, nu_dtype, weight_decay_mask: see
             `scale_by_novograd`.
 

@@ -1,17 +1,7 @@
 """Optimistic Adam, for games."""
 
-from typing import Any
-
-from ..core import (
-    FINITE,
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    Numeric,
-    ScalarOrSchedule,
-    chain,
-    transformation,
-)
+from ..core import FINITE, chain, transformation
+from ..core.types import AddedNumber, DTypeLike, MaskOrFn, Numeric, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.optimistic import scale_by_optimistic_gradient
 from ..transforms.scale_by_adam import scale_by_adam
@@ -28,19 +18,17 @@ def optimistic_adam_v2(
     b2: ScalarOrSchedule = 0.999,
     eps: ScalarOrSchedule = 1e-8,
     eps_root: ScalarOrSchedule = 0.0,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     nesterov: bool = True,
-    nu_dtype: Any = None,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
+    nu_dtype: DTypeLike | None = None,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """Optimistic Adam: p = p - learning_rate (alpha a_t + beta (a_t - a_{t-1})), with a_t Adam's step.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         alpha, beta: weight of the step and of its change, see `scale_by_optimistic_gradient`.
         b1, b2, eps, eps_root, mu_dtype, nesterov, nu_dtype: see `scale_by_adam`.
-        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
     State: a chain's: `ScaleByAdamState(count, mu, nu)`,
         `ScaleByOptimisticGradientState(is_initial_step, previous_gradient)`, the learning rate's.

@@ -7,15 +7,8 @@ import jax.numpy as jnp
 from ..core import (
     FINITE,
     NON_NEGATIVE_OR_INF,
-    ExtraScalarOrSchedule,
     GradientTransformationExtraArgs,
-    MaskOrFn,
     MissingExtraError,
-    Numeric,
-    OptState,
-    Params,
-    ScalarOrSchedule,
-    Updates,
     chain,
     check_updates,
     identity,
@@ -24,6 +17,7 @@ from ..core import (
     scaled,
     transformation,
 )
+from ..core.types import AddedNumber, MaskOrFn, Numeric, OptState, Params, ScalarOrSchedule, Updates
 from ..transforms.decay import decoupled
 from ..transforms.scaling import scale_by_learning_rate
 from ..tree.norm import norm
@@ -35,7 +29,7 @@ def scale_by_polyak(
     max_learning_rate: Numeric = 1.0,
     eps: Numeric = 0.0,
     variant: Literal["sps", "sps+"] = "sps",
-) -> GradientTransformationExtraArgs:
+):
     """Scales the gradient by Polyak's step size.
 
     u = g min((value - f_min) / (|g|^2 + eps), max_learning_rate), with |g| the global 2-norm; 0 where
@@ -88,9 +82,9 @@ def polyak_sgd(
     eps: Numeric = 0.0,
     variant: Literal["sps", "sps+"] = "sps",
     *,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """Gradient descent with Polyak's step size, for losses whose least value is known.
 
     h = scaling g;  p = p - h min((value - f_min) / (|h|^2 + eps), max_learning_rate). `update` needs the

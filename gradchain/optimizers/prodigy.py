@@ -6,23 +6,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import (
-    FINITE,
-    POSITIVE,
-    UNIT,
-    Array,
-    Count,
-    GradientTransformationExtraArgs,
-    Hyperparameter,
-    MaskOrFn,
-    Numeric,
-    Params,
-    check_numbers,
-    transformation,
-    treewise,
-)
+from ..core import FINITE, POSITIVE, UNIT, check_numbers, transformation, treewise
 from ..core.lists import dot, each, each_of, scalar_dtype, sum_abs
 from ..core.numerics import abs_sq, accumulator_like, copy_of, ema, ratio, sqrt, wide_like
+from ..core.types import Array, Count, Hyperparameter, MaskOrFn, Numeric, Params
 from ..transforms.decay import decay_of, decays
 
 
@@ -50,7 +37,7 @@ def prodigy(
     safeguard_warmup: bool = False,
     *,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """Prodigy: Adam's step times an estimate d of the distance from the start to the goal.
 
     e = learning_rate d sqrt(1 - b2^t) / (1 - b1^t);  n = beta3 n + d e <g, p_0 - p> / d_0;
@@ -64,9 +51,7 @@ def prodigy(
         eps: at least 0.
         estim_lr0: d_0, where d begins, positive and small.
         estim_lr_coef: factor of the estimate.
-        weight_decay: decoupled; a number, an array or a schedule.
         safeguard_warmup: leave e out of s (d in its place), for learning rates that warm up.
-        weight_decay_mask: a tree of booleans or a function to one: where to decay.
 
     State: `ProdigyState(exp_avg, exp_avg_sq, grad_sum, params0, estim_lr, ...)`. Memory: 4 x.
     Reference: Mishchenko and Defazio, 2023, Prodigy: An Expeditiously Adaptive Parameter-Free Learner,

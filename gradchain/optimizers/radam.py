@@ -5,20 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import (
-    FINITE,
-    Array,
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
-    Hyperparameter,
-    MaskOrFn,
-    ScalarOrSchedule,
-    Trait,
-    chain,
-    leafwise,
-    transformation,
-)
+from ..core import FINITE, Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
+from ..core.types import AddedNumber, Array, DTypeLike, Hyperparameter, MaskOrFn, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.scale_by_adam import ScaleByAdamState
 from ..transforms.scaling import scale_by_learning_rate
@@ -50,9 +39,9 @@ def scale_by_radam(
     threshold: Hyperparameter = 5.0,
     *,
     nesterov: bool = False,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
-) -> GradientTransformationExtraArgs:
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
+):
     """Rescales by Adam's moments, times the rectification of the second's variance.
 
     ro_inf = 2 / (1 - b2) - 1;  ro = ro_inf - 2 t b2^t / (1 - b2^t);
@@ -61,19 +50,15 @@ def scale_by_radam(
     `scale_by_adam`, t from 1.
 
     Args:
-        b1, b2: decay of the first and second moment, in [0, 1).
-        eps, eps_root: added outside and inside the square root, at least 0.
         threshold: how many samples (ro) the second moment must be worth, at least 4.
         nesterov: Nesterov momentum, as in `scale_by_adam`.
-        mu_dtype: dtype of the first moment, by default the parameter's.
-        nu_dtype: dtype of the second moment, by default real and at least float32.
 
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Liu et al., 2019, On the Variance of the Adaptive Learning Rate and Beyond,
         arXiv:1908.03265.
     """
 
-    def init(p: Any) -> ScaleByAdamState:
+    def init(p: Array) -> ScaleByAdamState:
         return ScaleByAdamState(count=0, mu=zeros_like(p, mu_dtype), nu=accumulator_like(p, nu_dtype))
 
     def update(g: Array, s: ScaleByAdamState, p: Array | None) -> tuple[Array, ScaleByAdamState]:
@@ -103,20 +88,18 @@ def radam(
     threshold: ScalarOrSchedule = 5.0,
     *,
     nesterov: bool = False,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """RAdam: momentum first, then Adam with a rectified step, so that it needs no warmup.
 
     p = p - learning_rate r m' / (sqrt(v' + eps_root) + eps), or learning_rate m' in the first steps, see
     `scale_by_radam`.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         b1, b2, eps, eps_root, threshold, nesterov, mu_dtype, nu_dtype: see `scale_by_radam`.
-        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
     State: a chain's: `ScaleByAdamState(count, mu, nu)`, then the learning rate's.
     Memory: 2 x the parameters.

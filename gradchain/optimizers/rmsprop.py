@@ -4,22 +4,9 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from ..core import (
-    Array,
-    Count,
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    Numeric,
-    Params,
-    ScalarOrSchedule,
-    Trait,
-    chain,
-    identity,
-    leafwise,
-    transformation,
-)
+from ..core import Trait, chain, identity, leafwise, transformation
 from ..core.numerics import abs_sq, debias, ema, full_like, zeros_like
+from ..core.types import AddedNumber, Array, Count, DTypeLike, MaskOrFn, Numeric, Params, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.momentum import trace
 from ..transforms.scale_by_rms import divide_by_root, scale_by_rms
@@ -49,9 +36,9 @@ def scale_by_stddev(
     eps_in_sqrt: bool = True,
     bias_correction: bool = False,
     *,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
-) -> GradientTransformationExtraArgs:
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
+):
     """Rescales by a moving estimate of the gradient's standard deviation (centered RMS).
 
     m = decay m + (1 - decay) g;  v = decay v + (1 - decay) |g|^2;  u = g / sqrt(v - |m|^2 + eps), or
@@ -59,14 +46,13 @@ def scale_by_stddev(
 
     Args:
         decay, eps, initial_scale, eps_in_sqrt, bias_correction, nu_dtype: as in `scale_by_rms`.
-        mu_dtype: dtype of m, by default the parameter's.
 
     State: `ScaleByRStdDevState(mu, nu)`, or with `bias_correction` the same with `count` first.
     Memory: 2 x the parameters.
     Reference: Graves, 2013, Generating Sequences With Recurrent Neural Networks, arXiv:1308.0850.
     """
 
-    def init(p: Any) -> ScaleByRStdDevState | ScaleByRStdDevWithCountState:
+    def init(p: Array) -> ScaleByRStdDevState | ScaleByRStdDevWithCountState:
         mu, nu = zeros_like(p, mu_dtype), full_like(p, initial_scale, nu_dtype)
         if bias_correction:
             return ScaleByRStdDevWithCountState(count=0, mu=mu, nu=nu)
@@ -93,21 +79,19 @@ def rmsprop(
     nesterov: bool = False,
     bias_correction: bool = False,
     *,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """RMSprop: v = decay v + (1 - decay) |g|^2;  p = p - learning_rate g / sqrt(v + eps).
 
     Args:
-        learning_rate: a number, an array or a schedule.
         decay, eps, initial_scale, eps_in_sqrt, bias_correction: see `scale_by_rms`.
             PyTorch has eps_in_sqrt=False and decay 0.99.
         centered: divide by the standard deviation instead, see `scale_by_stddev`.
         mu_dtype, nu_dtype: see `scale_by_stddev`; without `centered` there is no m.
         momentum, nesterov: momentum of the scaled steps, see `trace`; None for none.
-        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
     State: a chain's: the rule's, the learning rate's, `TraceState` or `EmptyState`.
     Memory: 1 x the parameters, and 1 each for `centered` and `momentum`.

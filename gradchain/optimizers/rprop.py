@@ -5,19 +5,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import (
-    NON_NEGATIVE,
-    POSITIVE,
-    Array,
-    GradientTransformationExtraArgs,
-    Numeric,
-    Params,
-    Trait,
-    chain,
-    leafwise,
-    transformation,
-)
+from ..core import NON_NEGATIVE, POSITIVE, Trait, chain, leafwise, transformation
 from ..core.numerics import full_like, zeros_like
+from ..core.types import Array, Numeric, Params
 from ..transforms.scaling import scale
 
 
@@ -46,7 +36,7 @@ def scale_by_rprop(
     max_step_size: Numeric = 50.0,
     *,
     delayed: bool = True,
-) -> GradientTransformationExtraArgs:
+):
     """Steps by the sign of the gradient, with a size that adapts to how often the sign changes.
 
     Where g has the sign of the last step, d = min(d eta_plus, max_step_size) and h = d sign(g); where it
@@ -66,7 +56,7 @@ def scale_by_rprop(
         Learning: The RPROP Algorithm.
     """
 
-    def init(p: Any) -> ScaleByRpropState:
+    def init(p: Array) -> ScaleByRpropState:
         sizes, last = full_like(p, learning_rate), zeros_like(p)
         return ScaleByRpropState(
             step_sizes=jax.lax.complex(sizes, sizes) if jnp.iscomplexobj(last) else sizes, prev_updates=last
@@ -100,7 +90,7 @@ def rprop(
     max_step_size: Numeric = 50.0,
     *,
     delayed: bool = True,
-) -> GradientTransformationExtraArgs:
+):
     """Rprop, for gradients without noise: p = p - d sign(g), with a step size d for each entry.
 
     d grows while the sign of its gradient stays and shrinks when it changes, see `scale_by_rprop`.

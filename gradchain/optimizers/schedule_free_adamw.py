@@ -1,15 +1,7 @@
 """Schedule-Free AdamW."""
 
-from typing import Any
-
-from ..core import (
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    Numeric,
-    ScalarOrSchedule,
-    chain,
-    transformation,
-)
+from ..core import chain, transformation
+from ..core.types import DTypeLike, MaskOrFn, Numeric, ScalarOrSchedule
 from ..schedules.warmup import warmup_constant_schedule
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scale_by_rms import scale_by_rms
@@ -26,10 +18,10 @@ def schedule_free_adamw(
     eps: Numeric = 1e-8,
     weight_decay: ScalarOrSchedule = 0.0,
     weight_lr_power: Numeric = 2.0,
-    state_dtype: Any = None,
+    state_dtype: DTypeLike | None = None,
     *,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """AdamW at y with a running average x in place of momentum and schedule, see `schedule_free`.
 
     z = z - learning_rate (g(y) / (sqrt(v') + eps) + weight_decay y);  x = average of z;
@@ -41,9 +33,7 @@ def schedule_free_adamw(
         b1: share of x in y, in (0, 1].
         b2: decay of the second moment, in [0, 1).
         eps: at least 0.
-        weight_decay: decoupled; a number, an array or a schedule.
         weight_lr_power, state_dtype: see `schedule_free`.
-        weight_decay_mask: where to decay, see `add_decayed_weights`.
 
     State: `ScheduleFreeState`; `eval_params(state, params)` gives the parameters to evaluate.
     Memory: 2 x the parameters.

@@ -1,16 +1,7 @@
 """Schedule-Free gradient descent."""
 
-from typing import Any
-
-from ..core import (
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    Numeric,
-    ScalarOrSchedule,
-    chain,
-    identity,
-    transformation,
-)
+from ..core import chain, identity, transformation
+from ..core.types import DTypeLike, MaskOrFn, Numeric, ScalarOrSchedule
 from ..schedules.warmup import warmup_constant_schedule
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
@@ -24,21 +15,19 @@ def schedule_free_sgd(
     b1: Numeric = 0.9,
     weight_decay: ScalarOrSchedule | None = None,
     weight_lr_power: Numeric = 2.0,
-    state_dtype: Any = None,
+    state_dtype: DTypeLike | None = None,
     *,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """Gradient descent at y with a running average x in place of a schedule, see `schedule_free`.
 
     z = z - learning_rate (g(y) + weight_decay y);  x = average of z;  y = b1 x + (1 - b1) z.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         warmup_steps: steps in which the learning rate rises from 0; None for none.
         b1: share of x in y, in (0, 1].
         weight_decay: added to the gradient; None for none.
         weight_lr_power, state_dtype: see `schedule_free`.
-        weight_decay_mask: where to decay, see `add_decayed_weights`.
 
     State: `ScheduleFreeState`; `eval_params(state, params)` gives the parameters to evaluate.
     Memory: 1 x the parameters.

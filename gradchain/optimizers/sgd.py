@@ -1,17 +1,7 @@
 """Stochastic gradient descent, with momentum and Nesterov's momentum."""
 
-from typing import Any
-
-from ..core import (
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    Numeric,
-    ScalarOrSchedule,
-    chain,
-    identity,
-    transformation,
-)
+from ..core import chain, identity, transformation
+from ..core.types import AddedNumber, DTypeLike, MaskOrFn, Numeric, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.momentum import trace
 from ..transforms.scaling import scale_by_learning_rate
@@ -22,22 +12,20 @@ def sgd(
     learning_rate: ScalarOrSchedule,
     momentum: Numeric | None = None,
     nesterov: bool = False,
-    accumulator_dtype: Any = None,
+    accumulator_dtype: DTypeLike | None = None,
     *,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """Gradient descent: p = p - learning_rate g, or along a decaying sum of gradients.
 
     With momentum, t = g + momentum t and p = p - learning_rate t; with `nesterov`,
     p = p - learning_rate (g + momentum t).
 
     Args:
-        learning_rate: a number, an array or a schedule.
         momentum: decay of the sum, usually in [0, 1); None keeps no sum.
         nesterov: look one step ahead (needs `momentum`).
         accumulator_dtype: dtype of the sum, by default the parameter's.
-        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
     State: a chain's: `TraceState(trace)` (empty without momentum), then the learning rate's.
     Memory: 1 x the parameters with momentum, else nothing.

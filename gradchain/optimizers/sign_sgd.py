@@ -1,13 +1,7 @@
 """Gradient descent by signs."""
 
-from ..core import (
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    ScalarOrSchedule,
-    chain,
-    transformation,
-)
+from ..core import chain, transformation
+from ..core.types import AddedNumber, MaskOrFn, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.scaling import scale_by_learning_rate
 from ..transforms.sign import scale_by_sign
@@ -15,16 +9,12 @@ from ..transforms.sign import scale_by_sign
 
 @transformation
 def sign_sgd(
-    learning_rate: ScalarOrSchedule,
-    *,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
-    weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+    learning_rate: ScalarOrSchedule, *, weight_decay: AddedNumber = 0.0, weight_decay_mask: MaskOrFn = None
+):
     """Gradient descent by signs: p = p - learning_rate sign(g).
 
     Args:
         learning_rate: how far every entry moves: a number, an array or a schedule.
-        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
     State: a chain's: `EmptyState`, then the learning rate's. Memory: none.
     Reference: Bernstein et al., 2018, signSGD: Compressed Optimisation for Non-Convex Problems,

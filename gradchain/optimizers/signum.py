@@ -1,16 +1,7 @@
 """Signum: the sign of momentum."""
 
-from typing import Any
-
-from ..core import (
-    CLOSED_UNIT,
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    ScalarOrSchedule,
-    chain,
-    transformation,
-)
+from ..core import CLOSED_UNIT, chain, transformation
+from ..core.types import AddedNumber, DTypeLike, MaskOrFn, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.momentum import ema
 from ..transforms.scaling import scale_by_learning_rate
@@ -21,18 +12,17 @@ from ..transforms.sign import scale_by_sign
 def signum(
     learning_rate: ScalarOrSchedule,
     beta: ScalarOrSchedule = 0.9,
-    accumulator_dtype: Any = None,
+    accumulator_dtype: DTypeLike | None = None,
     *,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """Signum: m = beta m + (1 - beta) g;  p = p - learning_rate sign(m).
 
     Args:
         learning_rate: how far every entry moves: a number, an array or a schedule.
         beta: decay of the average, in [0, 1].
         accumulator_dtype: dtype of the average, by default the parameter's.
-        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
     State: a chain's: `EmaState(count, ema)`, `EmptyState`, the learning rate's.
     Memory: 1 x the parameters.

@@ -1,20 +1,10 @@
 """Simplified AdEMAMix: one decaying sum of gradients and the gradient itself."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..core import (
-    Array,
-    Count,
-    GradientTransformationExtraArgs,
-    Hyperparameter,
-    MaskOrFn,
-    Params,
-    ScalarOrSchedule,
-    chain,
-    leafwise,
-    transformation,
-)
+from ..core import chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, ratio, sqrt, zeros_like
+from ..core.types import Array, Count, DTypeLike, Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -35,9 +25,9 @@ def scale_by_simplified_ademamix(
     eps: Hyperparameter = 1e-8,
     eps_root: Hyperparameter = 0.0,
     *,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
-) -> GradientTransformationExtraArgs:
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
+):
     """Rescales a decaying sum of gradients plus a multiple of the newest.
 
     m = b1 m + g;  n = b2 n + (1 - b2) |g|^2;
@@ -47,9 +37,6 @@ def scale_by_simplified_ademamix(
         b1, b2: decays, in [0, 1): numbers, arrays or schedules. m is a sum: it is 1 / (1 - b1) times
             an average, so learning rates are smaller by that factor.
         alpha: weight of the newest gradient, at least 0: a number, an array or a schedule.
-        eps: added outside the root, at least 0.
-        eps_root: added inside it, at least 0.
-        mu_dtype: dtype of m, by default the parameter's.
         nu_dtype: dtype of n, by default real and at least float32.
 
     State: `ScaleBySimplifiedAdEMAMixState(t, m, n)`. Memory: 2 x the parameters.
@@ -57,7 +44,7 @@ def scale_by_simplified_ademamix(
         Accelerated SGD Variants, arXiv:2502.02431.
     """
 
-    def init(p: Any) -> ScaleBySimplifiedAdEMAMixState:
+    def init(p: Array) -> ScaleBySimplifiedAdEMAMixState:
         return ScaleBySimplifiedAdEMAMixState(
             t=0, m=zeros_like(p, mu_dtype), n=accumulator_like(p, nu_dtype)
         )
@@ -82,10 +69,10 @@ def simplified_ademamix(
     weight_decay: ScalarOrSchedule = 0.0,
     mask: MaskOrFn = None,
     *,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """Simplified AdEMAMix: p = p - learning_rate ((m + alpha g) / (sqrt(n') + eps) + weight_decay p).
 
     m is a decaying sum of gradients, n' their debiased mean square.
@@ -93,8 +80,6 @@ def simplified_ademamix(
     Args:
         learning_rate: a number, an array or a schedule; about 1 - b1 of Adam's.
         b1, b2, alpha, eps, eps_root, mu_dtype, nu_dtype: see `scale_by_simplified_ademamix`.
-        weight_decay: decoupled weight decay, see `add_decayed_weights`.
-        mask, weight_decay_mask: where to decay, two names of one argument.
 
     State: a chain's: `ScaleBySimplifiedAdEMAMixState`, the decay's, the learning rate's.
     Memory: 2 x the parameters.

@@ -6,21 +6,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import (
-    CLOSED_UNIT,
-    Array,
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
-    MaskOrFn,
-    Numeric,
-    Params,
-    ScalarOrSchedule,
-    Trait,
-    chain,
-    leafwise,
-    transformation,
-)
+from ..core import CLOSED_UNIT, Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, ema, one_minus, zeros_like
+from ..core.types import AddedNumber, Array, MaskOrFn, Numeric, Params, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -44,9 +32,7 @@ def _spread(v: Any, i: int, ndim: int) -> jax.Array:
 
 
 @transformation(b2=CLOSED_UNIT)
-def scale_by_sm3(
-    b1: Numeric = 0.9, b2: Numeric = 1.0, eps: Numeric = 1e-8
-) -> GradientTransformationExtraArgs:
+def scale_by_sm3(b1: Numeric = 0.9, b2: Numeric = 1.0, eps: Numeric = 1e-8):
     """Rescales by an upper bound of Adagrad's sum of squares, kept as one vector per dimension.
 
     a_ij = min(row_i, column_j) + |g_ij|^2;  row_i = max_j a_ij;  column_j = max_i a_ij;
@@ -62,7 +48,7 @@ def scale_by_sm3(
     Reference: Anil et al., 2019, Memory-Efficient Adaptive Optimization, arXiv:1901.11150.
     """
 
-    def init(p: Any) -> ScaleBySM3State:
+    def init(p: Array) -> ScaleBySM3State:
         return ScaleBySM3State(mu=_maximum_along(accumulator_like(p)), nu=zeros_like(p))
 
     def update(g: Array, s: ScaleBySM3State, p: Array | None) -> tuple[Array, ScaleBySM3State]:
@@ -80,18 +66,16 @@ def sm3(
     learning_rate: ScalarOrSchedule,
     momentum: Numeric = 0.9,
     *,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """SM3: u = momentum u + (1 - momentum) g / sqrt(a);  p = p - learning_rate u.
 
     a is an upper bound of the sum of squared gradients, stored as one vector for each dimension of each
     array, see `scale_by_sm3`.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         momentum: decay of the averaged steps, in [0, 1).
-        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
     State: a chain's: `ScaleBySM3State(mu, nu)`, then the learning rate's.
     Memory: 1 x the parameters, and a vector for each dimension.

@@ -9,17 +9,10 @@ import jax.numpy as jnp
 from ..core import (
     NON_NEGATIVE,
     POSITIVE,
-    Array,
-    Count,
     GradientTransformation,
     GradientTransformationExtraArgs,
-    Hyperparameter,
-    MaskOrFn,
     MissingExtraError,
     MissingParamsError,
-    Params,
-    ScalarOrSchedule,
-    Updates,
     cast,
     chain,
     check_updates,
@@ -35,6 +28,16 @@ from ..core import (
 )
 from ..core.lists import each, each_of, total
 from ..core.numerics import accumulator_like, debias, ema, key_of, ratio, zeros_like
+from ..core.types import (
+    Array,
+    Count,
+    DTypeLike,
+    Hyperparameter,
+    MaskOrFn,
+    Params,
+    ScalarOrSchedule,
+    Updates,
+)
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 from ..tree.random import random_like
@@ -64,7 +67,7 @@ class _SophiaRuleState(NamedTuple):
 
 
 @transformation
-def hutchinson_estimator_diag_hessian(random_seed: Any = None) -> GradientTransformationExtraArgs:
+def hutchinson_estimator_diag_hessian(random_seed: Any = None):
     """An estimate of the Hessian's diagonal; `update` needs `obj_fn`, a function of the parameters.
 
     u = z (H z), for random signs z; its mean over z is the diagonal. The gradient is not read.
@@ -125,25 +128,23 @@ def scale_by_sophia(
     clip_threshold: Hyperparameter | None = 1.0,
     update_interval: int | jax.Array = 10,
     hessian_diagonal_fn: GradientTransformation = HUTCHINSON,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     verbose: bool = False,
     print_win_rate_every_n_steps: int | jax.Array = 0,
     *,
-    nu_dtype: Any = None,
-) -> GradientTransformationExtraArgs:
+    nu_dtype: DTypeLike | None = None,
+):
     """Divides averaged gradients by averaged curvature, and clips where curvature is small or negative.
 
     m = b1 m + (1 - b1) g;  u = clip(m / (1 - b1^t) / max(gamma h, eps), +-clip_threshold); then, every
     `update_interval` steps, h = b2 h + (1 - b2) diag(H).
 
     Args:
-        b1, b2: decays, in [0, 1).
         eps: the least divisor, at least 0.
         gamma: the larger, the fewer entries are clipped, at least 0; aim at a tenth to a half unclipped.
         clip_threshold: the largest entry of u, more than 0; None for no bound.
         update_interval: steps between estimates, at least 1.
         hessian_diagonal_fn: a transformation that gives the diagonal; it gets the extra arguments.
-        mu_dtype: dtype of m, by default the parameter's.
         verbose, print_win_rate_every_n_steps: print the unclipped share every so many steps.
         nu_dtype: dtype of h, by default real and at least float32.
 
@@ -220,21 +221,19 @@ def sophia(
     clip_threshold: ScalarOrSchedule | None = 1.0,
     update_interval: int | jax.Array = 10,
     hessian_diagonal_fn: GradientTransformation = HUTCHINSON,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     verbose: bool = False,
     print_win_rate_every_n_steps: int | jax.Array = 0,
     *,
-    nu_dtype: Any = None,
-) -> GradientTransformationExtraArgs:
+    nu_dtype: DTypeLike | None = None,
+):
     """Sophia: p = p - learning_rate (clip(m / max(gamma h, eps), +-1) + weight_decay p).
 
     h is an average of estimates of the Hessian's diagonal; `update` needs what the estimator needs, by
     default `obj_fn=loss`, a function of the parameters.
 
     Args:
-        learning_rate: a number, an array or a schedule.
         b1, b2, eps, gamma, clip_threshold, update_interval, hessian_diagonal_fn: see `scale_by_sophia`.
-        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
         mu_dtype, nu_dtype, verbose, print_win_rate_every_n_steps: see `scale_by_sophia`.
 
     State: a chain's: `SophiaState`, the decay's, the learning rate's. Memory: 2 x the parameters.

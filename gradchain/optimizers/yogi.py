@@ -1,23 +1,10 @@
 """Yogi: Adam whose second moment falls slowly when gradients become small."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
-from ..core import (
-    Array,
-    ExtraScalarOrSchedule,
-    GradientTransformationExtraArgs,
-    Hyperparameter,
-    MaskOrFn,
-    Numeric,
-    ScalarOrSchedule,
-    Trait,
-    chain,
-    leafwise,
-    transformation,
-)
+from ..core import Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, debias, ema, full_like, one_minus, sqrt, zeros_like
+from ..core.types import AddedNumber, Array, DTypeLike, Hyperparameter, MaskOrFn, Numeric, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.scale_by_adam import ScaleByAdamState
 from ..transforms.scaling import scale_by_learning_rate
@@ -31,27 +18,22 @@ def scale_by_yogi(
     eps_root: Hyperparameter = 0.0,
     initial_accumulator_value: Numeric = 1e-6,
     *,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
-) -> GradientTransformationExtraArgs:
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
+):
     """Rescales as Adam does, with a second moment that moves by steps of the gradient's size.
 
     m = b1 m + (1 - b1) g;  v = v - (1 - b2) sign(v - |g|^2) |g|^2;  u = m' / (sqrt(v' + eps_root) + eps),
     where m' = m / (1 - b1^t), v' = v / (1 - b2^t) and t counts from 1.
 
     Args:
-        b1, b2: decay of the first and second moment, in [0, 1).
-        eps: added outside the square root, at least 0.
-        eps_root: added inside it, at least 0.
         initial_accumulator_value: where both moments begin (as in Optax; in the paper only v does).
-        mu_dtype: dtype of the first moment, by default the parameter's.
-        nu_dtype: dtype of the second moment, by default real and at least float32.
 
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Zaheer et al., 2018, Adaptive Methods for Nonconvex Optimization, NeurIPS.
     """
 
-    def init(p: Any) -> ScaleByAdamState:
+    def init(p: Array) -> ScaleByAdamState:
         mu = zeros_like(p, mu_dtype)
         start = jnp.asarray(initial_accumulator_value).astype(mu.dtype)
         return ScaleByAdamState(
@@ -74,11 +56,11 @@ def yogi(
     b2: ScalarOrSchedule = 0.999,
     eps: ScalarOrSchedule = 1e-3,
     *,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
-    weight_decay: ExtraScalarOrSchedule = 0.0,
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
-) -> GradientTransformationExtraArgs:
+):
     """Yogi: v = v - (1 - b2) sign(v - |g|^2) |g|^2;  p = p - learning_rate m' / (sqrt(v') + eps).
 
     Adam's v forgets fast when gradients become small, so that its steps become large; Yogi's falls by
@@ -87,7 +69,6 @@ def yogi(
     Args:
         learning_rate: a number, an array or a schedule; the paper's is 0.01.
         b1, b2, eps, mu_dtype, nu_dtype: see `scale_by_yogi`.
-        weight_decay, weight_decay_mask: decoupled weight decay, see `add_decayed_weights`.
 
     State: a chain's: `ScaleByAdamState(count, mu, nu)`, then the learning rate's.
     Memory: 2 x the parameters.

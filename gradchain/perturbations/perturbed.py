@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
-from ..core import ArrayTree, cast, dtype_of, is_inexact, relaxed_promotion, widen
+from ..core import cast, dtype_of, is_inexact, relaxed_promotion, widen
+from ..core.types import ArrayTree
 from ..tree.leaves import map_leaves
 from ..tree.random import random_like
 from ..tree.reductions import size, sum

@@ -8,7 +8,6 @@ from jax.typing import ArrayLike
 
 from ..core import (
     NON_NEGATIVE_OR_INF,
-    ArrayTree,
     cast,
     dtype_of,
     is_inexact,
@@ -17,6 +16,7 @@ from ..core import (
     relaxed_promotion,
     widen,
 )
+from ..core.types import ArrayTree
 from ..tree.leaves import map_leaves
 from .vectors import check_number, check_real, size_of_set, vector
 

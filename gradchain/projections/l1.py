@@ -7,8 +7,9 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
-from ..core import NON_NEGATIVE, NON_NEGATIVE_OR_INF, ArrayTree
+from ..core import NON_NEGATIVE, NON_NEGATIVE_OR_INF
 from ..core.numerics import abs_sq, sqrt
+from ..core.types import ArrayTree
 from .vectors import Leaves, check_real, largest, size_of_set, total, vector
 
 

@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core import NON_NEGATIVE, NON_NEGATIVE_OR_INF, ArrayTree
+from ..core import NON_NEGATIVE, NON_NEGATIVE_OR_INF
 from ..core.numerics import abs_sq, sqrt
+from ..core.types import ArrayTree
 from .vectors import Leaves, largest, size_of_set, total, vector
 
 

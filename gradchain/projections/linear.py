@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core import ArrayTree, tree_mismatch
+from ..core import tree_mismatch
 from ..core.numerics import abs_sq
+from ..core.types import ArrayTree
 from .l2 import normalized
 from .vectors import Leaves, check_real, scalar, total, vector
 

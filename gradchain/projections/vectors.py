@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import ArrayTree, Range, cast, compute_dtype, dtype_of, is_inexact, relaxed_promotion
+from ..core import Range, cast, compute_dtype, dtype_of, is_inexact, relaxed_promotion
+from ..core.types import ArrayTree
 
 Leaves = list[jax.Array]
 

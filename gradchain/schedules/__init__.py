@@ -1,6 +1,7 @@
 """Schedules: functions of the step count that remember the call that made them."""
 
-from ..core import Schedule as Schedule, schedule as schedule
+from ..core import schedule as schedule
+from ..core.types import Schedule as Schedule
 from .constant import constant_schedule as constant_schedule
 from .cooldown import (
     cooldown_schedule as cooldown_schedule,

@@ -5,7 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import Numeric, Schedule, schedule
+from ..core import schedule
+from ..core.types import Numeric, Schedule
 from .progress import real
 
 

@@ -6,7 +6,8 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from ..core import Numeric, Schedule, schedule as remembered
+from ..core import schedule as remembered
+from ..core.types import Numeric, Schedule
 from .join import joined
 from .polynomial import polynomial
 from .progress import blend, check_positive, done_and_left, half_cosine, is_known, reached, real

@@ -5,7 +5,8 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from ..core import Numeric, Schedule, schedule
+from ..core import schedule
+from ..core.types import Numeric, Schedule
 from .progress import blend, check_positive, number, real, since
 
 MODES = ("triangular", "triangular2", "exp_range")

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ..core import Numeric, Schedule, schedule
+from ..core import schedule
+from ..core.types import Numeric, Schedule
 from .piecewise import check_shape, products, scaled_at, steps_of, through
 from .polynomial import polynomial
 from .progress import check_positive

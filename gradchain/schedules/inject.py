@@ -10,12 +10,8 @@ import numpy as np
 
 from ..core import (
     Call,
-    Count,
     GradientTransformation,
     GradientTransformationExtraArgs,
-    Params,
-    Schedule,
-    Updates,
     accumulator_dtype,
     compiled,
     dtype_of,
@@ -26,6 +22,7 @@ from ..core import (
     with_extra_args_support,
 )
 from ..core.numerics import safe_increment
+from ..core.types import Count, Params, Schedule, Updates
 from ..tree.placeholder import is_placeholder
 
 
@@ -98,7 +95,7 @@ def _sorted(factory: Callable[..., Any], arguments: dict[str, Any], static: froz
     found = _Arguments({}, {}, {})
     for name, value in arguments.items():
         kind = declared.get(name)
-        unused = kind is not None and kind.extension and _same(value, parameters[name].default)
+        unused = kind is not None and kind.added and _same(value, parameters[name].default)
         is_tree = not jax.tree_util.all_leaves([value])
         if (
             name in static

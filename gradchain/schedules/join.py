@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import Schedule, relaxed_promotion, schedule
+from ..core import relaxed_promotion, schedule
+from ..core.types import Schedule
 from .progress import as_count, reached, real, since
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import jax
 
-from ..core import Numeric, Schedule, schedule
+from ..core import schedule
+from ..core.types import Numeric, Schedule
 from .piecewise import through
 from .progress import check_positive, real
 

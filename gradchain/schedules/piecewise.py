@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import Numeric, Schedule, schedule
+from ..core import schedule
+from ..core.types import Numeric, Schedule
 from .constant import constant
 from .progress import blend, done_and_left, half_cosine, is_known, number, reached, real
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import jax
 
-from ..core import Numeric, Schedule, schedule
+from ..core import schedule
+from ..core.types import Numeric, Schedule
 from .constant import constant
 from .progress import blend, done_and_left, is_known, power, real
 

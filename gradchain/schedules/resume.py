@@ -5,7 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import Numeric, Schedule, schedule as remembered
+from ..core import schedule as remembered
+from ..core.types import Numeric, Schedule
 from .progress import blend, check_positive, done_and_left, reached, real
 
 

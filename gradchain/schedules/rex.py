@@ -4,7 +4,8 @@ from typing import Any
 
 import jax
 
-from ..core import Numeric, Schedule, schedule
+from ..core import schedule
+from ..core.types import Numeric, Schedule
 from .progress import blend, check_positive, done_and_left
 
 

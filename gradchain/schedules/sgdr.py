@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..core import Schedule, schedule
+from ..core import schedule
+from ..core.types import Schedule
 from .join import joined
 from .warmup import warmup_cosine_decay_schedule
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from ..core import Numeric, Schedule, schedule
+from ..core import schedule
+from ..core.types import Numeric, Schedule
 from .cosine import cosine
 from .exponential import exponential_decay
 from .join import joined

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import ArrayTree, Params, cast, dtype_of, tree_mismatch
+from ..core import cast, dtype_of, tree_mismatch
+from ..core.types import ArrayTree, Params
 
 
 def _name(path: Any) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import ArrayTree, Params, widen
+from ..core import widen
+from ..core.types import ArrayTree, Params
 from ..tree import cast_like, random_like
 from .checks import parameters
 

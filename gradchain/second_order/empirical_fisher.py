@@ -6,8 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import ArrayTree, Params, widen
+from ..core import widen
 from ..core.numerics import abs_sq
+from ..core.types import ArrayTree, Params
 from ..tree import cast_like
 from .checks import parameters, scalar, vector
 from .diagonal import sum_over

@@ -6,7 +6,8 @@ from typing import Any, Literal, Union
 import jax
 import jax.numpy as jnp
 
-from ..core import ArrayTree, Params, cast, widen
+from ..core import cast, widen
+from ..core.types import ArrayTree, Params
 from .checks import parameters, vector
 from .diagonal import diagonal
 from .gauss_newton import pulled_back

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from jax.flatten_util import ravel_pytree
 
-from ..core import Params
+from ..core.types import Params
 from .hessian import hessian_diagonal, hessian_vector_product
 
 LossFn = Callable[..., Any]

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from ..core import ArrayTree, Params
+from ..core.types import ArrayTree, Params
 from .checks import parameters, scalar, vector
 from .diagonal import diagonal
 

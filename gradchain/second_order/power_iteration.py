@@ -7,16 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core import (
-    ArrayTree,
-    cast,
-    dtype_of,
-    is_inexact,
-    real_dtype,
-    relaxed_promotion,
-    tree_mismatch,
-    widen,
-)
+from ..core import cast, dtype_of, is_inexact, real_dtype, relaxed_promotion, tree_mismatch, widen
+from ..core.types import ArrayTree
 from ..tree import cast_like, norm, scale as times, sub, vdot, where
 from .scaling import scaled
 

@@ -5,7 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import ArrayTree, widen
+from ..core import widen
+from ..core.types import ArrayTree
 from ..tree import cast_like, max as largest, scale
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import jax
 
-from ..core import OptState, Params, is_inexact
+from ..core import is_inexact
+from ..core.types import OptState, Params
 from ..transforms.masking import MaskedNode
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..core import OptState
+from ..core.types import OptState
 from ..transforms.clipping import GlobalNormState
 from ..transforms.monitoring import MonitorState, SnapshotState
 

@@ -7,15 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import (
-    GradientTransformation,
-    Numeric,
-    OptState,
-    Params,
-    cast,
-    dtype_of,
-    with_extra_args_support,
-)
+from ..core import GradientTransformation, cast, dtype_of, with_extra_args_support
+from ..core.types import Numeric, OptState, Params
 from ..optimizers.lbfgs import lbfgs
 from .step import advance, bound, norm_of, stored_in, value_and_grad_at
 

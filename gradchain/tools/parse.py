@@ -7,7 +7,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from ..core import GradientTransformation, GradientTransformationExtraArgs, Schedule, nearest
+from ..core import GradientTransformation, GradientTransformationExtraArgs, nearest
+from ..core.types import Schedule
 
 LONGEST = 10_000
 """Characters read at most: no sensible chain is longer."""

@@ -8,9 +8,6 @@ import jax.numpy as jnp
 
 from ..core import (
     GradientTransformation,
-    OptState,
-    Params,
-    Updates,
     apply_updates,
     is_absent,
     relaxed_promotion,
@@ -18,6 +15,7 @@ from ..core import (
     with_extra_args_support,
 )
 from ..core.lists import sum_sq
+from ..core.types import OptState, Params, Updates
 from ..linesearch.stored import stored_or_computed
 
 

@@ -10,8 +10,6 @@ import numpy as np
 from ..core import (
     GradientTransformation,
     GradientTransformationExtraArgs,
-    Params,
-    Updates,
     cast,
     check_updates,
     compiled,
@@ -26,6 +24,7 @@ from ..core import (
     zeros_of,
 )
 from ..core.numerics import safe_increment, zeros_like
+from ..core.types import Params, Updates
 from ..tree.norm import sum_of_squares
 
 
@@ -144,7 +143,7 @@ class MultiSteps:
         return self._step(updates, state, params, **extra_args)
 
     def _update(
-        self, updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+        self, updates: Updates, state: MultiStepsState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, MultiStepsState]:
         skip, skip_state = self._skip(updates, state.gradient_step, params)
         if jnp.shape(skip) != () or dtype_of(skip) != jnp.bool_:
@@ -216,7 +215,7 @@ def accumulate_gradients(
     use_grad_mean: bool = True,
     should_skip_update_fn: ShouldSkipUpdateFunction | None = None,
     accumulator_dtype: Any = "float32",
-) -> GradientTransformationExtraArgs:
+):
     """Takes one step of `tx` for every k gradients, with their mean: k small batches as a large one.
 
     The other k - 1 updates are zeros and cost one addition; `tx` runs in a conditional, only when

@@ -5,17 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import (
-    Array,
-    EmptyState,
-    GradientTransformationExtraArgs,
-    Numeric,
-    Trait,
-    init_empty_state,
-    leafwise,
-    transformation,
-)
+from ..core import Trait, init_empty_state, leafwise, transformation
 from ..core.numerics import abs_sq, sqrt
+from ..core.types import Array, EmptyState, Numeric
 
 AdaptiveGradClipState = EmptyState
 Axis = int | tuple[int, ...] | None
@@ -64,9 +56,7 @@ def unitwise_clip(g_norm: Any, max_norm: Any, grad: Any, div_eps: Any = 1e-6) ->
 
 
 @transformation
-def adaptive_grad_clip(
-    clipping: Numeric, eps: Numeric = 1e-3, axis: Axis = None
-) -> GradientTransformationExtraArgs:
+def adaptive_grad_clip(clipping: Numeric, eps: Numeric = 1e-3, axis: Axis = None):
     """Clips each unit's gradient to a fraction of the unit's weights.
 
     |g_i| is brought down to clipping max(|p_i|, eps), with norms over each output unit i.

@@ -7,8 +7,6 @@ import jax.numpy as jnp
 
 from ..core import (
     GradientTransformationExtraArgs,
-    Params,
-    Updates,
     cast,
     check_updates,
     dtype_of,
@@ -20,6 +18,7 @@ from ..core import (
     widen,
 )
 from ..core.numerics import zeros_like
+from ..core.types import Params, Updates
 
 
 class ApplyEvery(NamedTuple):
@@ -30,7 +29,7 @@ class ApplyEvery(NamedTuple):
 
 
 @transformation
-def apply_every(k: int = 1) -> GradientTransformationExtraArgs:
+def apply_every(k: int = 1):
     """Sums updates and emits the sum every k-th time; in between, zeros.
 
     The links before it run every time, so their state sees every gradient: with a rescaling rule
@@ -47,7 +46,7 @@ def apply_every(k: int = 1) -> GradientTransformationExtraArgs:
         return ApplyEvery(jnp.zeros([], jnp.int32), jax.tree.map(zeros_like, params))
 
     def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+        updates: Updates, state: ApplyEvery, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, ApplyEvery]:
         check_updates("apply_every", updates, params)
         emit = state.count == k - 1

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from ..core import Count, Params
+from ..core.types import Count, Params
 
 
 class ScaleByBeliefState(NamedTuple):

@@ -2,22 +2,13 @@
 
 import jax.numpy as jnp
 
-from ..core import (
-    NON_NEGATIVE_OR_INF,
-    Array,
-    EmptyState,
-    GradientTransformationExtraArgs,
-    Numeric,
-    Trait,
-    init_empty_state,
-    leafwise,
-    transformation,
-)
+from ..core import NON_NEGATIVE_OR_INF, Trait, init_empty_state, leafwise, transformation
 from ..core.numerics import rms
+from ..core.types import Array, EmptyState, Numeric
 
 
 @transformation(threshold=NON_NEGATIVE_OR_INF)
-def clip_by_block_rms(threshold: Numeric) -> GradientTransformationExtraArgs:
+def clip_by_block_rms(threshold: Numeric):
     """Shrinks each array's update so that its root mean square is at most `threshold`.
 
     u = g min(1, threshold / rms(g)), with rms(g) = sqrt(mean |g|^2) over the entries of one array.

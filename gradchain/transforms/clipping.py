@@ -6,15 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from ..core import (
-    Array,
-    EmptyState,
     GradientTransformation,
     GradientTransformationExtraArgs,
-    Numeric,
-    OptState,
-    Params,
     Trait,
-    Updates,
     accumulator_dtype,
     check_updates,
     dtype_of,
@@ -24,6 +18,7 @@ from ..core import (
     transformation,
     with_extra_args_support,
 )
+from ..core.types import Array, EmptyState, Numeric, OptState, Params, Updates
 from ..tree.norm import norm
 
 ClipState = EmptyState
@@ -31,7 +26,7 @@ ClipByGlobalNormState = EmptyState
 
 
 @transformation
-def clip(max_delta: Numeric) -> GradientTransformationExtraArgs:
+def clip(max_delta: Numeric):
     """Clips every entry: u = min(max(g, -max_delta), max_delta).
 
     Args: max_delta, at least 0. Complex numbers are clipped in each part.
@@ -55,7 +50,7 @@ class GlobalNormState(NamedTuple):
 
 
 @transformation
-def with_global_norm(inner: GradientTransformation) -> GradientTransformationExtraArgs:
+def with_global_norm(inner: GradientTransformation):
     """Takes the global norm of the gradient once, for everything inside.
 
     `clip_by_global_norm` and `measure_norm` anywhere inside use it, in groups of a `partition` too:
@@ -70,7 +65,7 @@ def with_global_norm(inner: GradientTransformation) -> GradientTransformationExt
         return GlobalNormState(jnp.zeros([], _norm_dtype(params)), tx.init(params))
 
     def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+        updates: Updates, state: GlobalNormState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, GlobalNormState]:
         size = norm(updates)
         extra_args = extra_args | {"global_norm": size}
@@ -81,7 +76,7 @@ def with_global_norm(inner: GradientTransformation) -> GradientTransformationExt
 
 
 @transformation
-def clip_by_global_norm(max_norm: Numeric) -> GradientTransformationExtraArgs:
+def clip_by_global_norm(max_norm: Numeric):
     """Shrinks all updates together so that their global norm is at most `max_norm`.
 
     u = g min(1, max_norm / |g|), with |g| the 2-norm over all entries of all leaves, summed in at

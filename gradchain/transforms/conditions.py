@@ -8,9 +8,6 @@ import jax.numpy as jnp
 from ..core import (
     GradientTransformation,
     GradientTransformationExtraArgs,
-    OptState,
-    Params,
-    Updates,
     check_updates,
     compiled,
     either,
@@ -19,6 +16,7 @@ from ..core import (
     zeros_of,
 )
 from ..core.numerics import safe_increment
+from ..core.types import OptState, Params, Updates
 
 
 class ConditionFn(Protocol):
@@ -50,7 +48,7 @@ def _conditionally(
         return state_type(inner_state=tx.init(params), step=jnp.zeros([], jnp.int32))
 
     def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
         updates, inner_state = either(
             should(state.step, **(extra_args if forward else {})),
@@ -67,7 +65,7 @@ def _conditionally(
 @transformation
 def conditionally_transform(
     inner: GradientTransformation, should_transform_fn: ConditionFn, forward_extra_args: bool = False
-) -> GradientTransformationExtraArgs:
+):
     """Applies `inner` on some steps; on the others the updates pass unchanged and `inner` rests.
 
     Unchanged updates still reach the parameters: to take no step, use `conditionally_mask`.
@@ -87,7 +85,7 @@ def conditionally_transform(
 @transformation
 def conditionally_mask(
     inner: GradientTransformation, should_transform_fn: ConditionFn, forward_extra_args: bool = False
-) -> GradientTransformationExtraArgs:
+):
     """Applies `inner` on some steps; on the others the updates are zeros and `inner` rests.
 
     Args:
@@ -124,9 +122,7 @@ def all_finite(tree: Updates) -> jax.Array:
 
 
 @transformation
-def apply_if_finite(
-    inner: GradientTransformation, max_consecutive_errors: int
-) -> GradientTransformationExtraArgs:
+def apply_if_finite(inner: GradientTransformation, max_consecutive_errors: int):
     """Leaves out gradients with a NaN or an infinity: zero updates, and `inner` does not run.
 
     After `max_consecutive_errors` rejections in a row the next bad gradient is let through, in case
@@ -151,7 +147,7 @@ def apply_if_finite(
         return ApplyIfFiniteState(rejected, jnp.array(True), total, tx.init(params))
 
     def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+        updates: Updates, state: ApplyIfFiniteState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, ApplyIfFiniteState]:
         check_updates("apply_if_finite", updates, params)
         finite = all_finite(updates)

@@ -6,18 +6,14 @@ import jax
 import jax.numpy as jnp
 
 from ..core import (
-    Array,
-    EmptyState,
     GradientTransformationExtraArgs,
-    OptState,
-    Params,
-    Updates,
     init_empty_state,
     is_absent,
     is_none,
     leafwise,
     transformation,
 )
+from ..core.types import Array, EmptyState, OptState, Params, Updates
 
 NonNegativeParamsState = EmptyState
 
@@ -29,7 +25,7 @@ class ZeroNansState(NamedTuple):
 
 
 @transformation
-def keep_params_nonnegative() -> GradientTransformationExtraArgs:
+def keep_params_nonnegative():
     """Keeps parameters at or above zero: u = max(u, -p), so that p + u >= 0.
 
     State: `EmptyState`. Where p + u would be negative, the parameter becomes exactly zero.
@@ -43,7 +39,7 @@ def keep_params_nonnegative() -> GradientTransformationExtraArgs:
 
 
 @transformation
-def zero_nans() -> GradientTransformationExtraArgs:
+def zero_nans():
     """Replaces NaNs in the updates by zeros; infinities stay.
 
     State: `ZeroNansState(found_nan)`: which leaves had a NaN in the last gradient.

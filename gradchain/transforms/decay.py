@@ -7,20 +7,14 @@ import jax
 import jax.numpy as jnp
 
 from ..core import (
-    Array,
-    Count,
-    EmptyState,
     GradientTransformationExtraArgs,
-    Hyperparameter,
-    MaskOrFn,
-    Params,
-    ScalarOrSchedule,
     Trait,
     identity,
     init_empty_state,
     leafwise,
     transformation,
 )
+from ..core.types import Array, Count, EmptyState, Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
 from .masking import is_tree_fn, masked
 
 AddDecayedWeightsState = EmptyState
@@ -53,9 +47,7 @@ def _decay_all(weight_decay: Hyperparameter):
 
 
 @transformation
-def add_decayed_weights(
-    weight_decay: ScalarOrSchedule = 0.0, mask: MaskOrFn = None
-) -> GradientTransformationExtraArgs:
+def add_decayed_weights(weight_decay: ScalarOrSchedule = 0.0, mask: MaskOrFn = None):
     """Adds a multiple of the parameters to the updates: u = g + weight_decay p.
 
     Before the learning rate and after a rescaling rule this is decoupled weight decay (AdamW); before

@@ -5,7 +5,8 @@ from typing import Any
 
 import jax
 
-from ..core import Call, Params, PyTree, Remembers
+from ..core import Call, Remembers
+from ..core.types import Params, PyTree
 
 
 class Mask(Remembers):

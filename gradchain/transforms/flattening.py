@@ -9,13 +9,11 @@ import numpy as np
 from ..core import (
     GradientTransformation,
     GradientTransformationExtraArgs,
-    OptState,
-    Params,
-    Updates,
     dtype_of,
     transformation,
     with_extra_args_support,
 )
+from ..core.types import OptState, Params, Updates
 from ..tree.placeholder import is_placeholder
 
 
@@ -41,7 +39,7 @@ def _split(flat: Any, like: Any) -> Any:
 
 
 @transformation
-def flatten(inner: GradientTransformation) -> GradientTransformationExtraArgs:
+def flatten(inner: GradientTransformation):
     """Applies `inner` to all updates joined into one vector, and takes the result apart again.
 
     Fewer, larger operations for many small leaves. What a rule does by leaf (a norm, a factored

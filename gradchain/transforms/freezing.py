@@ -4,19 +4,14 @@ from typing import Any
 
 import jax
 
-from ..core import (
-    ArrayTree,
-    GradientTransformation,
-    GradientTransformationExtraArgs,
-    set_to_zero,
-    transformation,
-)
+from ..core import GradientTransformation, set_to_zero, transformation
+from ..core.types import ArrayTree
 from .masking import is_tree_fn, masked
 from .partitioning import partition
 
 
 @transformation
-def freeze(mask: bool | ArrayTree) -> GradientTransformationExtraArgs:
+def freeze(mask: bool | ArrayTree):
     """Sets the updates to zero where `mask` is True; the others pass through.
 
     Put it last in a chain: what follows it may move the frozen parameters again. To spare the
@@ -29,9 +24,7 @@ def freeze(mask: bool | ArrayTree) -> GradientTransformationExtraArgs:
 
 
 @transformation
-def selective_transform(
-    optimizer: GradientTransformation, *, freeze_mask: bool | ArrayTree
-) -> GradientTransformationExtraArgs:
+def selective_transform(optimizer: GradientTransformation, *, freeze_mask: bool | ArrayTree):
     """Applies `optimizer` where `freeze_mask` is False, and sets the other updates to zero.
 
     Args:

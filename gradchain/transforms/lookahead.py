@@ -9,9 +9,6 @@ from ..core import (
     GradientTransformation,
     GradientTransformationExtraArgs,
     MissingParamsError,
-    Numeric,
-    Params,
-    Updates,
     apply_updates,
     cast,
     compiled,
@@ -24,6 +21,7 @@ from ..core import (
     widen,
     with_extra_args_support,
 )
+from ..core.types import Numeric, Params, Updates
 
 
 class LookaheadState(NamedTuple):
@@ -66,7 +64,7 @@ def lookahead(
     sync_period: int,
     slow_step_size: Numeric,
     reset_state: bool = False,
-) -> GradientTransformationExtraArgs:
+):
     """Takes k fast steps, then one slow step along the way they went, from where fast begins again.
 
     Every k = sync_period steps: s = s + slow_step_size (f - s);  f = s.
@@ -98,7 +96,7 @@ def lookahead(
         return LookaheadState(tx.init(params), zero, slow)
 
     def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+        updates: Updates, state: LookaheadState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, LookaheadState]:
         if params is None:
             raise MissingParamsError("lookahead")

@@ -9,13 +9,11 @@ import jax
 from ..core import (
     GradientTransformation,
     GradientTransformationExtraArgs,
-    Params,
-    PyTree,
-    Updates,
     transformation,
     tree_mismatch,
     with_extra_args_support,
 )
+from ..core.types import Params, PyTree, Updates
 from ..tree.placeholder import is_placeholder
 
 
@@ -87,7 +85,7 @@ def masked(
     mask: PyTree | Callable[[Params], PyTree],
     *,
     mask_compatible_extra_args: bool = False,
-) -> GradientTransformationExtraArgs:
+):
     """Applies `inner` where the mask is True; other updates pass through unchanged.
 
     Unchanged means that they still reach the parameters: to keep parameters fixed use `freeze` or
@@ -115,7 +113,7 @@ def masked(
         return MaskedState(tx.init(keep("masked", mask_of(params), params)))
 
     def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+        updates: Updates, state: MaskedState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, MaskedState]:
         tree = mask_of(updates if params is None else params)  # updates may lack leaves
         inside, inner_state = tx.update(

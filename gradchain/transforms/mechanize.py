@@ -7,14 +7,10 @@ import jax.numpy as jnp
 
 from ..core import (
     POSITIVE,
-    Count,
     GradientTransformation,
     GradientTransformationExtraArgs,
     Leaves,
     MissingParamsError,
-    Numeric,
-    Params,
-    Updates,
     cast,
     compiled,
     dtype_of,
@@ -25,6 +21,7 @@ from ..core import (
 )
 from ..core.lists import dot, each, scalar_dtype, sum_sq
 from ..core.numerics import copy_of, ratio, safe_increment, sqrt
+from ..core.types import Count, Numeric, Params, Updates
 
 
 class MechanicState(NamedTuple):
@@ -46,7 +43,7 @@ def mechanize(
     eps: Numeric = 1e-8,
     s_init: Numeric = 1e-6,
     num_betas: int = 6,
-) -> GradientTransformationExtraArgs:
+):
     """Tunes the factor of another optimizer's steps while it runs, from the gradients alone.
 
     D = (x_0 - p) / S - base step;  h = <g + weight_decay S |g| / |p| p, D before the step>, S = sum s;
@@ -78,7 +75,7 @@ def mechanize(
 
     @compiled
     def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+        updates: Updates, state: MechanicState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, MechanicState]:
         if params is None:
             raise MissingParamsError("mechanize")

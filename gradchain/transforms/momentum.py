@@ -1,20 +1,10 @@
 """Memory of past gradients: a decaying sum (momentum) and a moving average."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..core import (
-    FINITE,
-    Array,
-    Count,
-    GradientTransformationExtraArgs,
-    Hyperparameter,
-    Numeric,
-    Params,
-    leafwise,
-    numerics,
-    transformation,
-)
+from ..core import FINITE, leafwise, numerics, transformation
 from ..core.numerics import zeros_like
+from ..core.types import Array, Count, DTypeLike, Hyperparameter, Numeric, Params
 
 
 class TraceState(NamedTuple):
@@ -31,9 +21,7 @@ class EmaState(NamedTuple):
 
 
 @transformation(decay=FINITE)
-def trace(
-    decay: Numeric, nesterov: bool = False, accumulator_dtype: Any = None
-) -> GradientTransformationExtraArgs:
+def trace(decay: Numeric, nesterov: bool = False, accumulator_dtype: DTypeLike | None = None):
     """Momentum: a decaying sum of past gradients.
 
     t_n = g_n + decay t_{n-1};  u_n = t_n, or g_n + decay t_n with `nesterov`.
@@ -48,7 +36,7 @@ def trace(
         Nesterov, 1983; Sutskever et al., 2013, On the importance of initialization and momentum.
     """
 
-    def init(p: Any) -> TraceState:
+    def init(p: Array) -> TraceState:
         return TraceState(trace=zeros_like(p, accumulator_dtype))
 
     def update(g: Array, s: TraceState, p: Array | None) -> tuple[Array, TraceState]:
@@ -59,9 +47,7 @@ def trace(
 
 
 @transformation
-def ema(
-    decay: Hyperparameter, debias: bool = True, accumulator_dtype: Any = None
-) -> GradientTransformationExtraArgs:
+def ema(decay: Hyperparameter, debias: bool = True, accumulator_dtype: DTypeLike | None = None):
     """An exponential moving average of the updates.
 
     m_n = (1 - decay) g_n + decay m_{n-1};  u_n = m_n / (1 - decay^n), or m_n without `debias`.
@@ -75,7 +61,7 @@ def ema(
     Reference: Kingma and Ba, 2014, Adam, section 3, arXiv:1412.6980 (debiasing).
     """
 
-    def init(p: Any) -> EmaState:
+    def init(p: Array) -> EmaState:
         return EmaState(count=0, ema=zeros_like(p, accumulator_dtype))
 
     def update(g: Array, s: EmaState, p: Array | None) -> tuple[Array, EmaState]:

@@ -7,16 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from ..core import (
-    ArrayTree,
-    EmptyState,
     GradientTransformation,
     GradientTransformationExtraArgs,
     MissingParamsError,
-    Numeric,
-    OptState,
-    Params,
-    PyTree,
-    Updates,
     cast,
     dtype_of,
     numerics,
@@ -26,6 +19,7 @@ from ..core import (
     with_extra_args_support,
 )
 from ..core.numerics import safe_increment, zeros_like
+from ..core.types import ArrayTree, DTypeLike, EmptyState, Numeric, OptState, Params, PyTree, Updates
 from ..tree.norm import norm
 from .masking import is_tree_fn, keep
 from .momentum import EmaState
@@ -47,7 +41,7 @@ class MonitorState(NamedTuple):
 
 
 @transformation
-def snapshot(measure_name: str, measure: Measure) -> GradientTransformationExtraArgs:
+def snapshot(measure_name: str, measure: Measure):
     """Keeps a measure of the updates at this place in a chain; the updates pass unchanged.
 
     Args: measure_name, under which to find it; measure, a function of the updates.
@@ -73,7 +67,7 @@ def _blank(measure: Callable[..., Any], *args: Any) -> Any:
 
 
 @transformation
-def monitor(measures: Mapping[str, GradientTransformation | Measure]) -> GradientTransformationExtraArgs:
+def monitor(measures: Mapping[str, GradientTransformation | Measure]):
     """Keeps measures of the updates at this place in a chain; the updates pass unchanged.
 
     `gradchain.tools.measurements(state)` reads all measures of a chain by one call.
@@ -100,7 +94,7 @@ def monitor(measures: Mapping[str, GradientTransformation | Measure]) -> Gradien
         return MonitorState(jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes), states)
 
     def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+        updates: Updates, state: MonitorState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, MonitorState]:
         measurements, states = {}, []
         for (name, tx), measure_state in zip(txs.items(), state.measure_states, strict=True):
@@ -130,8 +124,8 @@ def _measure(of: Callable[[Updates, Params | None, dict[str, Any]], Any]) -> Any
 
 @transformation
 def measure_with_ema(
-    measure: Measure, decay: Numeric, debias: bool = True, accumulator_dtype: Any = None
-) -> GradientTransformationExtraArgs:
+    measure: Measure, decay: Numeric, debias: bool = True, accumulator_dtype: DTypeLike | None = None
+):
     """A measure, for `monitor`, averaged over the steps: see `ema`.
 
     Args:
@@ -169,7 +163,7 @@ def measure_with_ema(
 
 
 @transformation
-def measure_norm() -> GradientTransformationExtraArgs:
+def measure_norm():
     """A measure, for `monitor`: the global 2-norm of the updates, f32[].
 
     Inside `with_global_norm` it is the norm that wrapper has computed already (of the gradient as it
@@ -183,7 +177,7 @@ def measure_norm() -> GradientTransformationExtraArgs:
 
 
 @transformation
-def measure_update_ratio() -> GradientTransformationExtraArgs:
+def measure_update_ratio():
     """A measure, for `monitor`: |updates| / |parameters|, f32[], with 0 for zero parameters.
 
     At the end of a chain, about 1e-3 is usual for healthy training. State: `EmptyState`.
@@ -200,9 +194,7 @@ def measure_update_ratio() -> GradientTransformationExtraArgs:
 
 
 @transformation
-def measure_group_norms(
-    param_labels: PyTree | Callable[[PyTree], PyTree],
-) -> GradientTransformationExtraArgs:
+def measure_group_norms(param_labels: PyTree | Callable[[PyTree], PyTree]):
     """A measure, for `monitor`: the 2-norm of the updates of each group, a dict of f32[] by label.
 
     Args: param_labels, a tree of labels like the updates or a prefix of them, or a function from

@@ -4,20 +4,10 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ..core import (
-    FINITE,
-    NON_NEGATIVE,
-    Array,
-    Count,
-    GradientTransformationExtraArgs,
-    Hyperparameter,
-    compute_dtype,
-    transformation,
-    treewise,
-    warn_user,
-)
+from ..core import FINITE, NON_NEGATIVE, compute_dtype, transformation, treewise, warn_user
 from ..core.lists import each
 from ..core.numerics import key_of, sqrt
+from ..core.types import Array, Count, Hyperparameter
 from ..tree.random import random_like
 
 
@@ -35,9 +25,7 @@ def _normal(key: Any, shape: Any, dtype: Any, *, out_sharding: Any = None) -> ja
 
 
 @transformation(eta=NON_NEGATIVE, gamma=FINITE)
-def add_noise(
-    eta: Hyperparameter, gamma: Hyperparameter, key: Any = None, *, seed: int | None = None
-) -> GradientTransformationExtraArgs:
+def add_noise(eta: Hyperparameter, gamma: Hyperparameter, key: Any = None, *, seed: int | None = None):
     """Adds Gaussian noise whose variance fades: u_t = g_t + N(0, eta / t^gamma), with t from 1.
 
     Args:

@@ -6,26 +6,19 @@ import jax.numpy as jnp
 
 from ..core import (
     FINITE,
-    Array,
-    EmptyState,
     GradientTransformationExtraArgs,
-    Numeric,
-    OptState,
-    Params,
-    Updates,
     check_updates,
     init_empty_state,
     leafwise,
     scaled,
     transformation,
 )
+from ..core.types import Array, EmptyState, Numeric, OptState, Params, Updates
 from ..tree.norm import norm
 
 
 @transformation(scale_factor=FINITE)
-def normalize_by_update_norm(
-    scale_factor: Numeric = 1.0, eps: Numeric = 1e-6
-) -> GradientTransformationExtraArgs:
+def normalize_by_update_norm(scale_factor: Numeric = 1.0, eps: Numeric = 1e-6):
     """Scales all updates together to one global norm: u = g scale_factor / (|g| + eps).
 
     |g| is the 2-norm over all entries of all leaves, summed in at least float32.
@@ -47,7 +40,7 @@ def normalize_by_update_norm(
 
 
 @transformation
-def centralize() -> GradientTransformationExtraArgs:
+def centralize():
     """Subtracts from each row its mean: u = g - mean(g over all dimensions but the first).
 
     Vectors and scalars stay as they are.

@@ -5,17 +5,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import (
-    FINITE,
-    Array,
-    GradientTransformationExtraArgs,
-    Hyperparameter,
-    Params,
-    transformation,
-    treewise,
-)
+from ..core import FINITE, transformation, treewise
 from ..core.lists import each
 from ..core.numerics import zeros_like
+from ..core.types import Array, Hyperparameter, Params
 
 
 class ScaleByOptimisticGradientState(NamedTuple):
@@ -26,9 +19,7 @@ class ScaleByOptimisticGradientState(NamedTuple):
 
 
 @transformation(alpha=FINITE, beta=FINITE)
-def scale_by_optimistic_gradient(
-    alpha: Hyperparameter = 1.0, beta: Hyperparameter = 1.0
-) -> GradientTransformationExtraArgs:
+def scale_by_optimistic_gradient(alpha: Hyperparameter = 1.0, beta: Hyperparameter = 1.0):
     """Adds the change since the last gradient: u_t = alpha g_t + beta (g_t - g_{t-1}).
 
     The first step has no change. It makes gradient play in games converge, where plain gradient

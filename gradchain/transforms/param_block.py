@@ -2,20 +2,13 @@
 
 import jax.numpy as jnp
 
-from ..core import (
-    Array,
-    EmptyState,
-    GradientTransformationExtraArgs,
-    Numeric,
-    init_empty_state,
-    leafwise,
-    transformation,
-)
+from ..core import init_empty_state, leafwise, transformation
 from ..core.numerics import norm, rms
+from ..core.types import Array, EmptyState, Numeric
 
 
 @transformation
-def scale_by_param_block_norm(min_scale: Numeric = 1e-3) -> GradientTransformationExtraArgs:
+def scale_by_param_block_norm(min_scale: Numeric = 1e-3):
     """Multiplies each array's update by the norm of its parameter: u = g max(|p|, min_scale).
 
     Args: min_scale, at least 0, so that parameters at zero can leave it.
@@ -31,7 +24,7 @@ def scale_by_param_block_norm(min_scale: Numeric = 1e-3) -> GradientTransformati
 
 
 @transformation
-def scale_by_param_block_rms(min_scale: Numeric = 1e-3) -> GradientTransformationExtraArgs:
+def scale_by_param_block_rms(min_scale: Numeric = 1e-3):
     """Multiplies each array's update by the root mean square of its parameter.
 
     u = g max(sqrt(mean |p|^2), min_scale).

@@ -8,13 +8,11 @@ import jax
 from ..core import (
     GradientTransformation,
     GradientTransformationExtraArgs,
-    Params,
-    PyTree,
-    Updates,
     nearest,
     transformation,
     with_extra_args_support,
 )
+from ..core.types import Params, PyTree, Updates
 from ..tree.placeholder import is_placeholder
 from .masking import MaskedState, is_tree_fn, keep, mask_extra_args, merge
 
@@ -44,7 +42,7 @@ def partition(
     param_labels: PyTree | Callable[[PyTree], PyTree],
     *,
     mask_compatible_extra_args: bool = False,
-) -> GradientTransformationExtraArgs:
+):
     """Gives each group of parameters its own transformation: `{"decay": adamw(..), "rest": adam(..)}`.
 
     A group's transformation sees only its own parameters, the rest of the tree being empty there.
@@ -76,7 +74,7 @@ def partition(
         )
 
     def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+        updates: Updates, state: PartitionState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, PartitionState]:
         groups = masks(updates if params is None else params)
         result, states = updates, {}

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import ArrayTree, cast, dtype_of, widen
+from ..core import cast, dtype_of, widen
+from ..core.types import ArrayTree
 from ..tree.norm import norm
 
 

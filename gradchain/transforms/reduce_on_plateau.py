@@ -10,11 +10,7 @@ from ..core import (
     NON_NEGATIVE,
     GradientTransformationExtraArgs,
     MissingExtraError,
-    Numeric,
-    OptState,
-    Params,
     Range,
-    Updates,
     cast,
     check_updates,
     compute_dtype,
@@ -27,6 +23,7 @@ from ..core import (
 )
 from ..core.lists import scalar_dtype
 from ..core.numerics import safe_increment
+from ..core.types import Numeric, OptState, Params, Updates
 
 INSIDE_UNIT = Range("in (0, 1)", lambda x: 0 < x < 1)
 
@@ -51,7 +48,7 @@ def reduce_on_plateau(
     cooldown: int | jax.Array = 0,
     accumulation_size: int | jax.Array = 1,
     min_scale: Numeric = 0.0,
-) -> GradientTransformationExtraArgs:
+):
     """Multiplies updates by a scale that shrinks when a value stops falling; needs `value=loss`.
 
     The scale begins at 1 and is multiplied by `factor` when `patience` averages in a row were not

@@ -7,15 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from ..core import (
-    EmptyState,
     GradientTransformation,
     GradientTransformationExtraArgs,
     Leaves,
     MissingExtraError,
     MissingParamsError,
-    OptState,
-    Params,
-    Updates,
     apply_updates,
     cast,
     check_updates,
@@ -32,13 +28,14 @@ from ..core import (
 )
 from ..core.lists import each
 from ..core.numerics import copy_of, ratio
+from ..core.types import EmptyState, OptState, Params, Updates
 from ..tree.norm import norm
 
 NormalizeState = EmptyState
 
 
 @transformation
-def normalize() -> GradientTransformationExtraArgs:
+def normalize():
     """Divides all updates by their global norm: u = g / |g|, and 0 where |g| = 0.
 
     |g| is the 2-norm over all entries of all leaves, summed in at least float32.
@@ -80,7 +77,7 @@ def sam(
     reset_state: bool = True,
     opaque_mode: bool = False,
     batch_axis_name: str | None = None,
-) -> GradientTransformationExtraArgs:
+):
     """Seeks flat minima: goes uphill for some steps, and steps from the start by the gradient there.
 
     With `normalize()` before `sgd(rho)` as the adversary this is SAM: p = p - opt(g(p + rho g / |g|)).
@@ -112,7 +109,7 @@ def sam(
 
     @compiled
     def ascend_or_step(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+        updates: Updates, state: SAMState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, SAMState]:
         if params is None:
             raise MissingParamsError("sam")

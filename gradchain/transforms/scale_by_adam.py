@@ -1,18 +1,10 @@
 """Adam's rule, which adam, adamw, nadam and others share."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..core import (
-    Array,
-    Count,
-    GradientTransformationExtraArgs,
-    Hyperparameter,
-    Params,
-    Trait,
-    leafwise,
-    transformation,
-)
+from ..core import Trait, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
+from ..core.types import Array, Count, DTypeLike, Hyperparameter, Params
 
 
 class ScaleByAdamState(NamedTuple):
@@ -29,30 +21,22 @@ def scale_by_adam(
     b2: Hyperparameter = 0.999,
     eps: Hyperparameter = 1e-8,
     eps_root: Hyperparameter = 0.0,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     *,
     nesterov: bool = False,
-    nu_dtype: Any = None,
-) -> GradientTransformationExtraArgs:
+    nu_dtype: DTypeLike | None = None,
+):
     """Rescales by running averages of the gradient and of its square.
 
     m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) |g|^2;  u = m' / (sqrt(v' + eps_root) + eps), where
     m' = m / (1 - b1^t), v' = v / (1 - b2^t) and t counts from 1. With `nesterov`,
     m' = b1 m / (1 - b1^{t+1}) + (1 - b1) g / (1 - b1^t).
 
-    Args:
-        b1, b2: decay of the first and second moment, in [0, 1).
-        eps: added outside the square root, at least 0.
-        eps_root: added inside it, at least 0.
-        mu_dtype: dtype of the first moment, by default the parameter's.
-        nesterov: Nesterov momentum.
-        nu_dtype: dtype of the second moment, by default real and at least float32.
-
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Kingma and Ba, 2014, arXiv:1412.6980; Dozat, 2016, Incorporating Nesterov Momentum.
     """
 
-    def init(p: Any) -> ScaleByAdamState:
+    def init(p: Array) -> ScaleByAdamState:
         return ScaleByAdamState(count=0, mu=zeros_like(p, mu_dtype), nu=accumulator_like(p, nu_dtype))
 
     def update(g: Array, s: ScaleByAdamState, p: Array | None) -> tuple[Array, ScaleByAdamState]:

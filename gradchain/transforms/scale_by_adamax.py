@@ -1,11 +1,10 @@
 """AdaMax's rule: Adam's, with the largest gradient in place of the mean square."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
-from ..core import Array, GradientTransformationExtraArgs, Hyperparameter, Trait, leafwise, transformation
+from ..core import Trait, leafwise, transformation
 from ..core.numerics import accumulator_like, debias, ema, zeros_like
+from ..core.types import Array, DTypeLike, Hyperparameter
 from .scale_by_adam import ScaleByAdamState
 
 
@@ -15,24 +14,21 @@ def scale_by_adamax(
     b2: Hyperparameter = 0.999,
     eps: Hyperparameter = 1e-8,
     *,
-    mu_dtype: Any = None,
-    nu_dtype: Any = None,
-) -> GradientTransformationExtraArgs:
+    mu_dtype: DTypeLike | None = None,
+    nu_dtype: DTypeLike | None = None,
+):
     """Rescales by the gradient's decayed largest absolute value.
 
     m = b1 m + (1 - b1) g;  v = max(|g| + eps, b2 v);  u = m / (1 - b1^t) / v.
 
     Args:
-        b1, b2: decays, in [0, 1).
         eps: at least 0.
-        mu_dtype: dtype of m, by default the parameter's.
-        nu_dtype: dtype of v, by default real and at least float32.
 
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Kingma and Ba, 2014, section 7.1, arXiv:1412.6980.
     """
 
-    def init(p: Any) -> ScaleByAdamState:
+    def init(p: Array) -> ScaleByAdamState:
         return ScaleByAdamState(count=0, mu=zeros_like(p, mu_dtype), nu=accumulator_like(p, nu_dtype))
 
     def update(g: Array, s: ScaleByAdamState, p: Array | None) -> tuple[Array, ScaleByAdamState]:

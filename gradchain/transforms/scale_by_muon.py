@@ -8,16 +8,8 @@ import jax.numpy as jnp
 
 from ..core import (
     UNIT,
-    Array,
-    Count,
-    EmptyState,
-    GradientTransformationExtraArgs,
-    Hyperparameter,
     LeafError,
     MatrixView,
-    Numeric,
-    Params,
-    PyTree,
     by_shape,
     cast,
     init_empty_state,
@@ -30,6 +22,7 @@ from ..core import (
 )
 from ..core.lists import each, each_with
 from ..core.numerics import debias, ema, one_minus, zeros_like
+from ..core.types import Array, Count, DTypeLike, EmptyState, Hyperparameter, Numeric, Params, PyTree
 from .newton_schulz import PRECONDITIONINGS, Preconditioning, orthogonalized
 
 STANDARD = (3.4445, -4.7750, 2.0315)
@@ -110,14 +103,14 @@ def scale_by_muon(
     ns_steps: int | jax.Array = 5,
     beta: Hyperparameter = 0.95,
     eps: Hyperparameter = 1e-8,
-    mu_dtype: Any = None,
+    mu_dtype: DTypeLike | None = None,
     *,
     nesterov: bool = True,
     adaptive: bool = False,
     preconditioning: Preconditioning = "frobenius",
     weight_dimension_numbers: WeightDimNumOrFn | None = None,
-    ns_dtype: Any = None,
-) -> GradientTransformationExtraArgs:
+    ns_dtype: DTypeLike | None = None,
+):
     """Replaces averaged gradients by the nearest matrices with singular values near 1.
 
     m = beta m + (1 - beta) g;  u = NS(m'), m' debiased as in `scale_by_adam` with `nesterov`. All
@@ -128,8 +121,6 @@ def scale_by_muon(
         ns_steps: iterations; of rows, the last `ns_steps`.
         beta: decay of m, in [0, 1).
         eps: added to the norm a matrix is divided by first, at least 0.
-        mu_dtype: dtype of m, by default the parameter's.
-        nesterov: Nesterov momentum.
         adaptive: times <m', u>, the dual norm, for each matrix.
         preconditioning: that norm: "frobenius", "spectral", "aol" or "schatten".
         weight_dimension_numbers: a `MuonDimensionNumbers`, a tree of them, or a function from the
@@ -186,9 +177,7 @@ def _rows(name: str, ns_coeffs: Any, ns_steps: Any) -> Array:
     return coefficients[-ns_steps:]
 
 
-def scale_by_fans(
-    numbers: WeightDimNumOrFn | None, consistent_rms: Numeric | None
-) -> GradientTransformationExtraArgs:
+def scale_by_fans(numbers: WeightDimNumOrFn | None, consistent_rms: Numeric | None):
     """Times sqrt(max(1, columns / rows)), or sqrt(max(columns, rows)) consistent_rms."""
 
     def update(

@@ -4,17 +4,9 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ..core import (
-    Array,
-    Count,
-    GradientTransformationExtraArgs,
-    Numeric,
-    Params,
-    Trait,
-    leafwise,
-    transformation,
-)
+from ..core import Trait, leafwise, transformation
 from ..core.numerics import abs_sq, debias, ema, full_like, sqrt
+from ..core.types import Array, Count, DTypeLike, Numeric, Params
 
 
 class ScaleByRmsState(NamedTuple):
@@ -44,8 +36,8 @@ def scale_by_rms(
     eps_in_sqrt: bool = True,
     bias_correction: bool = False,
     *,
-    nu_dtype: Any = None,
-) -> GradientTransformationExtraArgs:
+    nu_dtype: DTypeLike | None = None,
+):
     """Rescales by the root of a moving average of squared gradients.
 
     v = decay v + (1 - decay) |g|^2;  u = g / sqrt(v + eps), or g / (sqrt(v) + eps) if not
@@ -57,14 +49,13 @@ def scale_by_rms(
         initial_scale: where v begins, at least 0.
         eps_in_sqrt: whether eps is added inside the root.
         bias_correction: debias v.
-        nu_dtype: dtype of v, by default real and at least float32.
 
     State: `ScaleByRmsState(nu)`, or `ScaleByRmsWithCountState(count, nu)`.
     Memory: 1 x the parameters.
     Reference: Tieleman and Hinton, 2012, Lecture 6.5, COURSERA: Neural Networks for Machine Learning.
     """
 
-    def init(p: Any) -> ScaleByRmsState | ScaleByRmsWithCountState:
+    def init(p: Array) -> ScaleByRmsState | ScaleByRmsWithCountState:
         nu = full_like(p, initial_scale, nu_dtype)
         return ScaleByRmsWithCountState(count=0, nu=nu) if bias_correction else ScaleByRmsState(nu=nu)
 

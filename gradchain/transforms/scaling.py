@@ -2,18 +2,8 @@
 
 from typing import NamedTuple
 
-from ..core import (
-    Array,
-    Count,
-    EmptyState,
-    Hyperparameter,
-    Numeric,
-    Trait,
-    identity,
-    init_empty_state,
-    leafwise,
-    transformation,
-)
+from ..core import Trait, identity, init_empty_state, leafwise, transformation
+from ..core.types import Array, Count, EmptyState, Hyperparameter, Numeric
 
 ScaleState = EmptyState
 

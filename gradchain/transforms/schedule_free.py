@@ -11,12 +11,7 @@ from ..core import (
     GradientTransformationExtraArgs,
     Leaves,
     MissingParamsError,
-    Numeric,
-    OptState,
-    Params,
     Range,
-    ScalarOrSchedule,
-    Updates,
     cast,
     compiled,
     compute_dtype,
@@ -28,6 +23,7 @@ from ..core import (
 )
 from ..core.lists import each_of, scalar_dtype
 from ..core.numerics import copy_of, one_minus, ratio, safe_increment
+from ..core.types import DTypeLike, Numeric, OptState, Params, ScalarOrSchedule, Updates
 from .masking import MaskedNode
 
 ABOVE_ZERO = Range("in (0, 1]", lambda x: 0 < x <= 1)
@@ -81,8 +77,8 @@ def schedule_free(
     learning_rate: ScalarOrSchedule,
     b1: Numeric = 0.9,
     weight_lr_power: Numeric = 2.0,
-    state_dtype: Any = None,
-) -> GradientTransformationExtraArgs:
+    state_dtype: DTypeLike | None = None,
+):
     """Trains at y, between the base optimizer's z and its running average x, which is the result.
 
     z = z + base step at y;  w = (largest learning rate so far)^weight_lr_power;  c = w / sum of w;
@@ -116,7 +112,7 @@ def schedule_free(
 
     @compiled
     def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+        updates: Updates, state: ScheduleFreeState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, ScheduleFreeState]:
         if params is None:
             raise MissingParamsError("schedule_free")

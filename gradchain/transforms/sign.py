@@ -2,19 +2,12 @@
 
 import jax.numpy as jnp
 
-from ..core import (
-    Array,
-    EmptyState,
-    GradientTransformationExtraArgs,
-    Trait,
-    init_empty_state,
-    leafwise,
-    transformation,
-)
+from ..core import Trait, init_empty_state, leafwise, transformation
+from ..core.types import Array, EmptyState
 
 
 @transformation
-def scale_by_sign() -> GradientTransformationExtraArgs:
+def scale_by_sign():
     """Replaces every entry by its sign: u = g / |g|, and 0 where g = 0.
 
     A complex number keeps its direction and gets absolute value 1. A NaN stays NaN.

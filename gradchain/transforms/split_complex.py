@@ -8,14 +8,12 @@ import jax.numpy as jnp
 from ..core import (
     GradientTransformation,
     GradientTransformationExtraArgs,
-    Params,
-    PyTree,
-    Updates,
     dtype_of,
     real_dtype,
     transformation,
     with_extra_args_support,
 )
+from ..core.types import Params, PyTree, Updates
 
 
 class SplitRealAndImaginaryArrays(NamedTuple):
@@ -45,7 +43,7 @@ def _is_split(x: Any) -> bool:
 
 
 @transformation
-def split_real_and_imaginary(inner: GradientTransformation) -> GradientTransformationExtraArgs:
+def split_real_and_imaginary(inner: GradientTransformation):
     """Treats each complex parameter as two real ones, so that `inner` meets real numbers only.
 
     JAX's gradient of a real function of z = x + iy is df/dx - i df/dy: give its conjugate, as for
@@ -63,7 +61,7 @@ def split_real_and_imaginary(inner: GradientTransformation) -> GradientTransform
         return SplitRealAndImaginaryState(tx.init(split(params)))
 
     def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+        updates: Updates, state: SplitRealAndImaginaryState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, SplitRealAndImaginaryState]:
         updates, inner_state = tx.update(split(updates), state.inner_state, split(params), **extra_args)
         joined = jax.tree.map(

@@ -2,24 +2,15 @@
 
 import jax.numpy as jnp
 
-from ..core import (
-    Array,
-    EmptyState,
-    GradientTransformationExtraArgs,
-    Numeric,
-    init_empty_state,
-    leafwise,
-    transformation,
-)
+from ..core import init_empty_state, leafwise, transformation
 from ..core.numerics import norm
+from ..core.types import Array, EmptyState, Numeric
 
 ScaleByTrustRatioState = EmptyState
 
 
 @transformation
-def scale_by_trust_ratio(
-    min_norm: Numeric = 0.0, trust_coefficient: Numeric = 1.0, eps: Numeric = 0.0
-) -> GradientTransformationExtraArgs:
+def scale_by_trust_ratio(min_norm: Numeric = 0.0, trust_coefficient: Numeric = 1.0, eps: Numeric = 0.0):
     """Gives each array's update a norm in proportion to that of the parameter.
 
     u = g trust_coefficient |p| / (|g| + eps), with both 2-norms at least min_norm; u = g where either

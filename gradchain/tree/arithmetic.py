@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import ArrayTree, Numeric
+from ..core.types import ArrayTree, Numeric
 from .leaves import map_leaves
 
 

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import ArrayTree, cast as cast_array, dtype_of, relaxed_promotion
+from ..core import cast as cast_array, dtype_of, relaxed_promotion
+from ..core.types import ArrayTree
 from .leaves import map_leaves
 
 

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from ..core import ArrayTree, Numeric
+from ..core.types import ArrayTree, Numeric
 from .leaves import map_leaves
 
 DType = jnp.dtype | type | str | None

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import ArrayTree, cast, dtype_of, is_none, leaves_like, relaxed_promotion, tree_mismatch, widen
+from ..core import cast, dtype_of, is_none, leaves_like, relaxed_promotion, tree_mismatch, widen
+from ..core.types import ArrayTree
 
 
 def map_leaves(name: str, f: Callable[..., Any], tree: ArrayTree, *others: ArrayTree) -> ArrayTree:

@@ -5,7 +5,8 @@ from typing import Any, Protocol, Union, runtime_checkable
 
 import jax
 
-from ..core import OptState, Params, PyTree, tree_mismatch
+from ..core import tree_mismatch
+from ..core.types import OptState, Params, PyTree
 from .placeholder import is_placeholder, placeholder
 
 

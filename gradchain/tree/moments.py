@@ -5,8 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import ArrayTree, Numeric, Params, Updates
 from ..core.numerics import abs_sq, ema
+from ..core.types import ArrayTree, Numeric, Params, Updates
 from .leaves import map_leaves, widened
 
 

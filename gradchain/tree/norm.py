@@ -6,8 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import ArrayTree, relaxed_promotion, widen
+from ..core import relaxed_promotion, widen
 from ..core.numerics import abs_sq, sqrt as safe_sqrt
+from ..core.types import ArrayTree
 
 
 @jax.jit

@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import ArrayTree, dtype_of
+from ..core import dtype_of
+from ..core.types import ArrayTree
 from .leaves import map_leaves
 
 

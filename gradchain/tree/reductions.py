@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import ArrayTree, relaxed_promotion, widen
+from ..core import relaxed_promotion, widen
+from ..core.types import ArrayTree
 from .leaves import map_leaves
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import jax
 
-from ..core import PyTree, nearest
+from ..core import nearest
+from ..core.types import PyTree
 
 KeyPath = tuple[Any, ...]
 Filter = Callable[[KeyPath, Any], bool]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, Union
 
 import jax
+import jax.typing
 
 Array: TypeAlias = jax.Array
 PyTree: TypeAlias = Any
@@ -15,35 +16,21 @@ Updates: TypeAlias = Any
 OptState: TypeAlias = Any
 """The state of a transformation: a pytree of arrays."""
 Count: TypeAlias = Union[jax.Array, int]
-"""Steps taken, i32[]. A rule's `init` gives where it begins; its `update` sees this step's number, from 1."""
+"""Steps taken, i32[]. A rule's `init` says where it begins; its `update` sees this step's number, from 1."""
 Schedule: TypeAlias = Callable[[Any], Any]
 """A function of the step count (from 0) to a number."""
-MaskOrFn: TypeAlias = Union[Any, Callable[[Params], Any], None]
-"""A pytree of booleans, a function from the parameters to one, or None."""
 
 
-class NumberType:
-    """The runtime value of an annotation that declares a number. It prints as its name.
-
-    Attributes:
-        members: the types that a type checker sees.
-        resolved: a schedule given for it is read before the rule runs, so the rule sees a number.
-        scheduled: whether it may be a schedule at all.
-        optional: whether it may be None.
-        extension: Optax lacks the argument; injection leaves it out while it has its default.
-    """
+class NamedType:
+    """The runtime value of a type alias, so that `help` and editors show its name, not its members."""
 
     def __init__(self, name: str, members: tuple[Any, ...], **traits: bool):
         self.name, self.members, self.traits = name, members, traits
-        self.resolved = traits.get("resolved", False)
-        self.scheduled = traits.get("scheduled", False)
-        self.optional = traits.get("optional", False)
-        self.extension = traits.get("extension", False)
 
     def __or__(self, other: Any) -> Any:
-        if other is None:
-            return NumberType(f"{self.name} | None", self.members, **(self.traits | {"optional": True}))
-        return Union[self, other]
+        if other is not None:
+            return Union[self, other]
+        return type(self)(f"{self.name} | None", (*self.members, type(None)), **self.traits)
 
     def __repr__(self) -> str:
         return self.name
@@ -53,28 +40,50 @@ class NumberType:
         return self.members
 
 
+class NumberType(NamedType):
+    """A type alias that declares a number.
+
+    `scheduled`: it may be a schedule. `resolved`: the schedule is read before the rule runs, so the rule
+    sees a number. `added`: Optax lacks the argument; injection leaves it out while it has its default.
+    """
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether it may be a schedule."""
+        return self.traits.get("scheduled", False)
+
+    @property
+    def resolved(self) -> bool:
+        """Whether a schedule is read before the factory's own code runs."""
+        return self.traits.get("resolved", False)
+
+    @property
+    def added(self) -> bool:
+        """Whether Optax's factory lacks it."""
+        return self.traits.get("added", False)
+
+
 if TYPE_CHECKING:
+    DTypeLike: TypeAlias = jax.typing.DTypeLike
+    MaskOrFn: TypeAlias = Union[Any, Callable[[Params], Any], None]
     Numeric: TypeAlias = Union[float, int, jax.Array]
     ScalarOrSchedule: TypeAlias = Union[float, int, jax.Array, Schedule]
-    ExtraScalarOrSchedule: TypeAlias = ScalarOrSchedule
+    AddedNumber: TypeAlias = ScalarOrSchedule
     Hyperparameter: TypeAlias = Any
-    ExtraHyperparameter: TypeAlias = Any
 else:
+    DTypeLike = NamedType("DTypeLike", jax.typing.DTypeLike.__args__)
+    """Whatever names a dtype: `"bfloat16"`, `jnp.float32`."""
+    MaskOrFn = NamedType("MaskOrFn", (Any, Callable, type(None)))
+    """A pytree of booleans, a function from the parameters to one, or None."""
     _SCALARS = (float, int, jax.Array)
     Numeric = NumberType("Numeric", _SCALARS)
     """One number: a Python scalar or a zero-dimensional array."""
     ScalarOrSchedule = NumberType("ScalarOrSchedule", (*_SCALARS, Schedule), scheduled=True)
     """A number, an array, or a schedule that gives one at each step. It is passed on as it is."""
-    ExtraScalarOrSchedule = NumberType(
-        "ScalarOrSchedule", (*_SCALARS, Schedule), scheduled=True, extension=True
-    )
+    AddedNumber = NumberType("ScalarOrSchedule", (*_SCALARS, Schedule), scheduled=True, added=True)
     """A `ScalarOrSchedule` that Optax's factory does not have."""
     Hyperparameter = NumberType("ScalarOrSchedule", (*_SCALARS, Schedule), scheduled=True, resolved=True)
     """A number of a rule: the user may give a schedule, the rule itself sees only numbers."""
-    ExtraHyperparameter = NumberType(
-        "ScalarOrSchedule", (*_SCALARS, Schedule), scheduled=True, resolved=True, extension=True
-    )
-    """A `Hyperparameter` that Optax's factory does not have."""
 
 
 class TransformInitFn(Protocol):
