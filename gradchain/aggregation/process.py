@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
 from ..core import (
     GradientTransformation,
     GradientTransformationExtraArgs,
@@ -11,7 +14,7 @@ from ..core import (
     with_extra_args_support,
     zeros_of,
 )
-from ..core.types import OptState, Params, TransformUpdateExtraArgsFn, Updates
+from ..core.types import OptState, Params, Updates
 from ..tree.state import get
 from .aggregator import Aggregator
 
@@ -26,21 +29,10 @@ def _checked(what: str, tx: Any) -> GradientTransformationExtraArgs:
         raise TypeError(f"process: {what}: {error}") from None
 
 
-def _on_elements(tx: GradientTransformationExtraArgs) -> TransformUpdateExtraArgsFn:
-    """Its `update` for gradients of single elements, without parameters if it must have them alike."""
-
-    def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
-        try:
-            return tx.update(updates, state, params, **extra_args)
-        except ValueError as error:
-            try:
-                return tx.update(updates, state, None, **extra_args)
-            except ValueError:
-                raise error from None
-
-    return update
+def _if_alike(updates: Updates, params: Params | None) -> Params | None:
+    """The parameters, or None where the updates have axes for the elements that these lack."""
+    shapes = [jnp.shape(x) for x in jax.tree.leaves(updates)]
+    return params if shapes == [jnp.shape(x) for x in jax.tree.leaves(params)] else None
 
 
 @transformation
@@ -69,7 +61,6 @@ def process(
     before = _checked("preprocessor", preprocessor)
     middle = _checked("aggregator", aggregator)
     after = _checked("postprocessor", postprocessor)
-    preprocess, aggregate = _on_elements(before), _on_elements(middle)
 
     def init(params: Params) -> tuple[OptState, OptState, OptState]:
         return before.init(params), middle.init(params), after.init(params)
@@ -95,8 +86,8 @@ def process(
                 "process: the state must be a tuple of three states, one for each stage. Call init of "
                 "this very transformation first."
             )
-        updates, first = preprocess(updates, state[0], params, **extra_args)
-        updates, second = aggregate(updates, state[1], params, **extra_args)
+        updates, first = before.update(updates, state[0], _if_alike(updates, params), **extra_args)
+        updates, second = middle.update(updates, state[1], _if_alike(updates, params), **extra_args)
         if aggregator_has_aux:
             updates, aux = _with_aux(updates)
             extra_args |= aux

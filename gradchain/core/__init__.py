@@ -4,7 +4,7 @@ What rules are written with stands in `core.numerics` (one array) and `core.list
 """
 
 from ._apply import apply_updates, incremental_update, periodic_update
-from ._call import Call, Remembers, name_of, signature
+from ._call import Call, Remembers, code_of, key_of_value, name_of, signature
 from ._chain import (
     chain,
     identity,

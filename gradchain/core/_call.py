@@ -78,18 +78,23 @@ class _ByIdentity:
         return id(self.value)
 
 
-def _key(value: Any) -> Any:
+def key_of_value(value: Any) -> Any:
     """A hashable stand-in for `value`, equal for equal values of equal type."""
     if isinstance(value, (float, complex)):
         return type(value), repr(value)  # tells -0.0 from 0.0, and NaN equals itself
     if isinstance(value, Mapping):
-        return type(value), frozenset((_key(k), _key(v)) for k, v in value.items())
+        return type(value), frozenset((key_of_value(k), key_of_value(v)) for k, v in value.items())
     if isinstance(value, (list, tuple)) and not isinstance(value, Remembers):
-        return type(value), tuple(map(_key, value))
+        return type(value), tuple(map(key_of_value, value))
     if isinstance(value, np.ndarray):
         return np.ndarray, value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, functools.partial):
-        return functools.partial, _key(value.func), _key(value.args), _key(value.keywords)
+        return (
+            functools.partial,
+            key_of_value(value.func),
+            key_of_value(value.args),
+            key_of_value(value.keywords),
+        )
     try:
         hash(value)
     except TypeError:
@@ -110,21 +115,21 @@ def _is_pure_value(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, complex, str, np.dtype, type))
 
 
-def _show(value: Any) -> str:
+def code_of(value: Any) -> str:
     """The code that makes `value`, as far as there is one."""
     if isinstance(value, np.dtype):
         return repr(value.name)
     if isinstance(value, (jax.Array, np.ndarray)) and (isinstance(value, Tracer) or value.size > 1):
         return f"<{value.dtype}{list(value.shape)}>"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_show(k)}: {_show(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{code_of(k)}: {code_of(v)}" for k, v in value.items()) + "}"
     if type(value) is list:
-        return "[" + ", ".join(map(_show, value)) + "]"
+        return "[" + ", ".join(map(code_of, value)) + "]"
     if type(value) is tuple:
-        return "(" + ", ".join(map(_show, value)) + ("," if len(value) == 1 else "") + ")"
+        return "(" + ", ".join(map(code_of, value)) + ("," if len(value) == 1 else "") + ")"
     if isinstance(value, functools.partial):
-        given = [*map(_show, value.args), *(f"{k}={_show(v)}" for k, v in value.keywords.items())]
-        return f"functools.partial({', '.join([_show(value.func), *given])})"
+        given = [*map(code_of, value.args), *(f"{k}={code_of(v)}" for k, v in value.keywords.items())]
+        return f"functools.partial({', '.join([code_of(value.func), *given])})"
     if inspect.isroutine(value) or inspect.isclass(value):
         return value.__name__
     return repr(value)
@@ -158,7 +163,7 @@ class Call:
     @functools.cached_property
     def key(self) -> tuple[Any, ...]:
         """What equality and hash compare."""
-        return self.factory, _key(self.arguments)
+        return self.factory, key_of_value(self.arguments)
 
     @functools.cached_property
     def is_pure_value(self) -> bool:
@@ -182,12 +187,12 @@ class Call:
         for name, parameter in signature(self.factory).parameters.items():
             value = self.arguments[name]
             if parameter.kind is parameter.VAR_POSITIONAL:
-                shown.extend(map(_show, value))
+                shown.extend(map(code_of, value))
             elif parameter.kind is parameter.VAR_KEYWORD:
-                shown.extend(f"{k}={_show(v)}" for k, v in value.items())
-            elif _key(value) != _key(_plain(name, parameter.default)):
+                shown.extend(f"{k}={code_of(v)}" for k, v in value.items())
+            elif key_of_value(value) != key_of_value(_plain(name, parameter.default)):
                 positional = parameter.kind is parameter.POSITIONAL_ONLY
-                shown.append(_show(value) if positional else f"{name}={_show(value)}")
+                shown.append(code_of(value) if positional else f"{name}={code_of(value)}")
         return f"{name_of(self.factory)}({', '.join(shown)})"
 
 

@@ -17,8 +17,8 @@ COMMON = {
     "nesterov": "Nesterov momentum.",
     "weight_decay": "decoupled weight decay, a number, an array or a schedule: this times the parameter is "
     "added to the step before the learning rate.",
-    "mask": "where to decay: a tree of booleans like the parameters or a prefix of them, or a function from "
-    "the parameters to one.",
+    "mask": "where to decay: a tree of booleans like the parameters or a prefix of them, or a function "
+    "from the parameters to one.",
     "weight_decay_mask": "where to decay: a tree of booleans like the parameters or a prefix of them, or a "
     "function from the parameters to one.",
 }

@@ -62,8 +62,8 @@ class Leaves:
     """The leaves that have a gradient, of trees that go together.
 
     Args: name, for errors; updates, the gradients; params, the parameters or None; check, whether to.
-    Attributes: `all`, every leaf of the updates; `present`, the places of those that are a gradient; `gs` and
-        `ps`, these gradients and their parameters (None where unknown).
+    Attributes: `all`, every leaf of the updates; `present`, which of them are gradients; `gs` and `ps`,
+        these gradients and their parameters (None where unknown).
     Raises: ValueError, with the path, unless `updates` can be gradients of `params`.
     """
 

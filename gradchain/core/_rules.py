@@ -59,13 +59,15 @@ class Rule:
         states = [rule.init(p) if has_gradient(p) else None for p in leaves]
         known = [s for s in states if s is not None]
         like = known[0] if known else rule.init(jnp.zeros(()))
+        if not hasattr(like, "_fields"):
+            raise TypeError(f"{self.name}: init must return a NamedTuple, received {type(like).__name__}.")
         columns = {
             field: jax.tree.unflatten(treedef, [None if s is None else getattr(s, field) for s in states])
             for field in fields_of(like)
         }
         counter = counter_of(like)
         if counter is not None:
-            columns[counter] = jnp.asarray(getattr(like, counter), jnp.int32)
+            columns[counter] = jnp.array(getattr(like, counter), jnp.int32)
         state = type(like)(**columns)
         if self.schedules and counter is None and self.scheduled_state is not None:
             return self.scheduled_state(jnp.zeros([], jnp.int32))
@@ -113,7 +115,7 @@ class Rule:
 def dtype_by_state(dtype: Any, pairs: Iterable[tuple[Any, Any]]) -> Any:
     """The dtype of an update whose parameter is unknown.
 
-    Args: dtype, the gradient's; pairs, of what is kept, and what would be kept for a parameter of that dtype.
+    Args: dtype, the gradient's; pairs (kept, what would be kept for a parameter of that dtype).
     """
     wide = [x.dtype for x, like in pairs if is_inexact(x) and wider(x.dtype, like.dtype) != like.dtype]
     return wider(dtype, *wide)
@@ -149,7 +151,8 @@ def fused(rules: Sequence[Rule]) -> Callable[..., tuple[Updates, tuple[Any, ...]
                 raise MissingParamsError(rule.name)
             if not hasattr(state, "_fields"):
                 raise ValueError(
-                    f"{rule.name}: expected the state that init gives, received {type(state).__name__}."
+                    f"{rule.name}: the state must be the one that init gives, a NamedTuple, received "
+                    f"{type(state).__name__}. Call init first."
                 )
         leaves = Leaves(rules[0].name, updates, params, check=False)  # the rules check at their trace
         counters = [counter_of(state) for state in states]

@@ -17,7 +17,7 @@ def scheduled(
 ) -> GradientTransformationExtraArgs:
     """The pair of a factory some of whose numbers are schedules.
 
-    Args: name, the factory's; body, makes its pair for given values of these arguments; schedules, by argument.
+    Args: name, of the factory; body, makes its pair from values of these arguments; schedules, by argument.
     Raises: TypeError, in `init`, if the state counts no steps.
     """
 

@@ -29,21 +29,21 @@ def treewise(
 ) -> GradientTransformationExtraArgs:
     """Lifts a rule for all arrays to trees.
 
-    It is written as a rule for one array is (see `leafwise`), but `g`, `p`, `u` and those fields of the
-    state that follow the parameters are lists: of the leaves that have a gradient, in their order. The other
-    fields are single arrays. `each` runs a function on every row of such lists, traced once per shape.
+    It is written like a rule for one array (see `leafwise`), but on lists of those leaves that have a
+    gradient: `g`, `p`, `u`, and the fields of the state that follow the parameters. The other fields are
+    single arrays. `each` of `core.lists` runs a function on every row of such lists.
 
     Args:
         init: `init(p) -> state`, a NamedTuple. A field that is a list becomes a tree like the parameters.
-        update: `update(g, s, p, **extra) -> (u, s)`; `s.count` (if there is one) is the number of this step,
-            from 1. Arrays come in at least float32; the state is stored in the dtypes it had, and `u` gets
-            the wider dtype of gradient and parameter.
+        update: `update(g, s, p, **extra) -> (u, s)`; `s.count`, if there is one, is the number of this
+            step, from 1. Arrays come in at least float32; the state is stored in the dtypes it had, and `u`
+            gets the wider dtype of gradient and parameter.
         name: what errors call the rule, by default the function in which `update` is defined.
         needs_params: whether `update` reads `p`.
         like_params: whether every list has the parameters' shapes.
         extra: numeric extra arguments that `update` needs.
-        settings: a function of the parameters (of the updates, where there are none) to a tree like them; if
-            given, `update` gets its leaves as the list `settings`. They are static: they must be hashable.
+        settings: a function from the parameters (from the updates, where `update` gets no parameters) to
+            a tree like them. `update` gets its leaves as the list `settings`; they are static and hashable.
         traits: what the rule says about itself, see `Trait`.
     """
     name = name or enclosing(update)

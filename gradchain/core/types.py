@@ -16,7 +16,7 @@ Updates: TypeAlias = Any
 OptState: TypeAlias = Any
 """The state of a transformation: a pytree of arrays."""
 Count: TypeAlias = Union[jax.Array, int]
-"""Steps taken, i32[]. A rule's `init` says where it begins; its `update` sees this step's number, from 1."""
+"""Steps taken, i32[]. A rule's `init` begins it, usually at 0; its `update` sees this step's, from 1."""
 Schedule: TypeAlias = Callable[[Any], Any]
 """A function of the step count (from 0) to a number."""
 

@@ -27,7 +27,7 @@ PRESETS = {"standard": STANDARD, "dion": DION}
 def muon(
     learning_rate: ScalarOrSchedule,
     ns_coeffs: Any = STANDARD,
-    ns_steps: int | jax.Array = 5,
+    ns_steps: Numeric = 5,
     beta: ScalarOrSchedule = 0.95,
     eps: ScalarOrSchedule = 1e-8,
     weight_decay: ScalarOrSchedule = 0.0,

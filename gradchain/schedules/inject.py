@@ -13,9 +13,11 @@ from ..core import (
     GradientTransformation,
     GradientTransformationExtraArgs,
     accumulator_dtype,
+    code_of,
     compiled,
     dtype_of,
     is_inexact,
+    key_of_value,
     name_of,
     numbers_of,
     signature,
@@ -139,8 +141,8 @@ def inject_hyperparams(
 
     Returns: a factory with the signature of `inner_factory`. Booleans, strings, dtypes, trees
         (models too, callable or not), and whatever
-        its annotation says is no number, stay as given; so does a number that Optax's factory lacks while it
-        has its default.
+        its annotation says is no number, stay as given; so does a number that Optax's factory lacks,
+        while it has its default.
     State: `InjectStatefulHyperparamsState(count, hyperparams, hyperparams_states, inner_state)`.
     Raises: ValueError if `static_args` names no argument of the factory.
     """
@@ -161,7 +163,7 @@ class Injected:
         functools.update_wrapper(self, factory, updated=())
         self.__signature__ = signature(factory)
         self.inner_factory, self.static, self.dtype = factory, static, dtype
-        shown = [name_of(factory)]
+        shown = [code_of(factory)]
         shown += [f"static_args={sorted(static)}"] if static else []
         shown += [f"hyperparam_dtype={np.dtype(dtype).name!r}"] if dtype is not None else []
         self.__name__ = f"inject_hyperparams({', '.join(shown)})"
@@ -179,7 +181,7 @@ class Injected:
         return hash(self._key())
 
     def _key(self) -> tuple[Any, ...]:
-        return self.inner_factory, self.static, self.__name__
+        return key_of_value(self.inner_factory), self.static, self.dtype and np.dtype(self.dtype)
 
     def __reduce__(self) -> Any:
         return Injected, (self.inner_factory, self.static, self.dtype)

@@ -75,7 +75,7 @@ def decoupled(
 
 
 def decays(mask: MaskOrFn) -> Callable[[Params], Params] | None:
-    """For rules that decay by themselves: the `settings` True and False of every leaf, or None for no mask."""
+    """The `settings` of rules that decay by themselves: whether a leaf decays. None for no mask."""
     if mask is None:
         return None
 

@@ -100,7 +100,7 @@ def _views(given: WeightDimNumOrFn | None) -> Callable[[PyTree], PyTree]:
 @transformation(beta=UNIT)
 def scale_by_muon(
     ns_coeffs: Any = STANDARD,
-    ns_steps: int | jax.Array = 5,
+    ns_steps: Numeric = 5,
     beta: Hyperparameter = 0.95,
     eps: Hyperparameter = 1e-8,
     mu_dtype: DTypeLike | None = None,
