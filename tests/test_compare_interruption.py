@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,8 +44,9 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, name: str, number: int = signa
 
     def interrupted(self, contender, on_progress):
         if contender.name == name:
-            signal.raise_signal(number)
-            time.sleep(0.05)  # the waiting thread hears of it
+            waiting = threading.main_thread().ident
+            assert waiting is not None
+            signal.pthread_kill(waiting, number)
         return run(self, contender, on_progress)
 
     monkeypatch.setattr(Trainer, "run", interrupted)
@@ -94,7 +96,7 @@ def test_an_interruption_while_writing_lets_it_be_finished(compare, monkeypatch)
 
 def test_a_second_signal_ends_at_once_unless_it_is_an_echo(monkeypatch):
     ended = []
-    monkeypatch.setattr(interruption, "end_by", ended.append)
+    monkeypatch.setattr(starting, "end_by", ended.append)
     monkeypatch.setattr(interruption, "ONE_PRESS", 0.05)
     told = []
     with interruption.Interruption(lambda: told.append(1)) as noted:

@@ -3,7 +3,7 @@
 import sys
 from importlib.util import find_spec
 
-from . import interruption
+from . import starting
 
 NEEDED = ("click", "flax", "matplotlib", "rich", "sklearn")
 
@@ -18,13 +18,10 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    interruption.listen()
+    starting.install()
     from .command import gradchain  # here, since it needs those packages
 
     try:
         gradchain(prog_name="gradchain")
-    except SystemExit as done:
-        if isinstance(done.code, int) and done.code in interruption.CODES.values():
-            interruption.end(done.code)  # XLA may still be at work in the training thread
-        interruption.ignore()  # all is done: too late to interrupt anything
-        raise
+    except SystemExit as done:  # click always raises it, with a number
+        starting.end(done.code if isinstance(done.code, int) else 1)

@@ -1,52 +1,18 @@
 """Ctrl-C and SIGTERM: one line and one exit code, whatever is going on.
 
 No exception is raised for them. It could land in a callback that drops it, or in C++ code that cannot
-pass it on; JAX has both. Nor is the interpreter torn down: XLA's threads would crash in it.
+pass it on; JAX has both.
 """
 
-import contextlib
-import os
 import signal
-import sys
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from types import FrameType
 
-WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-CODES = {int(number): 128 + number for number in WORDS}  # what a shell reports
+from . import starting
+from .starting import CODES, WORDS
+
 ONE_PRESS = 0.3  # seconds; `timeout` and `uv run` pass a single Ctrl-C on twice
-
-
-def end(code: int) -> NoReturn:
-    """Ends the process at once, after what was printed has been shown."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # a closed pipe, or a signal that came while it was written to
-            stream.flush()
-    os._exit(code)
-
-
-def end_by(number: int, frame: Any = None) -> NoReturn:
-    """A signal handler that says what happened and ends the process."""
-    with contextlib.suppress(OSError):
-        os.write(2, f"gradchain: {WORDS[signal.Signals(number)]}.\n".encode())
-    end(CODES[number])
-
-
-def listen(handler: Any = end_by) -> dict[signal.Signals, Any]:
-    """Installs a handler for both signals and returns the handlers before it.
-
-    A signal that is ignored stays so: a shell starts its background jobs with Ctrl-C ignored.
-    """
-    heard = [number for number in WORDS if signal.getsignal(number) is not signal.SIG_IGN]
-    try:
-        return {number: signal.signal(number, handler) for number in heard}
-    except ValueError:  # only the main thread may, so another one goes without
-        return {}
-
-
-def ignore() -> None:
-    """Hears the signals no more."""
-    listen(signal.SIG_IGN)
 
 
 class Interruption:
@@ -62,10 +28,10 @@ class Interruption:
     def __init__(self, tell: Callable[[], None]):
         self.tell = tell
         self.number: int | None = None  # of the signal that came, if one did
-        self.came = 0.0
+        self.came = 0.0  # when
 
     def __enter__(self) -> "Interruption":
-        self.before = listen(self._note)
+        self.before = starting.install(self._note)
         return self
 
     def __exit__(self, *unused: object) -> None:
@@ -75,16 +41,16 @@ class Interruption:
     @property
     def word(self) -> str:
         """What happened, as a word."""
-        return WORDS[signal.Signals(self.number)] if self.number else "not interrupted"
+        return WORDS[self.number] if self.number else "not interrupted"
 
     @property
     def code(self) -> int:
         """The exit code: 0 if no signal came."""
         return CODES[self.number] if self.number else 0
 
-    def _note(self, number: int, frame: Any) -> None:
+    def _note(self, number: int, frame: FrameType | None) -> None:
         if self.number is None:
             self.number, self.came = number, time.monotonic()
             self.tell()
         elif time.monotonic() - self.came > ONE_PRESS:
-            end_by(number)
+            starting.end_by(number)
