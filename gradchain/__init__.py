@@ -4,6 +4,9 @@ Names are here flat (`gradchain.adam`) and in their folders (`gradchain.optimize
 `aggregation`, `microbatching`, `perturbations` and `tools` that are helpers only in their folders.
 """
 
+# Before JAX is imported, so that the command answers a Ctrl-C from its first moment.
+from .compare import starting as _starting  # noqa: F401  # isort: skip
+
 from . import (
     aggregation as aggregation,
     assignment as assignment,

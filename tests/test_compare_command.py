@@ -1,20 +1,19 @@
 """The command as its users meet it: options in, table and files out, errors that help."""
 
-import contextlib
 import csv
 import html.parser
 import json
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import jax.numpy as jnp
 import pytest
 from click.testing import CliRunner, Result
 
 import gradchain as gc
-from gradchain.compare import cli, files, presets, schedules, session
+from gradchain.compare import cli, contenders, files, presets, schedules, session
 from gradchain.compare.command import gradchain
 from gradchain.compare.runner import Trainer
 
@@ -149,35 +148,6 @@ def test_single_examples(compare):
     assert read(Path("gradchain-out"))["settings"]["steps"] == 288
 
 
-def test_an_interruption_keeps_what_finished(compare, monkeypatch):
-    run = Trainer.run
-
-    def interrupted(self, contender, on_progress):
-        if contender.name == "adam":
-            raise KeyboardInterrupt
-        return run(self, contender, on_progress)
-
-    monkeypatch.setattr(Trainer, "run", interrupted)
-    result = compare("regression", *SHORT, "--optimizers", "sgd,rmsprop,adam,nadam")
-    assert result.exit_code == session.INTERRUPTED == 130
-    assert "Interrupted: 2 of 4 optimizers finished; not finished: adam, nadam." in result.output
-    content = read(Path("gradchain-out"))
-    assert {r["optimizer"] for r in content["results"]} == {"sgd", "rmsprop"}
-    assert content["settings"]["unfinished"] == ["adam", "nadam"]
-    assert "Not finished: adam, nadam" in (Path("gradchain-out") / "report.html").read_text()
-
-
-def test_an_interruption_before_anything_finished(compare, monkeypatch):
-    def interrupted(self, contender, on_progress):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Trainer, "run", interrupted)
-    result = compare("regression", *SHORT)
-    assert result.exit_code == 130
-    assert "0 of 10 optimizers finished" in result.output
-    assert list(Path("gradchain-out").iterdir()) == []
-
-
 def test_an_interruption_leaves_no_half_file(tmp_path, monkeypatch):
     (tmp_path / "results.json").write_text("old")
 
@@ -227,6 +197,15 @@ def test_an_interruption_leaves_no_half_file(tmp_path, monkeypatch):
         (["mnist", "--data", "nowhere"], ["--data nowhere: there is no such folder"]),
         (["digits", "--data", "."], ["--data belongs to the task mnist"]),
         (["--out", "file"], ["--out file: expected a folder"]),
+        (
+            ["--optimizers", "adam,masked(sgd(0.1), {'a': True})"],
+            [
+                "masked(sgd(0.1), {'a': True}) does not fit the model of digits",
+                "parameters are ['Dense_0']",
+            ],
+        ),
+        (["--optimizers", "partition({'a': sgd(0.1)}, 'b')"], ["does not fit", "has label 'b'"]),
+        (["--optimizers", "conditionally_mask(sgd(0.1), 3)"], ["not callable. Change it or leave it out"]),
     ],
     ids=lambda value: " ".join(value) if value and value[0] != "unknown" else None,
 )
@@ -246,6 +225,47 @@ def test_help_names_tasks_and_options(compare):
     assert result.exit_code == 0
     for word in ("digits", "mnist", "--sweep", "--preset", "keras"):
         assert word in result.output
+
+
+@pytest.mark.parametrize("fault", ["init", "update", "state"])
+def test_a_misfit_is_refused_before_anyone_trains(compare, monkeypatch, fault):
+    def init(params):
+        if fault == "init":
+            raise RuntimeError("no memory for this.\n\nA second paragraph.")
+        return jnp.zeros(())
+
+    def update(updates, state, params=None, **extra_args):
+        if fault == "update":
+            raise KeyError()
+        return updates, jnp.zeros(2)  # not the shape it had
+
+    def never(*args):
+        raise AssertionError("trained")
+
+    odd = gc.GradientTransformationExtraArgs(init, update)
+    monkeypatch.setattr(contenders, "find_optimizer", lambda name, preset: odd)
+    monkeypatch.setattr(Trainer, "run", never)
+    told = {"init": "no memory for this. Change", "update": "KeyError. Change", "state": "carry"}[fault]
+    result = compare("regression", *SHORT, "--optimizers", "odd")
+    refused(result, "odd does not fit the model of regression: ", told, "leave it out")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_failure_while_training_keeps_the_others(compare, monkeypatch):
+    run = Trainer.run
+
+    def failing(self, contender, on_progress):
+        if contender.name == "adam":
+            raise RuntimeError("out of memory")
+        return run(self, contender, on_progress)
+
+    monkeypatch.setattr(Trainer, "run", failing)
+    result = compare("regression", *SHORT, "--optimizers", "sgd,adam,rmsprop")
+    assert result.exit_code == 2
+    assert "adam failed while training: out of memory. Leave out what failed" in result.stderr
+    content = read(Path("gradchain-out"))
+    assert {r["optimizer"] for r in content["results"]} == {"sgd", "rmsprop"}
+    assert content["settings"]["unfinished"] == ["adam"]
 
 
 @pytest.mark.parametrize("name", presets.PRESETS)
@@ -286,20 +306,3 @@ def test_it_is_also_a_module():
     assert done.returncode == 2
     assert "Did you mean 'digits'?" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_an_interruption_that_a_callback_swallowed_is_raised_again(compare, monkeypatch):
-    run = Trainer.run
-
-    def interrupted(self, contender, on_progress):
-        with contextlib.suppress(KeyboardInterrupt):  # as the garbage collector would
-            if contender.name == "adam":
-                signal.raise_signal(signal.SIGINT)
-        return run(self, contender, on_progress)
-
-    monkeypatch.setattr(Trainer, "run", interrupted)
-    before = signal.getsignal(signal.SIGINT)
-    result = compare("regression", *SHORT, "--optimizers", "sgd,adam")
-    assert result.exit_code == 130
-    assert "1 of 2 optimizers finished; not finished: adam." in result.output
-    assert signal.getsignal(signal.SIGINT) is before

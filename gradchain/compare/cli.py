@@ -3,7 +3,7 @@
 import sys
 from importlib.util import find_spec
 
-from .interruption import Interruption
+from . import starting
 
 NEEDED = ("click", "flax", "matplotlib", "rich", "sklearn")
 
@@ -18,12 +18,10 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    try:
-        with Interruption() as interruption:
-            from .command import gradchain  # here, since it needs those packages
+    starting.install()
+    from .command import gradchain  # here, since it needs those packages
 
-            interruption.check()
+    try:
         gradchain(prog_name="gradchain")
-    except KeyboardInterrupt:  # before training or after it: there is nothing to be kept
-        print("gradchain: interrupted.", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as done:  # click always raises it, with a number
+        starting.end(done.code if isinstance(done.code, int) else 1)

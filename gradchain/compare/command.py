@@ -11,7 +11,7 @@ from .errors import CompareError
 from .options import BatchSize, Count, Positive
 from .presets import PRESETS
 from .schedules import SCHEDULES
-from .session import INTERRUPTED, Settings, run
+from .session import Settings, run
 from .tasks import TASKS
 
 
@@ -87,9 +87,6 @@ def compare(ctx: click.Context, **options: Any) -> None:
         ctx.exit(run(Settings(**options), Console()))
     except CompareError as error:
         raise Refused(str(error)) from None
-    except KeyboardInterrupt:  # before the first step or after the last: nothing is half written
-        click.echo("gradchain: interrupted.", err=True)
-        ctx.exit(INTERRUPTED)
 
 
 compare.epilog = "The tasks: " + "; ".join(f"{t.name}: {t.what}" for t in TASKS.values()) + "."

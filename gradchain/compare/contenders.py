@@ -16,7 +16,7 @@ from .presets import FIELD, find_optimizer, find_preset
 GRID: tuple[float, ...] = tuple(round(10 ** (k / 2), 7) for k in range(-8, 4))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Contender:
     """An optimizer and the learning rates it is tried with (None: the one it was made with)."""
 

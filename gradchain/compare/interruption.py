@@ -1,37 +1,56 @@
-"""Ctrl-C that is not lost."""
+"""Ctrl-C and SIGTERM: one line and one exit code, whatever is going on.
 
-import contextlib
+No exception is raised for them. It could land in a callback that drops it, or in C++ code that cannot
+pass it on; JAX has both.
+"""
+
 import signal
+import time
+from collections.abc import Callable
 from types import FrameType
-from typing import Any
+
+from . import starting
+from .starting import CODES, WORDS
+
+ONE_PRESS = 0.3  # seconds; `timeout` and `uv run` pass a single Ctrl-C on twice
 
 
 class Interruption:
-    """While entered, remembers Ctrl-C as well as raising it.
+    """While entered, the first signal is only noted, so that what is finished can be written.
 
-    Python drops an exception that is raised inside a callback of the garbage collector, and JAX has
-    such callbacks: a `KeyboardInterrupt` that falls into one is gone. `check` raises it again.
+    A second one, which is no echo of the first, ends the process at once.
+
+    Args:
+        tell: called at the first signal, from its handler: it may only do what is safe there, such as
+            `SimpleQueue.put`.
     """
 
-    asked = False
+    def __init__(self, tell: Callable[[], None]):
+        self.tell = tell
+        self.number: int | None = None  # of the signal that came, if one did
+        self.came = 0.0  # when
 
     def __enter__(self) -> "Interruption":
-        self.previous: Any = None
-        with contextlib.suppress(ValueError):  # only the main thread may
-            self.previous = signal.signal(signal.SIGINT, self._interrupt)
+        self.before = starting.install(self._note)
         return self
 
     def __exit__(self, *unused: object) -> None:
-        if self.previous is not None:
-            signal.signal(signal.SIGINT, self.previous)
+        for number, handler in self.before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
-    def check(self) -> None:
-        """Raises KeyboardInterrupt if Ctrl-C was pressed and lost."""
-        if self.asked:
-            raise KeyboardInterrupt
+    @property
+    def word(self) -> str:
+        """What happened, as a word."""
+        return WORDS[self.number] if self.number else "not interrupted"
 
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        if frame is not None and frame.f_code.co_name.endswith("gc_callback"):
-            return  # raised here, it would only be printed and dropped
-        raise KeyboardInterrupt
+    @property
+    def code(self) -> int:
+        """The exit code: 0 if no signal came."""
+        return CODES[self.number] if self.number else 0
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.number is None:
+            self.number, self.came = number, time.monotonic()
+            self.tell()
+        elif time.monotonic() - self.came > ONE_PRESS:
+            starting.end_by(number)

@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import gradchain as gc
-
+from ..tools.step import advance
 from .contenders import Contender
 from .data import Data, Split
 from .tasks import Task
@@ -36,6 +35,15 @@ class History:
     params: Any  # final, with axes rates, seeds
 
 
+@dataclasses.dataclass
+class Program:
+    """What is compiled for a contender."""
+
+    start: Any  # from the learning rates to the first parameters and states
+    epoch: Any  # one pass over the data
+    seconds: float = 0.0  # spent on it so far
+
+
 class Trainer:
     """One task's data, first parameters and batches: the same for every contender."""
 
@@ -50,6 +58,7 @@ class Trainer:
         init = jax.vmap(lambda key: task.model.init(key, self.train[0][:1])["params"])
         self.params = jax.jit(init)(keys)
         self.measure = jax.jit(self._measure)  # the same program for every contender
+        self.checked: dict[Contender, Program] = {}
 
     @property
     def parameters(self) -> int:
@@ -82,16 +91,23 @@ class Trainer:
     ) -> tuple[Any, jax.Array]:
         """One step of one run: new parameters and state, and the batch's loss before it."""
         params, state = carry
-        value, grads = jax.value_and_grad(self.loss)(params, inputs, targets)
-        updates, state = contender.at(rate).update(
-            grads,
-            state,
-            params,
-            value=value,
-            grad=grads,
-            value_fn=lambda p: self.loss(p, inputs, targets),  # for those who search along a line
-        )
-        return (gc.apply_updates(params, updates), state), value
+        value_fn = lambda p: self.loss(p, inputs, targets)  # noqa: E731
+        value, grad = jax.value_and_grad(value_fn)(params)
+        new_params, state = advance(contender.at(rate), value_fn, params, state, value, grad)
+        return (new_params, state), value
+
+    def check(self, contender: Contender) -> None:
+        """Follows all of a contender's program without compiling it: shapes are computed, no numbers.
+
+        Raises: whatever `run` would raise while it compiles.
+        """
+        began = time.perf_counter()
+        program = self._program(contender)
+        values = _values(contender.rates)
+        carry = program.start.eval_shape(values)
+        program.epoch.eval_shape(carry, self.order(0), values, *self.train)
+        program.seconds += time.perf_counter() - began
+        self.checked[contender] = program  # `run` need not follow it again
 
     def run(
         self, contender: Contender, on_progress: Callable[[str, int], None] = lambda what, epochs: None
@@ -103,28 +119,20 @@ class Trainer:
           on_progress: called with what happens and how many epochs have just been finished.
         """
         rates = contender.rates or (None,)
-        values = jnp.asarray([0.0 if r is None else r for r in rates], jnp.float32)
-        start = jax.vmap(lambda rate: jax.vmap(lambda p: (p, contender.at(rate).init(p)))(self.params))
-        step = jax.vmap(jax.vmap(self.step, (None, None, 0, 0, 0)), (None, 0, 0, None, None))
-
-        def epoch(carry: Any, order: jax.Array, rates: jax.Array, inputs: Any, targets: Any) -> Any:
-            def batch(carry: Any, chosen: jax.Array) -> Any:
-                return step(contender, rates, carry, inputs[chosen], targets[chosen])
-
-            return jax.lax.scan(batch, carry, order)
-
         on_progress("compiling", 0)
         began = time.perf_counter()
-        carry = jax.jit(start)(values)
+        program = self.checked.pop(contender, None) or self._program(contender)
+        values = _values(contender.rates)
+        carry = program.start(values)
         arguments = (values, *self.train)
-        program = jax.jit(epoch, donate_argnums=0).lower(carry, self.order(0), *arguments).compile()
-        compile_seconds = time.perf_counter() - began
+        train_epoch = program.epoch.lower(carry, self.order(0), *arguments).compile()
+        compile_seconds = program.seconds + time.perf_counter() - began
 
         losses, seconds, measures = [], [], [self._measured(carry[0])]
         for number in range(self.epochs):
             order = jax.device_put(self.order(number))
             began = time.perf_counter()
-            carry, loss = program(carry, order, *arguments)
+            carry, loss = train_epoch(carry, order, *arguments)
             losses.append(np.asarray(loss))  # waits for the result
             seconds.append(time.perf_counter() - began)
             measures.append(self._measured(carry[0]))
@@ -143,6 +151,24 @@ class Trainer:
             sum(leaf.nbytes for leaf in leaves) // runs,
             jax.tree.map(np.asarray, carry[0]),
         )
+
+    def _program(self, contender: Contender) -> "Program":
+        """All runs of a contender side by side: an axis for learning rates, then one for seeds."""
+
+        def start(rates: jax.Array) -> Any:
+            def first(rate: Any, params: Any) -> Any:
+                return params, contender.at(rate).init(params)
+
+            return jax.vmap(jax.vmap(first, (None, 0)), (0, None))(rates, self.params)
+
+        def epoch(carry: Any, order: jax.Array, rates: jax.Array, inputs: Any, targets: Any) -> Any:
+            def batch(carry: Any, chosen: jax.Array) -> Any:
+                return step(contender, rates, carry, inputs[chosen], targets[chosen])
+
+            return jax.lax.scan(batch, carry, order)
+
+        step = jax.vmap(jax.vmap(self.step, (None, None, 0, 0, 0)), (None, 0, 0, None, None))
+        return Program(jax.jit(start), jax.jit(epoch, donate_argnums=0))
 
     def _measured(self, params: Any) -> tuple[np.ndarray, np.ndarray]:
         loss, score = self.measure(params, self.splits)
@@ -167,3 +193,8 @@ class Trainer:
         # In pieces: a whole test set at once, for every run of a sweep, would need gigabytes.
         loss, scored = jax.lax.map(example, (inputs, targets), batch_size=EXAMPLES_AT_ONCE)
         return loss.mean(), scored.mean()
+
+
+def _values(rates: tuple[float, ...] | None) -> jax.Array:
+    """The learning rates as an array; a single 0, which nobody reads, for an optimizer's own."""
+    return jnp.asarray(rates or [0.0], jnp.float32)

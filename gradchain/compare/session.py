@@ -8,21 +8,22 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeElapsedColumn
 
 from . import files, tasks
 from .contenders import Contender, choose
 from .errors import CompareError
+from .fit import check, failed
 from .interruption import Interruption
 from .plots import comparison
 from .report import html
-from .results import Result, rank, summarize
+from .results import Result, rank
 from .runner import Trainer
 from .schedules import find_schedule
 from .table import notes, rich_table
+from .training import Outcome, Progress, Training
 
 WRITTEN = ("results.json", "results.csv", "comparison.png", "report.html")
-INTERRUPTED = 130  # what a shell reports for a command ended by Ctrl-C
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +47,11 @@ class Settings:
 def run(settings: Settings, console: Console) -> int:
     """Trains, prints the table and writes the files; returns the exit code.
 
+    After a Ctrl-C in the midst of training, what is finished is still shown and written.
+
     Raises:
-      CompareError: for settings that cannot be met, before anything is trained.
+      CompareError: for settings that cannot be met, before anything is trained; for contenders that
+        failed, after the others' results are written.
     """
     task = tasks.find(settings.task)
     if settings.sweep and settings.learning_rate is not None:
@@ -58,24 +62,34 @@ def run(settings: Settings, console: Console) -> int:
     epochs = settings.epochs or task.epochs
     trainer = Trainer(task, data, batch_size=batch, epochs=epochs, seeds=settings.seeds)
     contenders = _choose(settings, epochs * trainer.steps_per_epoch)
+    for contender in contenders:
+        check(trainer, contender)
     out = files.folder(settings.out)
 
     facts = _facts(settings, trainer, contenders)
     console.print(f"[bold]{task.name}[/]: {task.what}")
     console.print(_summary(facts), style="dim", highlight=False)
-    results, interrupted = _train(trainer, contenders, console)
-    results = rank(task, results)
-    unfinished = [c.name for c in contenders if c.name not in {r.name for r in results}]
-    if interrupted:
-        done = f"{len(results)} of {len(contenders)} optimizers finished"
-        console.print(f"[yellow]Interrupted: {done}; not finished: {escape(', '.join(unfinished))}.[/]")
-    if results:
-        console.print(rich_table(task, results))
-        for line in notes(task, results, settings.seeds):
-            console.print(line, style="dim", highlight=False)
-        _write(out, trainer, results, facts, unfinished)
-        console.print(f"Written to {out}: {', '.join(WRITTEN)}", highlight=False, soft_wrap=True)
-    return INTERRUPTED if interrupted else 0
+    training = Training(trainer, contenders)
+    with Interruption(training.stop) as interruption:
+        results, failures = _train(training, console)
+        results = rank(task, results)
+        unfinished = [c.name for c in contenders if c.name not in {r.name for r in results}]
+        if interruption.number:
+            done = f"{len(results)} of {len(contenders)} optimizers finished"
+            rest = f"; not finished: {', '.join(unfinished)}" if unfinished else ""
+            console.print(f"[yellow]{interruption.word.capitalize()}: {done}{escape(rest)}.[/]")
+        said = interruption.number
+        if results:
+            console.print(rich_table(task, results))
+            for line in notes(task, results, settings.seeds):
+                console.print(line, style="dim", highlight=False)
+            _write(out, trainer, results, facts, unfinished)
+            console.print(f"Written to {out}: {', '.join(WRITTEN)}", highlight=False, soft_wrap=True)
+    if interruption.number and not said:
+        console.print(f"[yellow]{interruption.word.capitalize()} after the last step: all is written.[/]")
+    if failures and not interruption.number:
+        raise failed(failures)
+    return interruption.code
 
 
 def _choose(settings: Settings, steps: int) -> list[Contender]:
@@ -100,9 +114,8 @@ def _batch_size(asked: int | str, examples: int) -> int:
     return size
 
 
-def _train(trainer: Trainer, contenders: list[Contender], console: Console) -> tuple[list[Result], bool]:
-    """The contenders' results, and whether Ctrl-C kept some of them out."""
-    results: list[Result] = []
+def _train(training: Training, console: Console) -> Outcome:
+    """What comes of the contenders, with a bar that moves meanwhile."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -110,21 +123,14 @@ def _train(trainer: Trainer, contenders: list[Contender], console: Console) -> t
         TextColumn("epochs"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task("", total=len(contenders) * trainer.epochs)
-        try:
-            with Interruption() as interruption:
-                for contender in contenders:
+    with Bar(*columns, console=console, transient=True) as bars:
+        bar = bars.add_task("", total=len(training.contenders) * training.trainer.epochs)
 
-                    def moved(what: str, epochs: int, name: str = contender.name) -> None:
-                        interruption.check()
-                        progress.update(bar, description=escape(f"{name}: {what}"), advance=epochs)
+        def moved(progress: Progress) -> None:
+            text = escape(f"{progress.name}: {progress.what}")
+            bars.update(bar, description=text, advance=progress.epochs)
 
-                    history = trainer.run(contender, moved)
-                    results.append(summarize(trainer.task, trainer.data, history))
-        except KeyboardInterrupt:
-            return results, True
-    return results, False
+        return training.outcome(moved)
 
 
 def _facts(settings: Settings, trainer: Trainer, contenders: list[Contender]) -> dict[str, Any]:
