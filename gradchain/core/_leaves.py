@@ -1,6 +1,6 @@
 """The leaves of trees that go together: gradients, parameters, and a state's fields."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -74,13 +74,16 @@ class Leaves:
         self.gs = [self.all[i] for i in self.present]
         ps = [None] * len(self.all) if params is None else self.all_of("parameters", params)
         self.ps: list[Any] = [ps[i] for i in self.present]
-        for i in self.present if check else ():
-            with self.naming(i):
-                check_leaf(name, self.all[i], ps[i])
+        if check:
+            self._check_each(lambda i: check_leaf(name, self.all[i], ps[i]))
 
-    def naming(self, i: int) -> "_Naming":
-        """A context in which a `LeafError` gets the path of leaf `i`."""
-        return _Naming(self.updates, i)
+    def _check_each(self, check: Callable[[int], None]) -> None:
+        """Checks every gradient; a `LeafError` gets the leaf's path."""
+        for i in self.present:
+            try:
+                check(i)
+            except LeafError as error:
+                raise error.at(path_of_leaf(self.updates, i)) from None
 
     def all_of(self, what: str, tree: Any) -> list[Any]:
         """All leaves of a tree like the updates."""
@@ -92,20 +95,20 @@ class Leaves:
         Raises: ValueError, with the path, for a None among them, or for another shape.
         """
         leaves = self.all_of(what, tree)
-        for i in self.present:
-            with self.naming(i):
-                self._check(what, self.all[i], leaves[i], same_shape)
-        return [leaves[i] for i in self.present]
 
-    def _check(self, what: str, g: Any, x: Any, same_shape: bool) -> None:
-        if x is None:
-            raise LeafError(self.name, "gradient {leaf} is an array but its parameter was None.")
-        if same_shape and jnp.shape(x) != jnp.shape(g):
-            raise LeafError(
-                self.name,
-                f"gradient {{leaf}} has shape {jnp.shape(g)} but its {what} has shape {jnp.shape(x)}: "
-                "call init again with the parameters now in use.",
-            )
+        def check(i: int) -> None:
+            shape, expected = jnp.shape(leaves[i]), jnp.shape(self.all[i])
+            if leaves[i] is None:
+                raise LeafError(self.name, "gradient {leaf} is an array but its parameter was None.")
+            if same_shape and shape != expected:
+                raise LeafError(
+                    self.name,
+                    f"gradient {{leaf}} has shape {expected} but its {what} has shape {shape}: call init "
+                    "again with the parameters now in use.",
+                )
+
+        self._check_each(check)
+        return [leaves[i] for i in self.present]
 
     def put(self, values: Sequence[Any], tree: Any) -> Any:
         """`tree` with the leaves that have a gradient replaced."""
@@ -113,19 +116,6 @@ class Leaves:
         for i, value in zip(self.present, values, strict=True):
             leaves[i] = value
         return self.treedef.unflatten(leaves)
-
-
-class _Naming:
-    """Tells a `LeafError` with the path of its leaf. A class: contexts of generators are slower."""
-
-    def __init__(self, tree: Any, index: int):
-        self.tree, self.index = tree, index
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if isinstance(error, LeafError):
-            raise error.at(path_of_leaf(self.tree, self.index)) from None
 
 
 @jax.jit

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from ._dtypes import cast, dtype_of, is_inexact, relaxed_promotion, widen, wider
-from ._errors import LeafError, MissingParamsError
+from ._errors import LeafError, MissingParamsError, path_of_leaf
 from ._leaves import Leaves, check_leaf, has_gradient, is_none
 from ._order import Trait
 from ._pair import GradientTransformationExtraArgs
@@ -50,7 +50,7 @@ class Rule:
 
     def numbers(self, count: Any) -> dict[str, Any]:
         """The values of the schedules, after `count` steps."""
-        return {name: schedule(count) for name, schedule in self.schedules.items()}
+        return values_of(self.schedules, count)
 
     def init_tree(self, params: Params) -> OptState:
         """The state of a tree: each field a tree like `params`, but one count."""
@@ -110,6 +110,12 @@ class Rule:
         like_g = jax.eval_shape(self.init, jax.ShapeDtypeStruct(jnp.shape(g), dtype_of(g)))
         pairs = zip(jax.tree.leaves(fields_of(s)), jax.tree.leaves(fields_of(like_g)), strict=True)
         return dtype_by_state(dtype_of(g), pairs)
+
+
+def values_of(schedules: Mapping[str, Schedule], count: Any) -> dict[str, Any]:
+    """The values of schedules, by argument, after `count` steps."""
+    with relaxed_promotion():
+        return {name: schedule(count) for name, schedule in schedules.items()}
 
 
 def dtype_by_state(dtype: Any, pairs: Iterable[tuple[Any, Any]]) -> Any:
@@ -174,8 +180,10 @@ def fused(rules: Sequence[Rule]) -> Callable[..., tuple[Updates, tuple[Any, ...]
                 state._replace(**{f: column[i] for f, column in fields.items()}, **count)
                 for state, fields, count in zip(states, columns, nexts, strict=True)
             ]
-            with leaves.naming(i):
+            try:
                 us[i], news = compiled_step(g, olds, p, numbers)
+            except LeafError as error:
+                raise error.at(path_of_leaf(updates, i)) from None
             for fields, new in zip(columns, news, strict=True):
                 for column, value in zip(fields.values(), new, strict=True):
                     column[i] = value

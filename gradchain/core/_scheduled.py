@@ -8,7 +8,7 @@ import numpy as np
 
 from ._conditional import compiled
 from ._pair import GradientTransformationExtraArgs
-from ._rules import Rule, lifted
+from ._rules import Rule, lifted, values_of
 from .types import OptState, Params, Schedule, Updates, counter_of
 
 
@@ -22,7 +22,7 @@ def scheduled(
     """
 
     def at(count: Any) -> Any:
-        return body(**{argument: schedule(count) for argument, schedule in schedules.items()})
+        return body(**values_of(schedules, count))
 
     def checked(state: OptState) -> OptState:
         if counter_of(state) is None:
