@@ -85,9 +85,16 @@ def scale_by_factored_rms(
         nothing = [jnp.zeros((1,), v.dtype) for _ in range(2)]
         dims = _two_largest(v.shape, factored, min_dim_size_to_factor)
         if dims is None:
-            return FactoredState(count=step_offset, v_row=nothing[0], v_col=nothing[1], v=v)
+            return FactoredState(
+                count=jnp.asarray(step_offset, jnp.int32), v_row=nothing[0], v_col=nothing[1], v=v
+            )
         # Sums of v rather than fresh zeros: they are sharded as v is.
-        return FactoredState(count=step_offset, v_row=v.sum(dims[0]), v_col=v.sum(dims[1]), v=nothing[0])
+        return FactoredState(
+            count=jnp.asarray(step_offset, jnp.int32),
+            v_row=v.sum(dims[0]),
+            v_col=v.sum(dims[1]),
+            v=nothing[0],
+        )
 
     def update(g: Array, s: FactoredState, p: Array | None) -> tuple[Array, FactoredState]:
         b = decay_rate_fn(jnp.maximum(s.count - 1 - step_offset, 0), decay_rate)

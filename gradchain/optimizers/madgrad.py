@@ -42,7 +42,7 @@ def scale_by_madgrad(
         return MadgradState(count=0, grad_sum_sq=accumulator_like(p), s=wide_like(p), x0=copy_of(p))
 
     def update(g: Array, s: MadgradState, p: Array) -> tuple[Array, MadgradState]:
-        weight = (learning_rate + eps) * jnp.sqrt(s.count.astype(s.grad_sum_sq.dtype))
+        weight = (learning_rate + eps) * jnp.sqrt(jnp.asarray(s.count, s.grad_sum_sq.dtype))
         squares, total = s.grad_sum_sq + weight * abs_sq(g), s.s + weight * g
         z = s.x0 - ratio(total, jnp.cbrt(squares) + eps)
         return one_minus(momentum) * z + momentum * p - p, s._replace(grad_sum_sq=squares, s=total)

@@ -178,7 +178,7 @@ def scale_by_sophia(
             report(s.count, ratio(jnp.asarray(total(unclipped), jnp.float32), sum(x.size for x in g)))
         return u, s._replace(mu=mu)
 
-    def report(count: Array, share: Array) -> None:
+    def report(count: Count, share: Array) -> None:
         every = jnp.asarray(print_win_rate_every_n_steps)
         due = (count % jnp.maximum(every, 1) == 0) & (every > 0)
         jax.lax.cond(due, lambda: jax.debug.print("sophia: unclipped {}", share), lambda: None)
