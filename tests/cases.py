@@ -1,116 +1,42 @@
 """THE TABLE: one row per public factory (and per variant worth its own row).
 
-A row buys every law. `call` holds the arguments, the same for gradchain and for its twin; where
-arguments are themselves transformations, it is a function of the module that makes them.
+A row buys every law. It is a name and arguments, the same for gradchain and for its twin:
+`opt("radam", LR, **ADAM, threshold=4.5)`. What a row cannot do, or does less exactly than most, stands
+after `but`. What can be read from the arguments is never written.
 """
 
 import dataclasses
+import functools
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import arguments
 import jax
 import optax
-from trees import gradients
+from arguments import (
+    ahead,
+    behind,
+    by_rank,
+    changing,
+    constant_decay,
+    curved,
+    down,
+    energy,
+    every_other,
+    flipped,
+    halve,
+    halve_leaf,
+    largest,
+    lossy,
+    loud,
+    matrices_only,
+    scaled_up,
+    squared,
+)
 
 import gradchain as gc
-from gradchain.core import RANGES
-
-
-def matrices_only(tree: Any) -> Any:
-    """A mask: leaves of two or more dimensions."""
-    return jax.tree.map(lambda p: p.ndim >= 2, tree)
-
-
-def halve(updates: Any, params: Any = None) -> Any:
-    """A stateless rule on trees."""
-    return jax.tree.map(lambda u: u * 0.5, updates)
-
-
-def halve_leaf(g: Any, p: Any = None) -> Any:
-    """A stateless rule on one array."""
-    return g * 0.5
-
-
-def by_rank(tree: Any) -> Any:
-    """Labels: "a" for leaves of two or more dimensions, else "b"."""
-    return jax.tree.map(lambda p: "a" if p.ndim >= 2 else "b", tree)
-
-
-def every_other(step: Any) -> Any:
-    """A condition: true on even steps."""
-    return step % 2 == 0
-
-
-def largest(updates: Any) -> Any:
-    """A measure: the largest absolute value."""
-    leaves = [jax.numpy.max(jax.numpy.abs(x), initial=0) for x in jax.tree.leaves(updates)]
-    leaves = [x.astype(jax.numpy.float32) for x in leaves]
-    return jax.numpy.max(jax.numpy.stack(leaves)) if leaves else jax.numpy.zeros(())
-
-
-def down(count: Any) -> Any:
-    """A schedule that is a plain function."""
-    return 1.0 / (10.0 + jax.numpy.asarray(count, jax.numpy.float32))
-
-
-def constant_decay(step: Any, rate: Any) -> Any:
-    """A decay_rate_fn."""
-    return 0.9 * rate
-
-
-def lossy(p: Any, step: int) -> dict[str, Any]:
-    """The extra argument of those that ask for the loss's value."""
-    return {"value": jax.numpy.float32(0.5 + 0.1 * step)}
-
-
-def energy(p: Any, step: int) -> dict[str, Any]:
-    """The loss |p|^2, for those that follow its value."""
-    squares = [jax.numpy.sum(jax.numpy.abs(x).astype("float32") ** 2) for x in jax.tree.leaves(p)]
-    return {"value": sum(squares, jax.numpy.float32(0))}
-
-
-def quartic(p: Any) -> Any:
-    """A loss whose curvature depends on the parameters."""
-    fourths = [jax.numpy.sum(x.astype("float32") ** 4) for x in jax.tree.leaves(p)]
-    return sum(fourths, jax.numpy.float32(0)) / 100
-
-
-def curved(p: Any, step: int) -> dict[str, Any]:
-    """The loss as a function, for those that ask for its curvature."""
-    return {"obj_fn": quartic}
-
-
-def raised(x: Any) -> Any:
-    """`x` in at least float32."""
-    return x.astype("float32") if x.dtype.itemsize < 4 else x
-
-
-def height(middle: Any, q: Any) -> Any:
-    """The height of a bowl."""
-    gaps = jax.tree.map(lambda x, m: jax.numpy.abs(raised(x) - m.astype(raised(x).dtype)), q, middle)
-    squares = [jax.numpy.sum(gap**2 + 0.5 * gap**4) for gap in jax.tree.leaves(gaps)]
-    return 0.5 * sum(squares[1:], squares[0]) if squares else jax.numpy.float32(0)
-
-
-def bowl(p: Any, away: Any) -> dict[str, Any]:
-    """A bowl with its middle so far away from the parameters."""
-    middle = jax.tree.map(lambda x, d: raised(x) + raised(d), p, away)
-    value_fn = jax.tree_util.Partial(height, middle)  # a pytree, so that searches are compiled once
-    grad = jax.tree.map(lambda d: -jax.numpy.conj(d) * (1 + jax.numpy.abs(d) ** 2).astype(d.dtype), away)
-    return {"value": value_fn(p), "grad": grad, "value_fn": value_fn}
-
-
-def ahead(p: Any, step: int, length: float = 1.0) -> dict[str, Any]:
-    """The bowl to which the gradients of this and the next two steps lead: for a line search alone."""
-    near, far, farther = (gradients(p, step + i) for i in range(3))
-    away = jax.tree.map(lambda a, b, c: length * (0.75 * a + 0.5 * (b + c)), near, far, farther)
-    return bowl(p, away)
-
-
-def behind(p: Any, step: int) -> dict[str, Any]:
-    """The bowl from which those gradients lead away: for a line search after a descent rule."""
-    return ahead(p, step, -1.0)
 
 
 def find(module: Any, name: str) -> Any:
@@ -118,904 +44,474 @@ def find(module: Any, name: str) -> Any:
     return getattr(module.contrib if hasattr(module.contrib, name) else module, name)
 
 
-@dataclasses.dataclass(frozen=True)
+NAMES = set(dir(optax)) | set(dir(optax.contrib))
+OPTAX = vars(arguments) | vars(optax) | vars(optax.contrib)
+
+
+def within(value: Any) -> Iterator[Any]:
+    """A value of an argument and the values in it: those of a dict, a tuple, a transformation's call."""
+    yield value
+    if hasattr(value, "factory"):
+        value = value.arguments
+    if isinstance(value, (dict, tuple, list)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from within(part)
+
+
+def of_optax(value: Any) -> Any:
+    """The same value, with Optax's transformations in place of ours."""
+    if hasattr(value, "factory"):
+        return eval(repr(value), OPTAX)
+    if isinstance(value, dict):
+        return {k: of_optax(v) for k, v in value.items()}
+    return type(value)(map(of_optax, value)) if type(value) in (tuple, list) else value
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Case:
-    """A row. The columns after `call` say what the transformation can do, never a test."""
+    """A row."""
 
     name: str
-    call: dict[str, Any] | Callable[[Any], tuple[Any, ...]] = dataclasses.field(default_factory=dict)
-    keywords: dict[str, Any] = dataclasses.field(default_factory=dict)  # beside a function `call`
-    twin: bool = True  # Optax has the same factory with the same arguments
+    call: dict[str, Any]  # arguments by name
     optimizer: bool = False  # goes downhill by itself
-    needs_params: bool = False
-    by_value: bool = True  # repr is code: every argument is a literal or remembers its call
-    injects: float | None = 5e-7  # how closely injected hyperparameters follow; None: another count
-    bitwise: bool = False  # injected hyperparameters give the same bits (XLA may round elsewhere)
+    extra: Callable[[Any, int], dict[str, Any]] | None = None  # extra arguments of `update`
+    twin: bool = True  # equals the factory of this name in Optax, if Optax has these arguments
+    # What a row cannot do
+    complex: bool = True  # takes complex parameters
     constant: bool = False  # its updates do not depend on the gradients
-    any_tree: bool = True  # fits parameters of any structure
     absent: bool = True  # a missing leaf changes nothing for the others
     checks_leaves: bool = True  # complains of gradients unlike the parameters
     keeps_sharding: bool = True
-    complex: bool = True
-    low_precision: float = 1.0  # widens the tolerance of float16 and bfloat16 values
-    random: bool = False  # draws other numbers in float64
     squares: tuple[str, ...] = ("nu", "nu_max", "e_g", "sum_of_squares")  # second moments in its state
-    sweep: str | None = "auto"  # hyperparameter for vmap; None where no argument is numeric
-    extra: Callable[[Any, int], dict[str, Any]] | None = None
-    rtol: float = 1e-6
-    valley: float = 1e-6  # the tolerance on Rosenbrock in float64, where a path may amplify rounding
-    follows: float = 1e-4  # how closely the first steps in float32 follow float64
+    # How exact it is: relative tolerances
+    rtol: float = 1e-6  # float32 against Optax
+    valley: float = 1e-6  # on Rosenbrock in float64, where a path may amplify rounding
+    single: float = 1e-4  # the first steps in float32 against float64
+    half: float = 1.0  # float16 and bfloat16 against float32, in multiples of what is usual
+    injects: float | None = 5e-7  # injected hyperparameters against plain ones; None: another count
+    bitwise: bool = False  # injected hyperparameters give the same bits (XLA may round elsewhere)
+
+    def but(self, **columns: Any) -> "Case":
+        """The row with some columns that are not as usual."""
+        return dataclasses.replace(self, **columns)
 
     def make(self, module: Any = gc, **changes: Any) -> Any:
         """The transformation, from gradchain or from its twin."""
-        factory = find(module, self.name)
-        if callable(self.call):
-            return factory(*self.call(module), **self.keywords)
-        return factory(**(self.call | changes))
+        call = self.call | changes
+        if module is not gc:
+            call = {k: of_optax(v) for k, v in call.items()}
+        return find(module, self.name)(*call.pop("args", ()), **call)
 
     @property
     def factory(self) -> Any:
         """gradchain's factory."""
-        return getattr(gc, self.name)
-
-    @property
-    def hyperparameter(self) -> str | None:
-        """The numeric argument that the vmap law sweeps."""
-        if self.sweep != "auto" or callable(self.call):
-            return None if callable(self.call) else self.sweep
-        names = inspect.signature(self.factory).parameters
-        given = [n for n in names if n in RANGES and not callable(self.call.get(n))]
-        return given[0] if given else None
+        return find(gc, self.name)
 
     @property
     def id(self) -> str:
         """The row's name in pytest's output."""
-        if callable(self.call):
-            return f"{self.name}(...)"
-        shown = ",".join(f"{k}={getattr(v, '__name__', v)}" for k, v in self.call.items())
-        return f"{self.name}({shown})"
+        shown = ",".join(f"{k}={v}" for k, v in self.call.items())
+        return re.sub(r"<function (\w+) at \w+>", r"\1", f"{self.name}({shown})")
+
+    @functools.cached_property
+    def has_twin(self) -> bool:
+        """Whether Optax has the factory with these arguments, and means the same."""
+        return (
+            self.twin
+            and self.name in NAMES
+            and set(self.call) <= set(inspect.signature(find(optax, self.name)).parameters)
+        )
+
+    @functools.cached_property
+    def parts(self) -> list[Any]:
+        """Everything in the arguments."""
+        return list(within(self.call))
+
+    @property
+    def wraps(self) -> bool:
+        """Whether another transformation is in the arguments."""
+        return any(hasattr(part, "factory") for part in self.parts)
+
+    @property
+    def by_value(self) -> bool:
+        """repr is code: every function in the arguments is gradchain's."""
+        return all(getattr(gc, f.__name__, None) is f for f in self.parts if inspect.isfunction(f))
+
+    @property
+    def any_tree(self) -> bool:
+        """Whether it fits parameters of any structure: no mask is a tree."""
+        return not any(isinstance(part, dict) and "deep" in part for part in self.parts)
+
+    @property
+    def random(self) -> bool:
+        """Draws numbers, others in float64."""
+        return not {"key", "seed"}.isdisjoint(self.call)
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The arguments that are numbers a trace may stand for, defaults included."""
+        defaults = {k: p.default for k, p in inspect.signature(self.factory).parameters.items()}
+        return {k: v for k, v in (defaults | self.call).items() if type(v) is float}
 
 
-def opt(name: str, **call: Any) -> Case:
-    """A row for an optimizer with these arguments."""
-    return Case(name, call, optimizer=True)
+def row(name: str, /, *args: Any, **kwargs: Any) -> Case:
+    """A row: a factory's name and its arguments."""
+    return Case(name, dict(inspect.signature(find(gc, name)).bind(*args, **kwargs).arguments))
 
 
-def classic(name: str, **call: Any) -> Case:
+def opt(name: str, /, *args: Any, **kwargs: Any) -> Case:
+    """A row for an optimizer."""
+    return row(name, *args, **kwargs).but(optimizer=True)
+
+
+def classic(name: str, /, *args: Any, **kwargs: Any) -> Case:
     """A row for a classic optimizer."""
-    return Case(name, call, optimizer=True, bitwise=True)
+    return opt(name, *args, **kwargs).but(bitwise=True)
 
 
-def optp(name: str, **call: Any) -> Case:
-    """A row for an optimizer that needs the parameters."""
-    return Case(name, call, optimizer=True, needs_params=True)
+LR = 0.05
+SMALL = {"eps": 1e-3, "eps_root": 1e-4}
+ADAM = {"b1": 0.8, "b2": 0.9, **SMALL}  # of optimizers, away from the defaults
+RULE = {"b1": 0.8, "b2": 0.95, **SMALL}  # of rules
+TINY = {"b1": 0.8, "b2": 0.9, "eps": 1e-4, "eps_root": 1e-6}
+MU32, NU32, ACC32 = {"mu_dtype": "float32"}, {"nu_dtype": "float32"}, {"accumulator_dtype": "float32"}
+DECAY = {"weight_decay": 0.1}
+MASK = {**DECAY, "mask": matrices_only}
+MASKED = {**DECAY, "weight_decay_mask": matrices_only}
+UNIFORM = {**DECAY, "weight_decay_mask": gc.decay_matrices_only}
+FIXED = {"w": True, "deep": False}
+MEASURES = {"twin": False, "checks_leaves": False}  # columns
+CURVED = {"extra": curved, "complex": False, "half": 4.0}
 
-
+# fmt: off
 CASES = [
     # Putting together
-    Case("chain", lambda m: (m.clip(2.0), m.scale_by_adam(), m.scale(-0.1)), optimizer=True),
-    Case("chain", lambda m: (m.clip_by_global_norm(1.0), m.adamw(0.01)), needs_params=True),
-    Case("named_chain", lambda m: (("clip", m.clip(1.0)), ("adam", m.adam(0.01)))),
-    Case("identity", checks_leaves=False),
-    Case("set_to_zero", constant=True),
-    Case("stateless", lambda m: (halve,), by_value=False, checks_leaves=False),
-    Case("stateless_with_tree_map", lambda m: (halve_leaf,), by_value=False, checks_leaves=False),
-    Case("masked", lambda m: (m.adam(0.01), matrices_only), by_value=False),
-    Case("masked", lambda m: (m.trace(0.9), {"w": True, "deep": False}), any_tree=False),
+    opt("chain", gc.clip(2.0), gc.scale_by_adam(), gc.scale(-0.1)),
+    row("chain", gc.clip_by_global_norm(1.0), gc.adamw(0.01)),
+    row("named_chain", ("clip", gc.clip(1.0)), ("adam", gc.adam(0.01))),
+    row("identity").but(checks_leaves=False),
+    row("set_to_zero").but(constant=True),
+    row("stateless", halve).but(checks_leaves=False),
+    row("stateless_with_tree_map", halve_leaf).but(checks_leaves=False),
+    row("masked", gc.adam(0.01), matrices_only),
+    row("masked", gc.trace(0.9), FIXED),
+    row("masked", gc.scale_by_muon(), FIXED).but(twin=False, half=8.0),
+
     # Wrappers
-    Case("partition", lambda m: ({"a": m.adam(0.01), "b": m.sgd(0.1, 0.9)}, by_rank), by_value=False),
-    Case(
-        "partition",
-        lambda m: ({"a": m.adamw(0.01), "b": m.set_to_zero()}, {"w": "a", "deep": "b"}),
-        needs_params=True,
-        any_tree=False,
-    ),
-    Case("freeze", lambda m: (matrices_only,), by_value=False, twin=False, constant=True),
-    Case("freeze", lambda m: ({"w": True, "deep": False},), any_tree=False),
-    Case(
-        "selective_transform",
-        lambda m: (m.adam(0.01),),
-        {"freeze_mask": {"w": True, "deep": False}},
-        any_tree=False,
-    ),
-    Case("accumulate_gradients", lambda m: (m.adam(0.01), 3), twin=False),
-    Case("accumulate_gradients", lambda m: (m.sgd(0.1), 2), {"use_grad_mean": False}, twin=False),
-    Case("accumulate_gradients", lambda m: (m.adamw(0.01), 1), twin=False, needs_params=True),
-    Case("apply_every", {"k": 3}),
-    Case("apply_if_finite", lambda m: (m.adam(0.01), 2)),
-    Case("conditionally_transform", lambda m: (m.adam(0.01), every_other), by_value=False),
-    Case("conditionally_mask", lambda m: (m.sgd(0.1, 0.9), every_other), by_value=False),
-    Case("flatten", lambda m: (m.adam(0.01),), keeps_sharding=False, checks_leaves=False, absent=False),
-    Case(
-        "lookahead",
-        lambda m: (m.sgd(0.1, 0.9), 2, 0.5),
-        twin=False,
-        optimizer=True,
-        needs_params=True,
-        low_precision=4.0,
-    ),
-    Case("lookahead", lambda m: (m.adam(0.1), 3, 0.8, True), twin=False, optimizer=True, needs_params=True),
-    Case("with_global_norm", lambda m: (m.chain(m.clip_by_global_norm(1.0), m.sgd(0.1)),), twin=False),
-    Case("snapshot", lambda m: ("largest", largest), by_value=False, checks_leaves=False),
-    Case(
-        "monitor",
-        lambda m: ({"size": largest, "slow": m.measure_with_ema(largest, 0.9)},),
-        by_value=False,
-        twin=False,
-        checks_leaves=False,
-    ),
-    Case(
-        "monitor",
-        lambda m: ({"g": m.measure_group_norms({"w": "a", "deep": "b"})},),
-        twin=False,
-        any_tree=False,
-        checks_leaves=False,
-    ),
-    Case(
-        "monitor",
-        lambda m: ({"n": m.measure_norm(), "r": m.measure_update_ratio()},),
-        twin=False,
-        needs_params=True,
-        checks_leaves=False,
-    ),
-    # Links
-    Case("adaptive_grad_clip", {"clipping": 0.1, "eps": 0.01}, needs_params=True),
-    Case("keep_params_nonnegative", needs_params=True),
-    Case("zero_nans", checks_leaves=False),
-    Case("scale", {"step_size": -0.1}),
-    Case("scale_by_learning_rate", {"learning_rate": 0.1}),
-    Case("scale_by_learning_rate", {"learning_rate": down, "flip_sign": False}, by_value=False),
-    Case("scale_by_schedule", {"step_size_fn": down}, by_value=False),
-    Case("add_decayed_weights", {"weight_decay": 0.1}, needs_params=True),
-    Case("add_decayed_weights", {"weight_decay": down}, needs_params=True, by_value=False),
-    Case(
-        "add_decayed_weights",
-        {"weight_decay": 0.1, "mask": matrices_only},
-        needs_params=True,
-        by_value=False,
-    ),
-    Case("clip", {"max_delta": 0.5}),
-    Case("clip_by_global_norm", {"max_norm": 0.5}),
-    Case("clip_by_global_norm", {"max_norm": 50.0}),
-    Case("trace", {"decay": 0.9}),
-    Case("trace", {"decay": 0.9, "nesterov": True, "accumulator_dtype": "float32"}),
-    Case("ema", {"decay": 0.9}),
-    Case("ema", {"decay": 0.9, "debias": False, "accumulator_dtype": "float32"}),
-    # Rules
-    Case("scale_by_adam"),
-    Case("scale_by_adam", {"b1": 0.8, "b2": 0.95, "eps": 1e-3, "eps_root": 1e-4, "nesterov": True}),
-    Case("scale_by_adamax", {"b1": 0.8, "b2": 0.95, "eps": 1e-3}),
-    Case("scale_by_rss", {"initial_accumulator_value": 0.0, "eps": 1e-3}),
-    Case("scale_by_rms", {"decay": 0.8, "initial_scale": 0.5}),
-    Case("scale_by_rms", {"eps_in_sqrt": False, "bias_correction": True}),
-    Case("scale_by_stddev", {"decay": 0.8, "initial_scale": 0.5, "eps": 1e-3}),
-    Case("scale_by_stddev", {"bias_correction": True, "eps": 0.1}, rtol=1e-5),  # v - m^2 cancels
-    Case("scale_by_adadelta", {"rho": 0.8, "eps": 1e-3}, complex=True),
-    # Optimizers
-    classic("sgd", learning_rate=0.1),
-    classic("sgd", learning_rate=0.02, momentum=0.9),
-    classic("sgd", learning_rate=0.02, momentum=0.9, nesterov=True, accumulator_dtype="float32"),
-    classic("adagrad", learning_rate=0.5),
-    classic("adagrad", learning_rate=0.5, initial_accumulator_value=0.0, eps=1e-3),
-    classic("rmsprop", learning_rate=0.02),
-    classic("rmsprop", learning_rate=0.02, decay=0.8, eps=1e-3, centered=True, initial_scale=1.0),
-    classic("rmsprop", learning_rate=0.01, momentum=0.5, nesterov=True, eps_in_sqrt=False),
-    classic("adadelta", learning_rate=1.0, rho=0.8, eps=1e-3),
-    dataclasses.replace(opt("adadelta", learning_rate=1.0, weight_decay=0.01), needs_params=True),
-    classic("adam", learning_rate=0.05),
-    classic("adam", learning_rate=0.05, b1=0.8, b2=0.9, eps=1e-4, eps_root=1e-6, mu_dtype="float32"),
-    dataclasses.replace(classic("adam", learning_rate=down), by_value=False),
-    dataclasses.replace(classic("adamw", learning_rate=0.05), needs_params=True),
-    dataclasses.replace(
-        classic("adamw", learning_rate=0.05, weight_decay=0.1, mask=matrices_only, nesterov=True),
-        needs_params=True,
-        by_value=False,
-    ),
-    classic("adamax", learning_rate=0.05),
-    classic("nadam", learning_rate=0.05),
-    # Links and rules of the flat namespace: blocks, signs, noise
-    Case("scale_by_trust_ratio", needs_params=True),
-    Case(
-        "scale_by_trust_ratio", {"min_norm": 2.0, "trust_coefficient": 0.1, "eps": 0.5}, needs_params=True
-    ),
-    Case("scale_by_param_block_norm", {"min_scale": 1.5}, needs_params=True),
-    Case("scale_by_param_block_rms", {"min_scale": 1.1}, needs_params=True),
-    Case("clip_by_block_rms", {"threshold": 0.5}, sweep="threshold"),
-    Case("normalize_by_update_norm"),
-    Case("normalize_by_update_norm", {"scale_factor": 2.0, "eps": 0.5}, sweep="scale_factor"),
-    Case("centralize"),
-    Case("scale_by_sign"),
-    Case("add_noise", {"eta": 0.1, "gamma": 0.5, "key": 3}, random=True, sweep="eta"),
-    Case("scale_by_optimistic_gradient", {"alpha": 0.5, "beta": 2.0}, sweep="alpha"),
-    Case("scale_by_belief", {"b1": 0.8, "b2": 0.95, "eps": 1e-3, "eps_root": 1e-4, "nesterov": True}),
-    Case(
-        "scale_by_belief",
-        {"mu_dtype": "float32", "nu_dtype": "float32", "b2": down},
-        twin=False,
-        by_value=False,
-    ),
-    Case("scale_by_adan", {"b1": 0.9, "b2": 0.8, "b3": 0.95, "eps": 1e-3, "eps_root": 1e-4}),
-    Case(
-        "scale_by_adan",
-        {"b1": down, "change_weight": down, "mu_dtype": "float32"},
-        twin=False,
-        by_value=False,
-    ),
-    Case("scale_by_amsgrad", {"b1": 0.8, "b2": 0.95, "eps": 1e-3, "eps_root": 1e-4, "mu_dtype": "float32"}),
-    Case("scale_by_amsgrad", {"bias_correction_mu": False, "bias_correction_nu": False, "eps": 0.1}),
-    Case("scale_by_amsgrad", {"correct_after_max": True, "nu_dtype": "float32"}, twin=False),
-    Case("scale_by_lion", {"b1": 0.8, "b2": 0.95, "mu_dtype": "float32"}),
-    Case("scale_by_lion", {"mode": "smooth", "smooth_beta": 2.0}),
-    Case("scale_by_lion", {"mode": "refined"}),
-    Case(
-        "scale_by_novograd",
-        {"b1": 0.8, "b2": 0.5, "eps": 0.1, "eps_root": 0.1, "weight_decay": 0.1, "mu_dtype": "float32"},
-        needs_params=True,
-    ),
-    Case(
-        "scale_by_novograd",
-        {"weight_decay": 0.1, "weight_decay_mask": matrices_only, "nu_dtype": "float32"},
-        twin=False,
-        needs_params=True,
-        by_value=False,
-    ),
-    Case(
-        "scale_by_radam",
-        {"b1": 0.8, "b2": 0.95, "eps": 1e-3, "eps_root": 1e-4, "nesterov": True},
-        rtol=1e-5,
-    ),  # Optax's ro cancels
-    Case("scale_by_radam", {"b2": 0.9, "threshold": 4.5}, rtol=1e-5),
-    Case(
-        "scale_by_rprop",
-        {
-            "learning_rate": 0.1,
-            "eta_minus": 0.4,
-            "eta_plus": 1.3,
-            "min_step_size": 0.05,
-            "max_step_size": 0.2,
-        },
-    ),
-    Case("scale_by_sm3", {"b1": 0.8, "b2": 0.9, "eps": 1e-3}, twin=False, squares=("mu",)),
-    Case(
-        "scale_by_yogi",
-        {"b1": 0.8, "b2": 0.95, "eps": 1e-2, "eps_root": 1e-4, "initial_accumulator_value": 0.1},
-    ),
-    Case("scale_by_polyak", extra=lossy, sweep="f_min"),
-    Case(
-        "scale_by_polyak",
-        {"f_min": 0.7, "max_learning_rate": 0.05, "eps": 0.5, "variant": "sps+"},
-        extra=lossy,
-        sweep="f_min",
-    ),
-    Case(
-        "scale_by_distance_over_gradients",
-        {"reps_rel": 0.1, "eps": 1e-3, "global_scale": 0.5},
-        needs_params=True,
-        twin=False,
-        sweep="global_scale",
-    ),  # Optax's changes the shape of scalars
-    Case("scale_by_factored_rms", {"min_dim_size_to_factor": 2, "decay_rate": 0.5, "epsilon": 1e-3}),
-    Case(
-        "scale_by_factored_rms",
-        {"factored": False, "min_dim_size_to_factor": 1, "decay_rate_fn": constant_decay},
-        by_value=False,
-    ),
-    Case(
-        "scale_by_factored_rms",
-        {"step_offset": 1000, "decay_rate": down},
-        injects=None,
-        twin=False,
-        by_value=False,
-        squares=("v", "v_row", "v_col"),
-    ),
-    # Optimizers of the flat namespace
-    opt("adabelief", learning_rate=0.05),
-    opt("adabelief", learning_rate=0.05, b1=0.8, b2=0.9, eps=1e-4, eps_root=1e-6, nesterov=True),
-    Case("adafactor", {"learning_rate": 0.05}, optimizer=True, needs_params=True, squares=("v",)),
-    Case(
-        "adafactor",
-        {
-            "learning_rate": 0.05,
-            "min_dim_size_to_factor": 2,
-            "decay_rate": 0.5,
-            "eps": 1e-3,
-            "multiply_by_parameter_scale": False,
-            "clipping_threshold": 0.8,
-            "momentum": 0.5,
-            "dtype_momentum": "float32",
-            "weight_decay_rate": 1e-3,
-            "weight_decay_mask": matrices_only,
-        },
-        optimizer=True,
-        needs_params=True,
-        by_value=False,
-    ),
-    Case(
-        "adafactor",
-        {
-            "learning_rate": down,
-            "factored": False,
-            "clipping_threshold": None,
-            "multiply_by_parameter_scale": False,
-            "decay_offset": 100,
-            "weight_decay": 0.01,
-        },
-        optimizer=True,
-        needs_params=True,
-        twin=False,
-        by_value=False,
-    ),
-    Case("adamaxw", {"learning_rate": 0.05}, optimizer=True, needs_params=True),
-    Case(
-        "adamaxw",
-        {
-            "learning_rate": 0.05,
-            "b1": 0.8,
-            "b2": 0.9,
-            "eps": 1e-3,
-            "weight_decay": 0.1,
-            "mask": matrices_only,
-        },
-        optimizer=True,
-        needs_params=True,
-        by_value=False,
-    ),
-    dataclasses.replace(opt("adan", learning_rate=0.05), squares=("n",)),
-    Case(
-        "adan",
-        {
-            "learning_rate": 0.05,
-            "b1": 0.9,
-            "b2": 0.8,
-            "b3": 0.95,
-            "eps": 1e-3,
-            "eps_root": 1e-4,
-            "weight_decay": 0.1,
-            "mask": matrices_only,
-        },
-        optimizer=True,
-        needs_params=True,
-        by_value=False,
-    ),
-    opt("amsgrad", learning_rate=0.05),
-    opt(
-        "amsgrad",
-        learning_rate=0.05,
-        b1=0.8,
-        b2=0.9,
-        eps=1e-3,
-        eps_root=1e-4,
-        mu_dtype="float32",
-        bias_correction_mu=False,
-        bias_correction_nu=False,
-    ),
-    Case("fromage", {"learning_rate": 0.1}, optimizer=True, needs_params=True),
-    Case(
-        "fromage",
-        {"learning_rate": down, "min_norm": 0.1},
-        optimizer=True,
-        needs_params=True,
-        by_value=False,
-        valley=1e-4,
-    ),
-    Case("lamb", {"learning_rate": 0.02}, optimizer=True, needs_params=True),
-    Case(
-        "lamb",
-        {
-            "learning_rate": 0.02,
-            "b1": 0.8,
-            "b2": 0.9,
-            "eps": 1e-3,
-            "eps_root": 1e-4,
-            "weight_decay": 0.1,
-            "mask": matrices_only,
-        },
-        optimizer=True,
-        needs_params=True,
-        by_value=False,
-    ),
-    Case("lars", {"learning_rate": 2.0}, optimizer=True, needs_params=True),
-    Case(
-        "lars",
-        {
-            "learning_rate": 0.1,
-            "weight_decay": 0.01,
-            "weight_decay_mask": matrices_only,
-            "trust_coefficient": 0.1,
-            "eps": 1e-3,
-            "trust_ratio_mask": matrices_only,
-            "momentum": 0.5,
-            "nesterov": True,
-        },
-        optimizer=True,
-        needs_params=True,
-        by_value=False,
-    ),
-    Case("lion", {"learning_rate": 0.02}, optimizer=True, needs_params=True),
-    Case(
-        "lion",
-        {
-            "learning_rate": 0.02,
-            "b1": 0.8,
-            "b2": 0.9,
-            "mu_dtype": "float32",
-            "weight_decay": 0.1,
-            "mask": matrices_only,
-        },
-        optimizer=True,
-        needs_params=True,
-        by_value=False,
-    ),
-    Case(
-        "lion", {"learning_rate": 0.05, "mode": "refined", "weight_decay": 0.0}, optimizer=True, twin=False
-    ),
-    Case("nadamw", {"learning_rate": 0.05}, optimizer=True, needs_params=True),
-    Case(
-        "nadamw",
-        {
-            "learning_rate": 0.05,
-            "b1": 0.8,
-            "b2": 0.9,
-            "eps": 1e-3,
-            "eps_root": 1e-4,
-            "mu_dtype": "float32",
-            "weight_decay": 0.1,
-            "mask": matrices_only,
-        },
-        optimizer=True,
-        needs_params=True,
-        by_value=False,
-    ),
-    Case("noisy_sgd", {"learning_rate": 0.05, "key": 0}, optimizer=True, random=True),
-    Case(
-        "noisy_sgd",
-        {"learning_rate": 0.05, "eta": 0.1, "gamma": 0.6, "key": 5},
-        optimizer=True,
-        random=True,
-    ),
-    opt("novograd", learning_rate=0.02),
-    Case(
-        "novograd",
-        {"learning_rate": 0.02, "b1": 0.8, "b2": 0.5, "eps": 1e-3, "eps_root": 1e-4, "weight_decay": 0.01},
-        optimizer=True,
-        needs_params=True,
-    ),
-    dataclasses.replace(opt("optimistic_adam_v2", learning_rate=0.05), low_precision=2.0),  # a difference
-    opt(
-        "optimistic_adam_v2",
-        learning_rate=0.05,
-        alpha=0.8,
-        beta=0.5,
-        b1=0.8,
-        b2=0.9,
-        eps=1e-3,
-        eps_root=1e-4,
-        mu_dtype="float32",
-        nesterov=False,
-    ),
-    opt("optimistic_gradient_descent", learning_rate=0.05),
-    opt("optimistic_gradient_descent", learning_rate=0.05, alpha=0.8, beta=0.5),
-    Case("polyak_sgd", optimizer=True, extra=lossy, sweep="scaling"),
-    Case(
-        "polyak_sgd",
-        {"max_learning_rate": 0.1, "scaling": 0.5, "f_min": -0.5, "eps": 0.1, "variant": "sps+"},
-        optimizer=True,
-        extra=lossy,
-        sweep="scaling",
-    ),
-    dataclasses.replace(opt("radam", learning_rate=0.05), rtol=1e-3),  # in float32 Optax's ro has 2 digits
-    opt("radam", learning_rate=0.05, b1=0.8, b2=0.9, eps=1e-3, eps_root=1e-4, threshold=4.5, nesterov=True),
-    opt("rprop", learning_rate=0.05),
-    opt("rprop", learning_rate=0.05, eta_minus=0.4, eta_plus=1.3, min_step_size=1e-3, max_step_size=0.5),
-    dataclasses.replace(opt("rprop", learning_rate=0.05, delayed=False), twin=False),
-    opt("sign_sgd", learning_rate=0.02),
-    opt("signum", learning_rate=0.02),
-    opt("signum", learning_rate=0.02, beta=0.5, accumulator_dtype="float32"),
-    Case("sm3", {"learning_rate": 0.5}, optimizer=True, twin=False, squares=("mu",)),  # Optax: no scalars
-    Case(
-        "sm3",
-        {"learning_rate": 0.5, "momentum": 0.5, "weight_decay": 0.01},
-        optimizer=True,
-        twin=False,
-        needs_params=True,
-        squares=("mu",),
-    ),
-    opt("yogi", learning_rate=0.05),
-    opt("yogi", learning_rate=0.05, b1=0.8, b2=0.9, eps=1e-2),
-    # The uniform decay, where Optax has none
-    *(
-        Case(
-            name,
-            {"learning_rate": 0.02, "weight_decay": 0.1, "weight_decay_mask": gc.decay_matrices_only},
-            optimizer=True,
-            twin=False,
-            needs_params=True,
-            low_precision=2.0,
-        )
-        for name in (
-            "adabelief",
-            "adamaxw",
-            "adan",
-            "amsgrad",
-            "lamb",
-            "lion",
-            "nadamw",
-            "novograd",
-            "optimistic_adam_v2",
-            "optimistic_gradient_descent",
-            "radam",
-            "sign_sgd",
-            "signum",
-            "yogi",
-        )
-    ),
-    Case(
-        "noisy_sgd",
-        {"learning_rate": 0.02, "weight_decay": 0.01, "key": 1},
-        optimizer=True,
-        twin=False,
-        needs_params=True,
-        random=True,
-    ),
-    # Contrib
-    opt("acprop", learning_rate=0.01, weight_decay=0.0),
-    optp("acprop", learning_rate=0.01, b1=0.8, b2=0.9, eps=1e-3, eps_root=1e-4, weight_decay=0.1),
-    Case("scale_by_acprop", {"b1": 0.8, "b2": 0.9}),
-    opt("ademamix", learning_rate=0.01),
-    optp(
-        "ademamix",
-        learning_rate=0.01,
-        b1=0.8,
-        b2=0.9,
-        b3=0.99,
-        alpha=2.0,
-        eps=1e-3,
-        eps_root=1e-4,
-        mu_dtype="float32",
-        weight_decay=0.1,
-    ),
-    Case("scale_by_ademamix", {"b3": down, "alpha": down}, by_value=False),
-    opt("simplified_ademamix", learning_rate=0.001),
-    optp(
-        "simplified_ademamix",
-        learning_rate=0.005,
-        b1=0.9,
-        b2=0.9,
-        alpha=1.0,
-        eps=1e-3,
-        eps_root=1e-4,
-        weight_decay=0.1,
-    ),
-    Case("scale_by_simplified_ademamix", {"alpha": down}, by_value=False),
-    # Optax rounds b2 to float32 before 1 - b2
-    dataclasses.replace(opt("adopt", learning_rate=0.05), rtol=1e-4),
-    opt(
-        "adopt",
-        learning_rate=0.05,
-        b1=0.8,
-        b2=0.9,
-        eps=1e-2,
-        mu_dtype="float32",
-        nesterov=True,
-        use_clipping=False,
-    ),
-    Case("scale_by_adopt", {"b2": 0.75, "clip_value_fn": halve}, by_value=False),
-    # The parameters leave their start by less than float32 tells apart
-    dataclasses.replace(optp("cocob"), rtol=2e-5, low_precision=4.0),
-    dataclasses.replace(
-        optp("cocob", learning_rate=0.5, alpha=10.0, eps=1e-3, weight_decay=0.1),
-        rtol=2e-6,
-        low_precision=4.0,
-    ),
-    Case("scale_by_cocob", {"alpha": 10.0, "eps": 0.1}, needs_params=True, low_precision=4.0),
-    dataclasses.replace(optp("dadapt_adamw"), rtol=2e-5, low_precision=64.0),
-    optp("dadapt_adamw", learning_rate=0.5, betas=(0.8, 0.9), eps=1e-3, estim_lr0=1e-2, weight_decay=0.1),
-    # First steps of 1e-6, below float16's least number; the next row begins with larger ones
-    dataclasses.replace(optp("dog"), low_precision=1e3, follows=1e-2),
-    optp("dog", learning_rate=0.5, init_step=("learning_rate", 0.1), eps=1e-3, weight_decay=0.1),
-    optp("dog", init_step=("distance", 0.1)),
-    Case("scale_by_dog", {"init_step": ("heuristic", 1e-3)}, needs_params=True),
-    optp("dowg"),
-    optp("dowg", learning_rate=0.5, init_estim_sq_dist=0.1, eps=1e-3, weight_decay=0.1),
-    Case("scale_by_dowg", {"init_estim_sq_dist": 0.1}, needs_params=True),
-    opt("galore", learning_rate=0.05, rank=1),
-    optp("galore", learning_rate=0.05, rank=1, update_proj_gap=3, scale=0.5, weight_decay=0.1),
-    Case("galore", {"learning_rate": 0.05}, keeps_sharding=False),
-    Case("scale_by_galore", {"rank": 1, "update_proj_gap": 2}, sweep="scale"),
-    dataclasses.replace(optp("madgrad", learning_rate=0.05), rtol=5e-6),
-    optp("madgrad", learning_rate=0.05, momentum=0.5, weight_decay=0.1, eps=1e-3),
-    dataclasses.replace(optp("madgrad", learning_rate=down), by_value=False, rtol=1e-5),
-    Case("scale_by_madgrad", {"learning_rate": 0.1}, needs_params=True, rtol=1e-5),
-    dataclasses.replace(optp("momo", learning_rate=0.05), extra=energy),
-    dataclasses.replace(
-        optp(
-            "momo", learning_rate=0.05, beta=0.8, lower_bound=0.1, weight_decay=0.1, adapt_lower_bound=True
-        ),
-        extra=energy,
-        rtol=1e-4,
-        low_precision=4.0,
-    ),
-    dataclasses.replace(optp("momo_adam", learning_rate=0.05), extra=energy, rtol=2e-5, low_precision=4.0),
-    dataclasses.replace(
-        optp(
-            "momo_adam",
-            learning_rate=0.05,
-            b1=0.8,
-            b2=0.9,
-            eps=1e-3,
-            lower_bound=0.1,
-            weight_decay=0.1,
-            adapt_lower_bound=True,
-        ),
-        extra=energy,
-        rtol=1e-5,
-        low_precision=4.0,
-    ),
-    # Newton-Schulz iterations enlarge rounding errors
-    dataclasses.replace(opt("muon", learning_rate=0.02), rtol=5e-6, low_precision=8.0),
-    dataclasses.replace(
-        optp(
-            "muon",
-            learning_rate=0.02,
-            ns_coeffs="dion",
-            nesterov=False,
-            consistent_rms=0.2,
-            adam_learning_rate=0.05,
-            weight_decay=0.1,
-            adam_weight_decay=0.1,
-        ),
-        low_precision=8.0,
-    ),
-    dataclasses.replace(
-        opt(
-            "muon",
-            learning_rate=0.02,
-            ns_steps=3,
-            beta=0.8,
-            eps=1e-3,
-            adaptive=True,
-            preconditioning="aol",
-            mu_dtype="float32",
-            adam_b1=0.5,
-            adam_b2=0.8,
-            adam_eps_root=1e-3,
-        ),
-        low_precision=8.0,
-    ),
-    dataclasses.replace(
-        opt("muon", learning_rate=0.02, preconditioning="schatten"), rtol=5e-6, low_precision=8.0
-    ),
-    dataclasses.replace(
-        opt("muon", learning_rate=0.02, preconditioning="spectral"), rtol=5e-6, low_precision=8.0
-    ),
-    Case(
-        "masked",
-        lambda m: (m.contrib.scale_by_muon(), {"w": True, "deep": False}),
-        any_tree=False,
-        twin=False,
-        low_precision=8.0,
-    ),
-    dataclasses.replace(optp("prodigy"), rtol=2e-5, low_precision=64.0),
-    dataclasses.replace(
-        optp(
-            "prodigy",
-            learning_rate=0.5,
-            betas=(0.8, 0.9),
-            beta3=0.9,
-            eps=1e-4,
-            estim_lr0=1e-2,
-            estim_lr_coef=0.8,
-            weight_decay=0.1,
-            safeguard_warmup=True,
-        ),
-        valley=1e-4,
-    ),
-    Case(
-        "schedule_free",
-        lambda m: (m.sgd(0.1), 0.1),
-        optimizer=True,
-        needs_params=True,
-        rtol=1e-5,
-        low_precision=4.0,
-    ),
-    Case(
-        "schedule_free",
-        lambda m: (m.adam(0.1), 0.1),
-        {"b1": 0.8, "weight_lr_power": 1.0, "state_dtype": "float32"},
-        optimizer=True,
-        needs_params=True,
-        rtol=1e-5,
-        low_precision=4.0,
-    ),
-    dataclasses.replace(
-        optp("schedule_free_sgd", learning_rate=0.1), rtol=1e-5, injects=1e-5, low_precision=4.0
-    ),
-    dataclasses.replace(
-        optp("schedule_free_sgd", learning_rate=0.1, b1=0.8, weight_decay=0.1, weight_lr_power=1.0),
-        rtol=1e-5,
-        injects=1e-5,
-        low_precision=4.0,
-    ),
-    dataclasses.replace(
-        optp("schedule_free_adamw", learning_rate=0.05), rtol=1e-4, injects=1e-5, low_precision=4.0
-    ),
-    dataclasses.replace(
-        optp(
-            "schedule_free_adamw",
-            learning_rate=0.05,
-            b1=0.8,
-            b2=0.9,
-            eps=1e-3,
-            weight_decay=0.1,
-            weight_lr_power=1.0,
-            warmup_steps=5,
-        ),
-        injects=1e-5,
-        twin=False,
-        low_precision=4.0,  # Optax weighs a step by the next one's learning rate
-    ),
-    dataclasses.replace(
-        optp("sophia", learning_rate=0.02), extra=curved, complex=False, rtol=2e-5, low_precision=4.0
-    ),
-    dataclasses.replace(
-        optp(
-            "sophia",
-            learning_rate=0.02,
-            b1=0.8,
-            b2=0.9,
-            eps=1e-3,
-            gamma=0.5,
-            clip_threshold=0.3,
-            update_interval=3,
-            mu_dtype="float32",
-            weight_decay=0.1,
-        ),
-        extra=curved,
-        complex=False,
-        low_precision=4.0,
-    ),
-    Case(
-        "scale_by_sophia",
-        {"clip_threshold": None, "update_interval": 2, "eps": 0.1},
-        needs_params=True,
-        extra=curved,
-        complex=False,
-        low_precision=4.0,
-    ),
-    Case(
-        "hutchinson_estimator_diag_hessian",
-        needs_params=True,
-        constant=True,
-        extra=curved,
-        complex=False,
-        low_precision=4.0,
-    ),
-    # Contrib's links and wrappers
-    Case("normalize"),
-    Case("reduce_on_plateau", extra=lossy),
-    Case(
-        "reduce_on_plateau",
-        {
-            "factor": 0.5,
-            "patience": 2,
-            "rtol": 1e-3,
-            "atol": 1e-3,
-            "cooldown": 2,
-            "accumulation_size": 2,
-            "min_scale": 0.2,
-        },
-        extra=lossy,
-    ),
-    Case(
-        "sam",
-        lambda m: (m.sgd(0.02, 0.9), m.chain(m.contrib.normalize(), m.sgd(0.05))),
-        optimizer=True,
-        needs_params=True,
-    ),
-    Case(
-        "sam",
-        lambda m: (m.adam(0.05), m.adam(0.01)),
-        {"sync_period": 3, "reset_state": False},
-        optimizer=True,
-        needs_params=True,
-    ),
+    row("partition", {"a": gc.adam(0.01), "b": gc.sgd(0.1, 0.9)}, by_rank),
+    row("partition", {"a": gc.adamw(0.01), "b": gc.set_to_zero()}, {"w": "a", "deep": "b"}),
+    row("freeze", matrices_only).but(twin=False, constant=True),
+    row("freeze", FIXED),
+    row("selective_transform", gc.adam(0.01), freeze_mask=FIXED),
+    row("accumulate_gradients", gc.adam(0.01), 3),
+    row("accumulate_gradients", gc.sgd(0.1), 2, use_grad_mean=False),
+    row("accumulate_gradients", gc.adamw(0.01), 1),
+    row("apply_every", 3),
+    row("apply_if_finite", gc.adam(0.01), 2),
+    row("conditionally_transform", gc.adam(0.01), every_other),
+    row("conditionally_mask", gc.sgd(0.1, 0.9), every_other),
+    row("flatten", gc.adam(0.01)).but(keeps_sharding=False, checks_leaves=False, absent=False),
+    opt("lookahead", gc.sgd(0.1, 0.9), 2, 0.5).but(twin=False, half=4.0),
+    opt("lookahead", gc.adam(0.1), 3, 0.8, True).but(twin=False),
+    row("with_global_norm", gc.chain(gc.clip_by_global_norm(1.0), gc.sgd(0.1))),
+    row("snapshot", "largest", largest).but(checks_leaves=False),
+    row("monitor", {"size": largest, "slow": gc.measure_with_ema(largest, 0.9)}).but(**MEASURES),
+    row("monitor", {"g": gc.measure_group_norms({"w": "a", "deep": "b"})}).but(**MEASURES),
+    row("monitor", {"n": gc.measure_norm(), "r": gc.measure_update_ratio()}).but(**MEASURES),
+    opt("split_real_and_imaginary", gc.adam(0.05)),
+    opt("sam", gc.sgd(0.02, 0.9), gc.chain(gc.contrib.normalize(), gc.sgd(0.05))),
+    opt("sam", gc.adam(0.05), gc.adam(0.01), sync_period=3, reset_state=False),
     # First steps as small as the last digit of the parameters
-    Case("mechanize", lambda m: (m.sgd(1.0),), needs_params=True, optimizer=True, follows=0.5),
-    Case(
-        "mechanize",
-        lambda m: (m.adam(0.1),),
-        {"weight_decay": 0.1, "eps": 1e-3, "s_init": 1e-2, "num_betas": 4},
-        needs_params=True,
-        follows=1e-2,
-    ),
-    Case("split_real_and_imaginary", lambda m: (m.adam(0.05),), optimizer=True),
+    opt("mechanize", gc.sgd(1.0)).but(single=0.5),
+    row("mechanize", gc.adam(0.1), **DECAY, eps=1e-3, s_init=1e-2, num_betas=4).but(single=1e-2),
+
+    # Links
+    row("adaptive_grad_clip", 0.1, eps=0.01),
+    row("keep_params_nonnegative"),
+    row("zero_nans").but(checks_leaves=False),
+    row("scale", -0.1),
+    row("scale_by_learning_rate", 0.1),
+    row("scale_by_learning_rate", down, flip_sign=False),
+    row("scale_by_schedule", down),
+    row("add_decayed_weights", 0.1),
+    row("add_decayed_weights", down),
+    row("add_decayed_weights", 0.1, matrices_only),
+    row("clip", 0.5),
+    row("clip_by_global_norm", 0.5),
+    row("clip_by_global_norm", 50.0),
+    row("clip_by_block_rms", 0.5),
+    row("trace", 0.9),
+    row("trace", 0.9, nesterov=True, **ACC32),
+    row("ema", 0.9),
+    row("ema", 0.9, debias=False, **ACC32),
+    row("scale_by_trust_ratio"),
+    row("scale_by_trust_ratio", min_norm=2.0, trust_coefficient=0.1, eps=0.5),
+    row("scale_by_param_block_norm", 1.5),
+    row("scale_by_param_block_rms", 1.1),
+    row("normalize_by_update_norm"),
+    row("normalize_by_update_norm", 2.0, eps=0.5),
+    row("normalize"),
+    row("centralize"),
+    row("scale_by_sign"),
+    row("add_noise", 0.1, 0.5, key=3),
+    row("reduce_on_plateau").but(extra=lossy),
+    row("reduce_on_plateau", factor=0.5, patience=2, rtol=1e-3, atol=1e-3, cooldown=2, accumulation_size=2,
+        min_scale=0.2).but(extra=lossy),
+
+    # Rules
+    row("scale_by_adam"),
+    row("scale_by_adam", **RULE, nesterov=True),
+    row("scale_by_adamax", b1=0.8, b2=0.95, eps=1e-3),
+    row("scale_by_rss", initial_accumulator_value=0.0, eps=1e-3),
+    row("scale_by_rms", decay=0.8, initial_scale=0.5),
+    row("scale_by_rms", eps_in_sqrt=False, bias_correction=True),
+    row("scale_by_stddev", decay=0.8, initial_scale=0.5, eps=1e-3),
+    row("scale_by_stddev", bias_correction=True, eps=0.1).but(rtol=1e-5),  # v - m^2 cancels
+    row("scale_by_adadelta", rho=0.8, eps=1e-3),
+    row("scale_by_optimistic_gradient", alpha=0.5, beta=2.0),
+    row("scale_by_belief", **RULE, nesterov=True),
+    row("scale_by_belief", **MU32, **NU32, b2=down).but(twin=False),  # Optax: no schedules
+    row("scale_by_adan", b1=0.9, b2=0.8, b3=0.95, **SMALL),
+    row("scale_by_adan", b1=down, change_weight=down, **MU32),
+    row("scale_by_amsgrad", **RULE, **MU32),
+    row("scale_by_amsgrad", bias_correction_mu=False, bias_correction_nu=False, eps=0.1),
+    row("scale_by_amsgrad", correct_after_max=True, **NU32),
+    row("scale_by_lion", b1=0.8, b2=0.95, **MU32),
+    row("scale_by_lion", mode="smooth", smooth_beta=2.0),
+    row("scale_by_lion", mode="refined"),
+    row("scale_by_novograd", b1=0.8, b2=0.5, eps=0.1, eps_root=0.1, **DECAY, **MU32),
+    row("scale_by_novograd", **MASKED, **NU32),
+    row("scale_by_radam", **RULE, nesterov=True).but(rtol=1e-5),  # Optax's ro cancels
+    row("scale_by_radam", b2=0.9, threshold=4.5).but(rtol=1e-5),
+    row("scale_by_rprop", 0.1, eta_minus=0.4, eta_plus=1.3, min_step_size=0.05, max_step_size=0.2),
+    row("scale_by_sm3", 0.8, 0.9, 1e-3).but(twin=False, squares=("mu",)),  # Optax: no scalars
+    row("scale_by_yogi", b1=0.8, b2=0.95, eps=1e-2, eps_root=1e-4, initial_accumulator_value=0.1),
+    row("scale_by_polyak").but(extra=lossy),
+    row("scale_by_polyak", f_min=0.7, max_learning_rate=0.05, eps=0.5, variant="sps+").but(extra=lossy),
+    row("scale_by_distance_over_gradients", reps_rel=0.1, eps=1e-3, global_scale=0.5).but(
+        twin=False),  # Optax's changes the shape of scalars
+    row("scale_by_factored_rms", min_dim_size_to_factor=2, decay_rate=0.5, epsilon=1e-3),
+    row("scale_by_factored_rms", factored=False, min_dim_size_to_factor=1, decay_rate_fn=constant_decay),
+    row("scale_by_factored_rms", step_offset=1000, decay_rate=down).but(
+        injects=None, twin=False, squares=("v", "v_row", "v_col")),
+    row("scale_by_acprop", b1=0.8, b2=0.9),
+    row("scale_by_ademamix", b3=down, alpha=down),
+    row("scale_by_simplified_ademamix", alpha=down),
+    row("scale_by_adopt", b2=0.75, clip_value_fn=halve),
+    row("scale_by_cocob", alpha=10.0, eps=0.1).but(half=4.0),
+    row("scale_by_dog", init_step=("heuristic", 1e-3)),
+    row("scale_by_dowg", init_estim_sq_dist=0.1),
+    row("scale_by_galore", 1, 2),
+    row("scale_by_madgrad", 0.1).but(rtol=1e-5),
+    row("scale_by_sophia", clip_threshold=None, update_interval=2, eps=0.1).but(**CURVED),
+    row("hutchinson_estimator_diag_hessian").but(constant=True, **CURVED),
+
     # Line searches and L-BFGS. Optax also keeps pairs of negative curvature, as random gradients give:
     # test_linesearch.py compares on losses instead.
-    Case(
-        "scale_by_backtracking_linesearch",
-        {"max_backtracking_steps": 10},
-        needs_params=True,
-        extra=ahead,
-        sweep="slope_rtol",
-    ),
-    Case(
-        "scale_by_backtracking_linesearch",
-        {
-            "max_backtracking_steps": 5,
-            "slope_rtol": 0.3,
-            "decrease_factor": 0.5,
-            "increase_factor": 3.0,
-            "max_learning_rate": 4.0,
-            "atol": 1e-3,
-            "rtol": 1e-3,
-            "store_grad": True,
-        },
-        needs_params=True,
-        extra=ahead,
-        sweep="slope_rtol",
-    ),
-    Case(
-        "scale_by_zoom_linesearch",
-        {"max_linesearch_steps": 10},
-        needs_params=True,
-        extra=ahead,
-        sweep="slope_rtol",
-    ),
-    Case(
-        "scale_by_zoom_linesearch",
-        {
-            "max_linesearch_steps": 15,
-            "max_learning_rate": 2.0,
-            "tol": 1e-4,
-            "increase_factor": 1.5,
-            "slope_rtol": 1e-3,
-            "curv_rtol": 0.2,
-            "approx_dec_rtol": None,
-            "stepsize_precision": 1e-3,
-            "initial_guess_strategy": "one",
-        },
-        needs_params=True,
-        extra=ahead,
-        sweep="slope_rtol",
-    ),
-    Case("scale_by_lbfgs", {"memory_size": 4}, twin=False, needs_params=True, low_precision=4.0),
-    Case(
-        "scale_by_lbfgs",
-        {"memory_size": 3, "scale_init_precond": False},
-        twin=False,
-        needs_params=True,
-        low_precision=4.0,
-    ),
-    Case("lbfgs", twin=False, needs_params=True, extra=behind, low_precision=4.0),
-    Case(
-        "lbfgs",
-        lambda m: (0.5, 3, False, m.scale_by_backtracking_linesearch(8)),
-        twin=False,
-        needs_params=True,
-        extra=behind,
-        low_precision=4.0,
-    ),
+    row("scale_by_backtracking_linesearch", 10).but(extra=ahead),
+    row("scale_by_backtracking_linesearch", 5, slope_rtol=0.3, decrease_factor=0.5, increase_factor=3.0,
+        max_learning_rate=4.0, atol=1e-3, rtol=1e-3, store_grad=True).but(extra=ahead),
+    row("scale_by_zoom_linesearch", 10).but(extra=ahead),
+    row("scale_by_zoom_linesearch", 15, max_learning_rate=2.0, tol=1e-4, increase_factor=1.5,
+        slope_rtol=1e-3, curv_rtol=0.2, approx_dec_rtol=None, stepsize_precision=1e-3,
+        initial_guess_strategy="one").but(extra=ahead),
+    row("scale_by_lbfgs", 4).but(twin=False, half=4.0),
+    row("scale_by_lbfgs", 3, scale_init_precond=False).but(twin=False, half=4.0),
+    row("lbfgs").but(twin=False, extra=behind, half=4.0),
+    row("lbfgs", 0.5, 3, False, gc.scale_by_backtracking_linesearch(8)).but(
+        twin=False, extra=behind, half=4.0),
+
+    # Optimizers
+    classic("sgd", 0.1),
+    classic("sgd", 0.02, 0.9),
+    classic("sgd", 0.02, 0.9, nesterov=True, **ACC32),
+    classic("adagrad", 0.5),
+    classic("adagrad", 0.5, initial_accumulator_value=0.0, eps=1e-3),
+    classic("rmsprop", 0.02),
+    classic("rmsprop", 0.02, decay=0.8, eps=1e-3, centered=True, initial_scale=1.0),
+    classic("rmsprop", 0.01, momentum=0.5, nesterov=True, eps_in_sqrt=False),
+    classic("adadelta", 1.0, rho=0.8, eps=1e-3),
+    opt("adadelta", 1.0, weight_decay=0.01),
+    classic("adam", LR),
+    classic("adam", LR, **TINY, **MU32),
+    classic("adam", down),
+    classic("adamw", LR),
+    classic("adamw", LR, **MASK, nesterov=True),
+    classic("adamax", LR),
+    classic("nadam", LR),
+    opt("adabelief", LR),
+    opt("adabelief", LR, **TINY, nesterov=True),
+    opt("adafactor", LR).but(squares=("v",)),
+    opt("adafactor", LR, min_dim_size_to_factor=2, decay_rate=0.5, eps=1e-3, clipping_threshold=0.8,
+        multiply_by_parameter_scale=False, momentum=0.5, dtype_momentum="float32", weight_decay_rate=1e-3,
+        weight_decay_mask=matrices_only),
+    opt("adafactor", down, factored=False, clipping_threshold=None, multiply_by_parameter_scale=False,
+        decay_offset=100, weight_decay=0.01),
+    opt("adamaxw", LR),
+    opt("adamaxw", LR, b1=0.8, b2=0.9, eps=1e-3, **MASK),
+    opt("adan", LR).but(squares=("n",)),
+    opt("adan", LR, b1=0.9, b2=0.8, b3=0.95, **SMALL, **MASK),
+    opt("amsgrad", LR),
+    opt("amsgrad", LR, **ADAM, **MU32, bias_correction_mu=False, bias_correction_nu=False),
+    opt("fromage", 0.1),
+    opt("fromage", down, 0.1).but(valley=1e-4),
+    opt("lamb", 0.02),
+    opt("lamb", 0.02, **ADAM, **MASK),
+    opt("lars", 2.0),
+    opt("lars", 0.1, weight_decay=0.01, weight_decay_mask=matrices_only, trust_coefficient=0.1, eps=1e-3,
+        trust_ratio_mask=matrices_only, momentum=0.5, nesterov=True),
+    opt("lion", 0.02),
+    opt("lion", 0.02, b1=0.8, b2=0.9, **MU32, **MASK),
+    opt("lion", LR, mode="refined", weight_decay=0.0),
+    opt("nadamw", LR),
+    opt("nadamw", LR, **ADAM, **MU32, **MASK),
+    opt("noisy_sgd", LR, key=0),
+    opt("noisy_sgd", LR, eta=0.1, gamma=0.6, key=5),
+    opt("novograd", 0.02),
+    opt("novograd", 0.02, b1=0.8, b2=0.5, **SMALL, weight_decay=0.01),
+    opt("optimistic_adam_v2", LR).but(half=2.0),  # a difference
+    opt("optimistic_adam_v2", LR, alpha=0.8, beta=0.5, **ADAM, **MU32, nesterov=False),
+    opt("optimistic_gradient_descent", LR),
+    opt("optimistic_gradient_descent", LR, alpha=0.8, beta=0.5),
+    opt("polyak_sgd").but(extra=lossy),
+    opt("polyak_sgd", 0.1, scaling=0.5, f_min=-0.5, eps=0.1, variant="sps+").but(extra=lossy),
+    opt("radam", LR).but(rtol=1e-3),  # in float32 Optax's ro has 2 digits
+    opt("radam", LR, **ADAM, threshold=4.5, nesterov=True),
+    opt("rprop", LR),
+    opt("rprop", LR, eta_minus=0.4, eta_plus=1.3, min_step_size=1e-3, max_step_size=0.5),
+    opt("rprop", LR, delayed=False),
+    opt("sign_sgd", 0.02),
+    opt("signum", 0.02),
+    opt("signum", 0.02, beta=0.5, **ACC32),
+    opt("sm3", 0.5).but(twin=False, squares=("mu",)),  # Optax: no scalars
+    opt("sm3", 0.5, momentum=0.5, weight_decay=0.01).but(squares=("mu",)),
+    opt("yogi", LR),
+    opt("yogi", LR, b1=0.8, b2=0.9, eps=1e-2),
+
+    # The uniform decay, where Optax has none
+    opt("adabelief", 0.02, **UNIFORM).but(half=2.0),
+    opt("adamaxw", 0.02, **UNIFORM).but(half=2.0),
+    opt("adan", 0.02, **UNIFORM).but(half=2.0),
+    opt("amsgrad", 0.02, **UNIFORM).but(half=2.0),
+    opt("lamb", 0.02, **UNIFORM).but(half=2.0),
+    opt("lion", 0.02, **UNIFORM).but(half=2.0),
+    opt("nadamw", 0.02, **UNIFORM).but(half=2.0),
+    opt("novograd", 0.02, **UNIFORM).but(half=2.0),
+    opt("optimistic_adam_v2", 0.02, **UNIFORM).but(half=2.0),
+    opt("optimistic_gradient_descent", 0.02, **UNIFORM).but(half=2.0),
+    opt("radam", 0.02, **UNIFORM).but(half=2.0),
+    opt("sign_sgd", 0.02, **UNIFORM).but(half=2.0),
+    opt("signum", 0.02, **UNIFORM).but(half=2.0),
+    opt("yogi", 0.02, **UNIFORM).but(half=2.0),
+    opt("noisy_sgd", 0.02, weight_decay=0.01, key=1),
+
+    # Contrib
+    opt("acprop", 0.01, weight_decay=0.0),
+    opt("acprop", 0.01, **ADAM, **DECAY),
+    opt("ademamix", 0.01),
+    opt("ademamix", 0.01, **ADAM, b3=0.99, alpha=2.0, **MU32, **DECAY),
+    opt("simplified_ademamix", 0.001),
+    opt("simplified_ademamix", 0.005, b1=0.9, b2=0.9, alpha=1.0, **SMALL, **DECAY),
+    opt("adopt", LR).but(rtol=1e-4),  # Optax rounds b2 to float32 before 1 - b2
+    opt("adopt", LR, b1=0.8, b2=0.9, eps=1e-2, **MU32, nesterov=True, use_clipping=False),
+    # The parameters leave their start by less than float32 tells apart
+    opt("cocob").but(rtol=2e-5, half=4.0),
+    opt("cocob", 0.5, alpha=10.0, eps=1e-3, **DECAY).but(rtol=2e-6, half=4.0),
+    opt("dadapt_adamw").but(rtol=2e-5, half=64.0),
+    opt("dadapt_adamw", 0.5, betas=(0.8, 0.9), eps=1e-3, estim_lr0=1e-2, **DECAY),
+    # First steps of 1e-6, below float16's least number; the next row begins with larger ones
+    opt("dog").but(half=1e3, single=1e-2),
+    opt("dog", 0.5, init_step=("learning_rate", 0.1), eps=1e-3, **DECAY),
+    opt("dog", init_step=("distance", 0.1)),
+    opt("dowg"),
+    opt("dowg", 0.5, init_estim_sq_dist=0.1, eps=1e-3, **DECAY),
+    opt("galore", LR, rank=1),
+    opt("galore", LR, rank=1, update_proj_gap=3, scale=0.5, **DECAY),
+    row("galore", LR).but(keeps_sharding=False),
+    opt("madgrad", LR).but(rtol=5e-6),
+    opt("madgrad", LR, 0.5, **DECAY, eps=1e-3),
+    opt("madgrad", down).but(rtol=1e-5),
+    opt("momo", LR).but(extra=energy),
+    opt("momo", LR, beta=0.8, lower_bound=0.1, **DECAY, adapt_lower_bound=True).but(
+        extra=energy, rtol=1e-4, half=4.0),
+    opt("momo_adam", LR).but(extra=energy, rtol=2e-5, half=4.0),
+    opt("momo_adam", LR, b1=0.8, b2=0.9, eps=1e-3, lower_bound=0.1, **DECAY, adapt_lower_bound=True).but(
+        extra=energy, rtol=1e-5, half=4.0),
+    # Newton-Schulz iterations enlarge rounding errors
+    opt("muon", 0.02).but(rtol=5e-6, half=8.0),
+    opt("muon", 0.02, ns_coeffs="dion", nesterov=False, consistent_rms=0.2, **DECAY, adam_learning_rate=LR,
+        adam_weight_decay=0.1).but(half=8.0),
+    opt("muon", 0.02, ns_steps=3, beta=0.8, eps=1e-3, adaptive=True, preconditioning="aol", **MU32,
+        adam_b1=0.5, adam_b2=0.8, adam_eps_root=1e-3).but(half=8.0),
+    opt("muon", 0.02, preconditioning="schatten").but(rtol=5e-6, half=8.0),
+    opt("muon", 0.02, preconditioning="spectral").but(rtol=5e-6, half=8.0),
+    opt("prodigy").but(rtol=2e-5, half=64.0),
+    opt("prodigy", 0.5, betas=(0.8, 0.9), beta3=0.9, eps=1e-4, estim_lr0=1e-2, estim_lr_coef=0.8, **DECAY,
+        safeguard_warmup=True).but(valley=1e-4),
+    opt("schedule_free", gc.sgd(0.1), 0.1).but(rtol=1e-5, half=4.0),
+    opt("schedule_free", gc.adam(0.1), 0.1, 0.8, 1.0, "float32").but(rtol=1e-5, half=4.0),
+    opt("schedule_free_sgd", 0.1).but(rtol=1e-5, injects=1e-5, half=4.0),
+    opt("schedule_free_sgd", 0.1, b1=0.8, **DECAY, weight_lr_power=1.0).but(
+        rtol=1e-5, injects=1e-5, half=4.0),
+    opt("schedule_free_adamw", LR).but(rtol=1e-4, injects=1e-5, half=4.0),
+    opt("schedule_free_adamw", LR, b1=0.8, b2=0.9, eps=1e-3, **DECAY, weight_lr_power=1.0,
+        warmup_steps=5).but(twin=False, injects=1e-5, half=4.0),  # Optax weighs a step by the next rate
+    opt("sophia", 0.02).but(extra=curved, complex=False, rtol=2e-5, half=4.0),
+    opt("sophia", 0.02, b1=0.8, b2=0.9, eps=1e-3, gamma=0.5, clip_threshold=0.3, update_interval=3, **MU32,
+        **DECAY).but(**CURVED),
 ]
 
 PER_EXAMPLE = [
-    Case("differentially_private_aggregate", {"l2_norm_clip": 1.0, "noise_multiplier": 0.5, "key": 7}),
-    Case("dpsgd", {"learning_rate": 0.1, "l2_norm_clip": 1.0, "noise_multiplier": 0.5, "seed": 7}),
-    Case(
-        "dpsgd",
-        {
-            "learning_rate": 0.1,
-            "l2_norm_clip": 0.5,
-            "noise_multiplier": 1.0,
-            "seed": 7,
-            "momentum": 0.9,
-            "nesterov": True,
-        },
-    ),
+    row("differentially_private_aggregate", 1.0, 0.5, key=7),
+    row("dpsgd", 0.1, 1.0, 0.5, seed=7),
+    row("dpsgd", 0.1, 0.5, 1.0, seed=7, momentum=0.9, nesterov=True),
 ]
 """Rows whose gradients have the examples along a first axis of their own: see test_contrib.py."""
 
-NAMES = set(dir(optax)) | set(dir(optax.contrib))
-TWINS = [case for case in CASES if case.twin and case.name in NAMES]
+VARIANTS = [
+    row("acprop", LR, **MASK),
+    row("adadelta", LR, **MASKED),
+    row("adam", LR, nesterov=True),
+    row("adamax", LR, b1=0.8, b2=0.95, eps=1e-3),
+    row("adamw", LR, **RULE, **MU32),
+    row("adaptive_grad_clip", 0.1, axis=()),
+    row("add_noise", 0.1, 0.5, seed=3),
+    row("ademamix", LR, **MASK),
+    row("adopt", LR, clip_value_fn=scaled_up).but(rtol=1e-4),
+    row("cocob", **MASK).but(rtol=2e-5),
+    row("conditionally_mask", gc.sgd(0.1, 0.9), loud, True).but(extra=changing),
+    row("conditionally_transform", gc.sgd(0.1, 0.9), loud, True).but(extra=changing),
+    row("dog", LR, **MASK),
+    row("dowg", LR, **MASK),
+    row("galore", LR, rank=1, **MASK),
+    row("galore", LR, 1, 3, 0.5, gc.scale_by_rms(), weight_dimension_numbers=flipped),
+    row("hutchinson_estimator_diag_hessian", jax.random.PRNGKey(7)).but(extra=curved),
+    row("muon", LR, **MASKED),
+    row("nadam", LR, **RULE, **MU32, nesterov=False),
+    row("nadamw", LR, nesterov=False),
+    row("noisy_sgd", LR, seed=3),
+    row("rmsprop", LR, bias_correction=True),
+    row("scale_by_acprop", b1=0.8, **SMALL),
+    row("scale_by_adam", **MU32),
+    row("scale_by_ademamix", **RULE, **MU32),
+    row("scale_by_adopt", b1=0.8, b2=0.9, eps=1e-3, **MU32, nesterov=True),
+    row("scale_by_adopt", b2=0.9, use_clipping=False),
+    row("scale_by_adopt", b2=0.9, clip_value_fn=scaled_up),
+    row("scale_by_galore", 1, 3, 0.5, gc.scale_by_rms(), flipped),
+    row("scale_by_madgrad", 0.1, 0.5, eps=1e-3).but(rtol=1e-5),
+    row("scale_by_rms", eps=1e-3),
+    row("scale_by_simplified_ademamix", **ADAM),
+    row("scale_by_stddev", eps_in_sqrt=False, eps=0.1).but(rtol=1e-5),
+    row("schedule_free_adamw", LR, state_dtype="float32").but(rtol=1e-4),
+    row("schedule_free_sgd", LR, state_dtype="float32").but(rtol=1e-4),
+    row("simplified_ademamix", LR, **MASK),
+    row("sophia", LR, **MASKED).but(extra=curved, rtol=2e-5),
+    row("sophia", LR, hessian_diagonal_fn=gc.stateless(squared), **MU32).but(extra=curved, rtol=2e-5),
+]
+# fmt: on
+"""Arguments of Optax that no other row sets: rows that buy parity alone."""
+
+TWINS = [case for case in CASES if case.has_twin]
 OPTIMIZERS = [case for case in CASES if case.optimizer]
 
 

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cases import PER_EXAMPLE, Case, ids, matrices_only
+from arguments import matrices_only
+from cases import PER_EXAMPLE, Case, ids
 from trees import check_close, enable_x64, gradients, params, worst
 
 import gradchain as gc
@@ -26,11 +27,10 @@ def test_contrib_has_every_name_of_optax() -> None:
 @pytest.mark.parametrize("case", **ids(PER_EXAMPLE))
 def test_private_steps_equal_optax(case: Case) -> None:
     p = {"w": jnp.ones((3, 2)), "b": jnp.ones((2,))}
-    call = dict(case.call)
     ours = case.make()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Optax's dpsgd warns of its own argument
-        theirs = getattr(optax.contrib, case.name)(**call)
+        theirs = case.make(optax)
     s, t = ours.init(p), theirs.init(p)
     for step in range(5):
         rng = np.random.default_rng(step)

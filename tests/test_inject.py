@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cases import CASES, Case, ids, matrices_only
+from arguments import matrices_only
+from cases import CASES, Case, ids
 from trees import check_close, gradients, params, wide
 
 import gradchain as gc
 
-INJECTABLE = [c for c in CASES if not callable(c.call) and c.extra is None and c.injects]
+INJECTABLE = [case for case in CASES if not case.wraps and case.extra is None and case.injects]
 
 
 @pytest.mark.parametrize("case", **ids(INJECTABLE))

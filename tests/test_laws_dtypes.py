@@ -25,7 +25,7 @@ def test_half_precision_follows_float32(case: Case, dtype: str) -> None:
         g = jax.tree.map(lambda x: x.astype(jnp.float32), g)
         expected, high_state = tx.update(g, high_state, high, **extra)
         assert all(u.dtype == dtype for u in jax.tree.leaves(updates))
-        check_close(updates, expected, HALF[dtype] * case.low_precision)
+        check_close(updates, expected, HALF[dtype] * case.half)
     assert all(p.dtype == dtype for p in jax.tree.leaves(gc.apply_updates(low, updates)))
 
 
@@ -59,7 +59,7 @@ def test_float64_is_computed_in_float64(case: Case) -> None:
         assert [x.dtype for x in jax.tree.leaves(state)] == [x.dtype for x in jax.tree.leaves(again)]
     if not case.random:
         low, _, _ = run(gc, case.make(), params("float32"), 3, case.extra)
-        check_close(low, updates, case.follows)
+        check_close(low, updates, case.single)
 
 
 @pytest.mark.parametrize("case", **ids(OPTIMIZERS))
