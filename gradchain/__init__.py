@@ -25,14 +25,10 @@ from . import (
     tree as tree,
     tree_utils as tree_utils,
 )
-
-# The assignment problem
 from .assignment import (
     base_hungarian_algorithm as base_hungarian_algorithm,
     hungarian_algorithm as hungarian_algorithm,
 )
-
-# The protocol and the core
 from .core import (
     ArrayTree as ArrayTree,
     EmptyState as EmptyState,
@@ -70,8 +66,6 @@ from .core import (
     transformation as transformation,
     with_extra_args_support as with_extra_args_support,
 )
-
-# Line searches
 from .linesearch import (
     BacktrackingLinesearchInfo as BacktrackingLinesearchInfo,
     ScaleByBacktrackingLinesearchState as ScaleByBacktrackingLinesearchState,
@@ -81,8 +75,6 @@ from .linesearch import (
     scale_by_zoom_linesearch as scale_by_zoom_linesearch,
     value_and_grad_from_state as value_and_grad_from_state,
 )
-
-# Losses
 from .losses import (
     binary_dice_loss as binary_dice_loss,
     cosine_distance as cosine_distance,
@@ -116,11 +108,7 @@ from .losses import (
     squared_error as squared_error,
     triplet_margin_loss as triplet_margin_loss,
 )
-
-# Microbatches
 from .microbatching import micro_grad as micro_grad, micro_vmap as micro_vmap, microbatch as microbatch
-
-# Optimizers
 from .optimizers import (
     COCOBState as COCOBState,
     DAdaptAdamWState as DAdaptAdamWState,
@@ -225,11 +213,7 @@ from .optimizers import (
     sophia as sophia,
     yogi as yogi,
 )
-
-# Perturbations
 from .perturbations import make_perturbed_fun as make_perturbed_fun, multi_normal as multi_normal
-
-# Projections
 from .projections import (
     projection_box as projection_box,
     projection_halfspace as projection_halfspace,
@@ -244,8 +228,6 @@ from .projections import (
     projection_simplex as projection_simplex,
     projection_vector as projection_vector,
 )
-
-# Schedules
 from .schedules import (
     InjectStatefulHyperparamsState as InjectStatefulHyperparamsState,
     StatefulSchedule as StatefulSchedule,
@@ -277,8 +259,6 @@ from .schedules import (
     warmup_inverse_sqrt_schedule as warmup_inverse_sqrt_schedule,
     warmup_stable_decay_schedule as warmup_stable_decay_schedule,
 )
-
-# Second order and linear algebra
 from .second_order import (
     diagonal as diagonal,
     empirical_fisher_diagonal as empirical_fisher_diagonal,
@@ -292,11 +272,7 @@ from .second_order import (
     matrix_inverse_pth_root as matrix_inverse_pth_root,
     power_iteration as power_iteration,
 )
-
-# Tools
 from .tools import eval_params as eval_params, make_step as make_step, minimize as minimize
-
-# Links and wrappers
 from .transforms import (
     AdaptiveGradClipState as AdaptiveGradClipState,
     AddDecayedWeightsState as AddDecayedWeightsState,
@@ -399,8 +375,6 @@ from .transforms import (
     with_global_norm as with_global_norm,
     zero_nans as zero_nans,
 )
-
-# Trees
 from .tree import (
     update_infinity_moment as update_infinity_moment,
     update_moment as update_moment,

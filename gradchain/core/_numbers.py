@@ -13,9 +13,9 @@ from .types import NumberType
 
 
 class Range(NamedTuple):
-    """A range in words, and the test of it."""
+    """A range: how an error describes it, and whether a number is in it."""
 
-    words: str
+    text: str
     holds: Callable[[Any], bool]
 
 
@@ -96,7 +96,7 @@ def check_numbers(name: str, arguments: Mapping[str, Any], ranges: Mapping[str, 
                 f"{name}: {argument} must be a number, an array or a schedule, received {value!r}."
             )
         if isinstance(value, (int, float)) and not _is_in(allowed, value):
-            raise ValueError(f"{name}: {argument} must be {allowed.words}, received {_brief(value)}.")
+            raise ValueError(f"{name}: {argument} must be {allowed.text}, received {_brief(value)}.")
         if isinstance(value, np.ndarray) and value.dtype.kind not in "biuf":
             raise TypeError(f"{name}: {argument} must be real, received dtype {value.dtype}.")
 

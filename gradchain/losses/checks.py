@@ -142,4 +142,4 @@ def in_range(name: str, allowed: Range, **numbers: Any) -> None:
     """ValueError for a Python number outside its range; arrays and tracers pass."""
     for what, value in numbers.items():
         if isinstance(value, (int, float)) and not allowed.holds(value):
-            raise ValueError(f"{name}: {what} must be {allowed.words}, received {value}.")
+            raise ValueError(f"{name}: {what} must be {allowed.text}, received {value}.")

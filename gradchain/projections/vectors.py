@@ -61,7 +61,7 @@ def scalar(name: str, what: str, value: Any, like: Leaves) -> jax.Array:
 def check_number(name: str, what: str, value: Any, allowed: Range) -> None:
     """Raises ValueError for a Python number outside a range; arrays and tracers pass."""
     if isinstance(value, (int, float)) and not allowed.holds(value):
-        raise ValueError(f"{name}: {what} must be {allowed.words}, received {value!r}.")
+        raise ValueError(f"{name}: {what} must be {allowed.text}, received {value!r}.")
 
 
 def size_of_set(name: str, scale: Any, allowed: Range, like: Leaves) -> jax.Array:
