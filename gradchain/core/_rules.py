@@ -152,48 +152,53 @@ def fused(rules: Sequence[Rule]) -> Callable[..., tuple[Updates, tuple[Any, ...]
     any_schedule = any(rule.schedules for rule in rules)
 
     def update(updates: Updates, states: Sequence[Any], params: Params | None) -> Any:
-        for rule, state in zip(rules, states, strict=True):
+        for rule in rules:
             if rule.needs_params and params is None:
                 raise MissingParamsError(rule.name)
-            if not hasattr(state, "_fields"):
-                raise ValueError(
-                    f"{rule.name}: the state must be the one that init gives, a NamedTuple, received "
-                    f"{type(state).__name__}. Call init first."
-                )
         leaves = Leaves(rules[0].name, updates, params, check=False)  # the rules check at their trace
-        counters = [counter_of(state) for state in states]
-        counts = [
-            getattr(state, field) if field else None for field, state in zip(counters, states, strict=True)
-        ]
-        numbers = numbers_at(counts) if any_schedule else [{} for _ in rules]
-        nexts = [
-            {field: next_count(count)} if field else {}
-            for field, count in zip(counters, counts, strict=True)
-        ]
-        columns = [
-            {f: leaves.all_of(f"state's {f}", tree) for f, tree in fields_of(state).items()}
-            for state in states
-        ]
+        columns = [_Columns(leaves, rule, state) for rule, state in zip(rules, states, strict=True)]
+        numbers = numbers_at([column.count for column in columns]) if any_schedule else [{} for _ in rules]
         us = list(leaves.all)
         for i, g, p in zip(leaves.present, leaves.gs, leaves.ps, strict=True):
-            olds = [
-                state._replace(**{f: column[i] for f, column in fields.items()}, **count)
-                for state, fields, count in zip(states, columns, nexts, strict=True)
-            ]
             try:
-                us[i], news = compiled_step(g, olds, p, numbers)
+                us[i], news = compiled_step(g, [column.at(i) for column in columns], p, numbers)
             except LeafError as error:
                 raise error.at(path_of_leaf(updates, i)) from None
-            for fields, new in zip(columns, news, strict=True):
-                for column, value in zip(fields.values(), new, strict=True):
-                    column[i] = value
-        unflatten = leaves.treedef.unflatten
-        return unflatten(us), tuple(
-            state._replace(**{f: unflatten(column) for f, column in fields.items()}, **count)
-            for state, fields, count in zip(states, columns, nexts, strict=True)
-        )
+            for column, new in zip(columns, news, strict=True):
+                column.put(i, new)
+        return leaves.treedef.unflatten(us), tuple(column.tree() for column in columns)
 
     return update
+
+
+class _Columns:
+    """The state of a rule while its leaves take a step: the leaves of each field, and the count."""
+
+    def __init__(self, leaves: Leaves, rule: Rule, state: Any):
+        if not hasattr(state, "_fields"):
+            raise ValueError(
+                f"{rule.name}: the state must be the one that init gives, a NamedTuple, received "
+                f"{type(state).__name__}. Call init first."
+            )
+        self.state, self.treedef = state, leaves.treedef
+        self.fields = {f: leaves.all_of(f"state's {f}", tree) for f, tree in fields_of(state).items()}
+        counter = counter_of(state)
+        self.count = getattr(state, counter) if counter else None
+        self.next = {counter: next_count(self.count)} if counter else {}
+
+    def at(self, i: int) -> Any:
+        """The state of leaf `i`, whose count is the number of this step."""
+        return self.state._replace(**{f: column[i] for f, column in self.fields.items()}, **self.next)
+
+    def put(self, i: int, values: Sequence[Any]) -> None:
+        """Replaces the fields of leaf `i`."""
+        for column, value in zip(self.fields.values(), values, strict=True):
+            column[i] = value
+
+    def tree(self) -> Any:
+        """The state of the tree."""
+        trees = {f: self.treedef.unflatten(column) for f, column in self.fields.items()}
+        return self.state._replace(**trees, **self.next)
 
 
 def leafwise(

@@ -32,9 +32,8 @@ def scheduled(
             )
         return state
 
-    first = body(
-        **dict.fromkeys(schedules, np.float32(0.5))
-    )  # whatever the numbers, the pair is of this kind
+    # Whatever the numbers, the factory makes a pair of this kind.
+    first = body(**dict.fromkeys(schedules, np.float32(0.5)))
     if isinstance(first.rule, Rule):
 
         def remake(**numbers: Any) -> Rule:

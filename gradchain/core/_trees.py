@@ -1,5 +1,6 @@
 """A rule for all arrays at once, lifted to trees: for algorithms with numbers of the whole model."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -14,6 +15,98 @@ from ._order import Trait
 from ._pair import GradientTransformationExtraArgs
 from ._rules import dtype_by_state, enclosing, next_count
 from .types import OptState, Params, PyTree, Updates, counter_of
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TreeRule:
+    """A rule for all arrays, as `treewise` was given it."""
+
+    name: str
+    init: Callable[[list[Any]], Any]
+    update: Callable[..., tuple[list[Any], Any]]
+    needs_params: bool
+    like_params: bool
+    extra: Sequence[str]
+    settings: Callable[[PyTree], PyTree] | None
+
+    def init_tree(self, params: Params) -> OptState:
+        """The state of a tree: lists become trees like `params`."""
+        leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
+        present = [i for i, p in enumerate(leaves) if has_gradient(p)]
+
+        def tree(values: list[Any]) -> PyTree:
+            column: list[Any] = [None] * len(leaves)
+            for i, value in zip(present, values, strict=True):
+                column[i] = value
+            return treedef.unflatten(column)
+
+        state = self.init([leaves[i] for i in present])
+        made = {f: tree(x) for f, x in _lists(state).items()}
+        counter = counter_of(state)
+        if counter is not None:
+            made[counter] = jnp.array(getattr(state, counter), jnp.int32)
+        return state._replace(**made)
+
+    def update_tree(
+        self, updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, OptState]:
+        """One step of a tree."""
+        if self.needs_params and params is None:
+            raise MissingParamsError(self.name)
+        for argument in self.extra:
+            if extra_args.get(argument) is None:
+                raise MissingExtraError(self.name, argument)
+        leaves = Leaves(self.name, updates, params)
+        lists = {f: self._list(leaves, f, getattr(state, f)) for f in self.tree_fields}
+        counter = counter_of(state)
+        count = {counter: next_count(getattr(state, counter))} if counter else {}
+        extra = {argument: extra_args[argument] for argument in self.extra}
+        settings = None
+        if self.settings is not None:
+            every = leaves.all_of("settings", self.settings(updates if params is None else params))
+            settings = tuple(every[i] for i in leaves.present)
+        us, new = self.compiled_step(
+            leaves.gs, state._replace(**lists, **count), leaves.ps, extra, settings
+        )
+        trees = {f: leaves.put(getattr(new, f), getattr(state, f)) for f in lists}
+        return leaves.put(us, updates), new._replace(**trees)
+
+    def step(self, gs: Any, state: Any, ps: Any, extra: dict[str, Any], settings: Any) -> tuple[Any, Any]:
+        """One step of lists under the dtype policy."""
+        given = {} if settings is None else {"settings": list(settings)}
+        with relaxed_promotion():
+            wide = jax.tree.map(widen, (gs, state, ps))
+            us, new = self.update(*wide, **extra, **given)
+            us = [cast(u, dtype) for u, dtype in zip(us, self.dtypes(gs, state, ps), strict=True)]
+            return us, jax.tree.map(lambda x, like: cast(x, dtype_of(like)), new, state)
+
+    def dtypes(self, gs: list[Any], state: Any, ps: list[Any]) -> list[Any]:
+        """The dtypes of the updates: see `Rule.dtype_of_update`."""
+        if any(p is not None for p in ps):
+            pairs = zip(gs, ps, strict=True)
+            return [wider(g.dtype, p.dtype) if is_inexact(p) else g.dtype for g, p in pairs]
+        like_gs = jax.eval_shape(self.init, [jax.ShapeDtypeStruct(g.shape, g.dtype) for g in gs])
+        columns = zip(_lists(state).values(), _lists(like_gs).values(), strict=True)
+        kept = [list(zip(*column, strict=True)) for column in columns]
+        return [dtype_by_state(g.dtype, [pairs[i] for pairs in kept]) for i, g in enumerate(gs)]
+
+    @functools.cached_property
+    def compiled_step(self) -> Callable[..., tuple[Any, Any]]:
+        """`step` as one program."""
+        return jax.jit(self.step, static_argnums=4)
+
+    @functools.cached_property
+    def tree_fields(self) -> list[str]:
+        """The fields of the state that follow the parameters."""
+        return list(_lists(jax.eval_shape(lambda: self.init([]))))
+
+    def _list(self, leaves: Leaves, field: str, tree: PyTree) -> list[Any]:
+        return leaves.of(f"state's {field}", tree, same_shape=self.like_params)
+
+
+def _lists(state: Any) -> dict[str, list[Any]]:
+    """The fields of a state that are lists."""
+    return {f: getattr(state, f) for f in state._fields if isinstance(getattr(state, f), list)}
 
 
 def treewise(
@@ -46,75 +139,5 @@ def treewise(
             a tree like them. `update` gets its leaves as the list `settings`; they are static and hashable.
         traits: what the rule says about itself, see `Trait`.
     """
-    name = name or enclosing(update)
-
-    def init_tree(params: Params) -> OptState:
-        leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
-        present = [i for i, p in enumerate(leaves) if has_gradient(p)]
-
-        def tree(values: list[Any]) -> PyTree:
-            column: list[Any] = [None] * len(leaves)
-            for i, value in zip(present, values, strict=True):
-                column[i] = value
-            return treedef.unflatten(column)
-
-        state = init([leaves[i] for i in present])
-        made = {f: tree(x) for f, x in _lists(state).items()}
-        counter = counter_of(state)
-        if counter is not None:
-            made[counter] = jnp.asarray(getattr(state, counter), jnp.int32)
-        return state._replace(**made)
-
-    @functools.cache
-    def tree_fields() -> list[str]:
-        return list(_lists(jax.eval_shape(lambda: init([]))))
-
-    def step(gs: Any, state: Any, ps: Any, more: dict[str, Any], settings: Any) -> tuple[Any, Any]:
-        given = {} if settings is None else {"settings": list(settings)}
-        with relaxed_promotion():
-            wide = jax.tree.map(widen, (gs, state, ps))
-            us, new = update(*wide, **more, **given)
-            us = [cast(u, dtype) for u, dtype in zip(us, dtypes(gs, state, ps), strict=True)]
-            return us, jax.tree.map(lambda x, like: cast(x, dtype_of(like)), new, state)
-
-    def dtypes(gs: list[Any], state: Any, ps: list[Any]) -> list[Any]:
-        if any(p is not None for p in ps):
-            return [
-                wider(g.dtype, p.dtype) if is_inexact(p) else g.dtype for g, p in zip(gs, ps, strict=True)
-            ]
-        like_gs = jax.eval_shape(init, [jax.ShapeDtypeStruct(g.shape, g.dtype) for g in gs])
-        columns = zip(_lists(state).values(), _lists(like_gs).values(), strict=True)
-        pairs = [list(zip(kept, like, strict=True)) for kept, like in columns]
-        return [dtype_by_state(g.dtype, [pair[i] for pair in pairs]) for i, g in enumerate(gs)]
-
-    compiled_step = jax.jit(step, static_argnums=4)
-
-    def update_tree(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
-        if needs_params and params is None:
-            raise MissingParamsError(name)
-        for argument in extra:
-            if extra_args.get(argument) is None:
-                raise MissingExtraError(name, argument)
-        leaves = Leaves(name, updates, params)
-        rows = {
-            f: leaves.of(f"state's {f}", getattr(state, f), same_shape=like_params) for f in tree_fields()
-        }
-        counter = counter_of(state)
-        count = {counter: next_count(getattr(state, counter))} if counter else {}
-        given = None
-        if settings is not None:
-            found = leaves.all_of("settings", settings(updates if params is None else params))
-            given = tuple(found[i] for i in leaves.present)
-        more = {argument: extra_args[argument] for argument in extra}
-        us, new = compiled_step(leaves.gs, state._replace(**rows, **count), leaves.ps, more, given)
-        trees = {f: leaves.put(getattr(new, f), getattr(state, f)) for f in rows}
-        return leaves.put(us, updates), new._replace(**trees)
-
-    return GradientTransformationExtraArgs(init_tree, update_tree, traits=traits)
-
-
-def _lists(state: Any) -> dict[str, list[Any]]:
-    """The fields of a state that follow the parameters."""
-    return {f: getattr(state, f) for f in state._fields if isinstance(getattr(state, f), list)}
+    rule = TreeRule(name or enclosing(update), init, update, needs_params, like_params, extra, settings)
+    return GradientTransformationExtraArgs(rule.init_tree, rule.update_tree, traits=traits)
