@@ -57,8 +57,9 @@ def test_private_gradients_need_examples() -> None:
 def test_private_aggregation_warns_without_a_key() -> None:
     with pytest.warns(UserWarning, match="everybody knows the noise"):
         gc.contrib.differentially_private_aggregate(1.25, 0.5)
-    with pytest.warns(DeprecationWarning, match="use key"):
+    with pytest.warns(DeprecationWarning, match="use key") as caught:
         gc.contrib.differentially_private_aggregate(1.25, 0.5, seed=1)
+    assert caught[0].filename == __file__
     with pytest.raises(ValueError, match="two names"):
         gc.contrib.differentially_private_aggregate(1.25, 0.5, 1, seed=1)
 

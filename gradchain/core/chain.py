@@ -78,7 +78,7 @@ def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
     links = tuple(_checked(i, tx) for i, tx in enumerate(args))
     runs = list(_runs(links))
     if called_by_the_user():
-        check_order(args, stacklevel=6)
+        check_order(args)
 
     def init(params: Params) -> tuple[OptState, ...]:
         return tuple(link.init(params) for link in links)

@@ -1,6 +1,8 @@
 """One voice for errors: who, where, what was expected, what was received, and the remedy."""
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -70,6 +72,23 @@ def tree_mismatch(name: str, what: str, tree: Any, other_what: str, other: Any) 
         f"{name}: the {what} does not have the structure of the {other_what}; "
         f"{'; '.join(clauses)}. Both must be pytrees of the same structure."
     )
+
+
+def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warns at the line of the user's code that led here: Python shows deprecations only of `__main__`.
+
+    Counted frames (`stacklevel`) would change with every decorator in between.
+    """
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in (
+        "gradchain",
+        "importlib",
+    ):
+        frame = frame.f_back
+    where = frame.f_globals
+    registry = where.setdefault("__warningregistry__", {})
+    module, file = where.get("__name__", "<unknown>"), frame.f_code.co_filename
+    warnings.warn_explicit(message, category, file, frame.f_lineno, module, registry)
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -1,10 +1,11 @@
 """What links say about themselves, and the orders in which one undoes another."""
 
 import itertools
-import warnings
 from collections.abc import Iterator
 from enum import Enum
 from typing import Any
+
+from .errors import warn_user
 
 
 class Trait(Enum):
@@ -51,7 +52,7 @@ def _leaves(tx: Any) -> Iterator[Any]:
         yield from _leaves(part)
 
 
-def check_order(links: tuple[Any, ...], stacklevel: int) -> None:
+def check_order(links: tuple[Any, ...]) -> None:
     """Warns once for each two links of a chain of which one undoes the other."""
     for first, later in itertools.combinations(links, 2):
         pairs = itertools.product(
@@ -63,5 +64,5 @@ def check_order(links: tuple[Any, ...], stacklevel: int) -> None:
         for conflict in pairs:
             if conflict in CONFLICTS:
                 text = CONFLICTS[conflict].format(first=first, later=later)
-                warnings.warn(f"chain: {text}", OrderWarning, stacklevel=stacklevel)
+                warn_user(f"chain: {text}", OrderWarning)
                 break

@@ -1,6 +1,5 @@
 """Gradient descent with differential privacy."""
 
-import warnings
 from typing import Any, NamedTuple
 
 import jax
@@ -8,6 +7,7 @@ import jax.numpy as jnp
 
 from ..core.chain import chain, identity
 from ..core.dtypes import cast, compute_dtype, dtype_of, relaxed_promotion, widen
+from ..core.errors import warn_user
 from ..core.hyperparameters import NON_NEGATIVE
 from ..core.pair import GradientTransformationExtraArgs, transformation
 from ..core.types import MaskOrFn, Numeric, Params, ScalarOrSchedule, Updates
@@ -58,9 +58,9 @@ def differentially_private_aggregate(
     if seed is not None:
         if key is not None:
             raise ValueError(f"{name}: key and seed are two names of one argument: give key.")
-        warnings.warn(f"{name}: seed is deprecated, use key.", DeprecationWarning, stacklevel=4)
+        warn_user(f"{name}: seed is deprecated, use key.", DeprecationWarning)
     elif key is None:
-        warnings.warn(f"{name}: without a key everybody knows the noise; key 0 is used.", stacklevel=4)
+        warn_user(f"{name}: without a key everybody knows the noise; key 0 is used.")
     chosen = key if key is not None else seed if seed is not None else 0
     return _aggregate(l2_norm_clip, noise_multiplier, chosen)
 

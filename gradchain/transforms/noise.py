@@ -1,12 +1,12 @@
 """Gaussian noise that fades."""
 
-import warnings
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from ..core.dtypes import cast, compute_dtype, dtype_of, relaxed_promotion, widen
+from ..core.errors import warn_user
 from ..core.hyperparameters import FINITE, NON_NEGATIVE
 from ..core.lift import check_updates, is_none
 from ..core.numerics import safe_increment, sqrt
@@ -52,7 +52,7 @@ def add_noise(
     if seed is not None:
         if key is not None:
             raise ValueError("add_noise: key and seed are two names of one argument: give key.")
-        warnings.warn("add_noise: seed is deprecated, use key.", DeprecationWarning, stacklevel=4)
+        warn_user("add_noise: seed is deprecated, use key.", DeprecationWarning)
     chosen: Any = seed if seed is not None else 0 if key is None else key
 
     def init(params: Params) -> AddNoiseState:
