@@ -5,12 +5,11 @@
 
 import functools
 import importlib
-import warnings
 from typing import Any, NamedTuple
 
 import jax
 
-from .core import GradientTransformationExtraArgs, nearest
+from .core import GradientTransformationExtraArgs, nearest, warn_user
 from .core.types import ArrayTree, Numeric
 from .second_order.flat import fisher_diag as fisher_diag, hessian_diag as hessian_diag, hvp as hvp
 from .tree.norm import norm
@@ -62,10 +61,8 @@ def lookup(module: str, name: str) -> Any:
         known = vars(importlib.import_module(module))
         public = [word for word in known if not word.startswith("_")]
         raise AttributeError(f"{module} has no name {name!r}.{nearest(name, public)}")
-    warnings.warn(
-        f"{module}.{name} is deprecated, as it is in Optax: use gradchain.{path}.",
-        DeprecationWarning,
-        stacklevel=3,
+    warn_user(
+        f"{module}.{name} is deprecated, as it is in Optax: use gradchain.{path}.", DeprecationWarning
     )
     if name in globals():  # one that differs from what replaces it
         return globals()[name]

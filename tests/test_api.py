@@ -112,6 +112,29 @@ def test_deprecated_names_warn_and_name_the_replacement(row: dict[str, str]) -> 
         getattr(module_of(row, gc), row["name"])
 
 
+WARNS = [
+    "gc.add_noise(0.37, 0.55, seed=1)",
+    "gc.contrib.differentially_private_aggregate(1.37, 0.5, seed=1)",
+    "gc.contrib.differentially_private_aggregate(1.37, 0.5)",
+    "gc.dpsgd",
+    "from gradchain import dpsgd",
+    "from gradchain.second_order import hvp",
+    "gc.chain(gc.sgd(0.37), gc.adam(0.37))",
+]
+
+
+@pytest.mark.parametrize("line", WARNS)
+def test_warnings_name_the_users_line(line: str) -> None:
+    user = {"__name__": "__main__", "gc": gc}
+    code = compile(f"\n\n{line}\n", "user.py", "exec")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.resetwarnings()  # then Python's own filters: deprecations are shown in __main__ only
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("default", category=DeprecationWarning, module="__main__")
+        exec(code, user)
+    assert {(warning.filename, warning.lineno) for warning in caught} == {("user.py", 3)}
+
+
 def test_a_removed_name_stays_an_error() -> None:
     with pytest.raises(AttributeError, match="Optax removed it"):
         gc.monte_carlo  # noqa: B018

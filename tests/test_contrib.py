@@ -1,5 +1,6 @@
 """Contrib: what the laws do not see. Per-example gradients, matrices, plateaus, evaluation parameters."""
 
+import pickle
 import re
 import warnings
 from typing import Any
@@ -56,8 +57,9 @@ def test_private_gradients_need_examples() -> None:
 def test_private_aggregation_warns_without_a_key() -> None:
     with pytest.warns(UserWarning, match="everybody knows the noise"):
         gc.contrib.differentially_private_aggregate(1.25, 0.5)
-    with pytest.warns(DeprecationWarning, match="use key"):
+    with pytest.warns(DeprecationWarning, match="use key") as caught:
         gc.contrib.differentially_private_aggregate(1.25, 0.5, seed=1)
+    assert caught[0].filename == __file__
     with pytest.raises(ValueError, match="two names"):
         gc.contrib.differentially_private_aggregate(1.25, 0.5, 1, seed=1)
 
@@ -166,6 +168,33 @@ def test_optax_takes_a_negative_plateau_for_progress() -> None:
 
 
 # Schedule-Free: the weights of the average, and the evaluation parameters.
+
+
+@pytest.mark.parametrize("factory", [gc.schedule_free_sgd, gc.schedule_free_adamw])
+def test_schedule_free_warms_up_a_schedule(factory: Any) -> None:
+    def run(rate: Any, steps: int | None) -> Any:
+        tx, p = factory(rate, steps), params("float32")
+        s = tx.init(p)
+        for step in range(8):
+            u, s = tx.update(gradients(p, step), s, p)
+            p = gc.apply_updates(p, u)
+        return p
+
+    constant, falling = gc.constant_schedule(0.3), gc.linear_schedule(0.3, 0.1, 6)
+    for steps in (None, 0, 5):
+        assert worst(run(constant, steps), run(0.3, steps)) == 0
+    check_close(run(0.3, 0), run(0.3, None), 0)  # Optax's rate stays 0
+    by_hand = run(lambda count: falling(count) * jnp.minimum(count / 5, 1), None)
+    check_close(run(falling, 5), by_hand, 1e-6)
+
+    warm = factory(falling, 5)
+    assert warm == factory(falling, warmup_steps=5) == pickle.loads(pickle.dumps(warm))
+    assert eval(repr(warm), vars(gc)) == warm
+    assert "warmup_steps=5" in repr(warm)
+    with pytest.raises(
+        ValueError, match=f"{factory.__name__}: warmup_steps must be at least 0, received -1"
+    ):
+        factory(falling, -1)
 
 
 def test_schedule_free_weighs_a_step_by_its_own_learning_rate() -> None:

@@ -3,8 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
+import gradchain as gc
 import gradchain.tree as gt
 
 HALVES = [jnp.float16, jnp.bfloat16]
@@ -36,6 +38,80 @@ def test_moments_of_half_precision_move(dtype):
 
 def test_the_norm_of_zeros_has_a_derivative():
     assert jnp.isfinite(jax.grad(lambda x: gt.norm({"a": x}))(jnp.zeros(3))).all()
+
+
+SIZES = [1e20, 1e38, 1.0, 1e-25, 1e-37]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_norms_are_finite_where_their_squares_are_not(size):
+    entries = np.array([3.0, -4.0, 12.0]) / 13 * np.float64(size)
+    tree = {"a": jnp.asarray(entries[:2], jnp.float32), "b": jnp.asarray(entries[2], jnp.float32)}
+    for norm in (gt.norm, jax.jit(gt.norm)):
+        np.testing.assert_allclose(norm(tree), size, rtol=1e-6)
+    slope = jax.grad(gt.norm)(tree)
+    np.testing.assert_allclose(slope["a"], entries[:2] / size, rtol=1e-6)
+    np.testing.assert_allclose(slope["b"], entries[2] / size, rtol=1e-6)
+    vector = jnp.asarray(entries, jnp.float32)
+    np.testing.assert_allclose(gc.safe_norm(vector, 0.0), size, rtol=1e-6)
+    np.testing.assert_allclose(gc.safe_root_mean_squares(vector, 0.0), size / 3**0.5, rtol=1e-6)
+    np.testing.assert_allclose(jax.grad(gc.safe_norm)(vector, 0.0), entries / size, rtol=1e-6)
+    complex_ = {"a": jax.lax.complex(vector[:1], vector[1:2]), "b": vector[2]}
+    batched = jax.tree.map(lambda x: x[None], complex_)
+    for norms in (gt.norm(complex_), jax.vmap(gt.norm)(batched)[0], jax.vmap(jax.jit(gt.norm))(batched)[0]):
+        np.testing.assert_allclose(norms, size, rtol=1e-6)
+    slope = jax.grad(gt.norm)(complex_)
+    np.testing.assert_allclose(slope["a"], (entries[:1] - 1j * entries[1:2]) / size, rtol=1e-6)
+    np.testing.assert_allclose(jax.vmap(jax.grad(gt.norm))(batched)["b"], entries[2:] / size, rtol=1e-6)
+
+
+def test_norms_of_a_batch_have_one_conditional_and_each_its_own_size():
+    rows = jnp.asarray(np.outer(SIZES, [0.6, -0.8]), jnp.float32)
+    each = jax.vmap(lambda row: gt.norm({"a": row[:1], "b": row[1:]}))
+    for norms in (each, jax.jit(each), jax.vmap(lambda row: gc.safe_norm(row, 0.0))):
+        np.testing.assert_allclose(norms(rows), SIZES, rtol=1e-6)
+    np.testing.assert_allclose(gc.safe_norm(rows, 0.0, axis=1), SIZES, rtol=1e-6)
+    np.testing.assert_allclose(jax.vmap(each)(rows.reshape(5, 1, 2)), np.reshape(SIZES, (5, 1)), rtol=1e-6)
+    batched = jax.jit(jax.vmap(each)).lower(rows.reshape(5, 1, 2)).as_text()
+    assert batched.count("stablehlo.case") == 1  # not a select between two passes
+
+
+def test_what_is_not_finite_has_no_finite_norm():
+    for bad in (jnp.inf, jnp.nan):
+        tree = {"a": jnp.array([1e20, bad]), "b": jnp.ones(2)}
+        assert not jnp.isfinite(gt.norm(tree))
+        assert jnp.isnan(gt.norm(tree)) == np.isnan(bad)
+    float0 = np.zeros(2, jax.dtypes.float0)
+    for ord in (2, 1, "inf"):
+        nothing = {"a": jnp.zeros((0, 3)), "b": None, "c": float0}
+        assert gt.norm(nothing, ord) == gt.norm({}, ord) == 0
+    assert gt.norm({"a": jnp.full(5, 100_000), "b": jnp.array(True)}) == np.float32(5e10 + 1) ** 0.5
+
+
+@pytest.mark.parametrize("ord", [None, 1, 2, jnp.inf, "fro"])
+@pytest.mark.parametrize("axis", [None, 0, (0, 1), (-1,)])
+def test_safe_norms_are_those_of_optax(ord, axis):
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(3, 4)), jnp.float32)
+    arrays = (x.at[:, 0].set(0), jax.lax.complex(x, -x), jnp.arange(6).reshape(2, 3))
+    for a, least, keepdims in zip(arrays, (0.0, 1.5, 1.5), (False, True, False), strict=True):
+        with jax.numpy_dtype_promotion("standard"):
+            try:
+                expected = optax.safe_norm(a, least, ord, axis, keepdims)
+            except ValueError:
+                with pytest.raises(ValueError, match="order"):
+                    gc.safe_norm(a, least, ord, axis, keepdims)
+                continue
+            norms = gc.safe_norm(a, least, ord, axis, keepdims)
+        assert norms.dtype == expected.dtype
+        np.testing.assert_allclose(norms, expected, rtol=1e-5, strict=True)
+
+
+def test_safe_sizes_have_derivatives_at_zero():
+    for size in (gc.safe_norm, gc.safe_root_mean_squares):
+        for least in (0.0, 1.5):
+            np.testing.assert_array_equal(jax.grad(size)(jnp.zeros(3), least), 0)
+    rms = gc.safe_root_mean_squares(jnp.array([1, 2]), 0.0)
+    np.testing.assert_allclose(rms, 2.5**0.5, rtol=1e-6)
 
 
 def test_none_stays_none():

@@ -18,6 +18,11 @@ def _add(p: Any, u: Any) -> jax.Array:
 
 
 @jax.jit
+def _count(p: Any, u: Any) -> jax.Array:
+    return jnp.asarray(p) + cast(u, dtype_of(p))  # modulo 2**bits: exact whatever the width of u
+
+
+@jax.jit
 def _mix(new: Any, old: Any, step_size: Any) -> jax.Array:
     with relaxed_promotion():
         return cast(step_size * widen(new) + (1 - step_size) * widen(old), dtype_of(old))
@@ -31,11 +36,13 @@ def apply_updates(params: Params, updates: Updates) -> Params:
         updates: a pytree like them. None (and float0, the gradient JAX gives to integers) leaves a
             parameter as it is.
 
-    Returns: the new parameters in the dtypes of the old ones; the sum is taken in at least float32.
+    Returns: the new parameters in the dtypes of the old ones; the sum is taken in at least float32, and
+        for integers by integers (counters) in their own dtype, which wraps around.
 
     Raises:
         ValueError: structures or shapes that differ, with the path.
-        TypeError: an update for an integer parameter, which would be truncated silently.
+        TypeError: a floating point step for an integer parameter, which would be truncated silently, or
+            any for a boolean one.
     """
     ps, treedef = jax.tree.flatten(params, is_leaf=is_none)
     us = leaves_like("apply_updates", "parameters", params, "updates", updates)
@@ -47,17 +54,23 @@ def apply_updates(params: Params, updates: Updates) -> Params:
 def _apply_one(params: Params, i: int, p: Any, u: Any) -> Any:
     if p is None or is_absent(u):
         return p
-    if not is_inexact(p):
+    counts = jnp.issubdtype(dtype_of(p), jnp.integer)
+    if not is_inexact(p) and (is_inexact(u) or not counts):
+        why = (
+            f"in which a step of dtype {dtype_of(u)} would be truncated"
+            if counts
+            else "which takes no step"
+        )
         raise TypeError(
-            f"apply_updates: parameter {path_of_leaf(params, i)} has dtype {dtype_of(p)}, in which a "
-            "step would be truncated. Give None as its update, or keep it out of the parameters."
+            f"apply_updates: parameter {path_of_leaf(params, i)} has dtype {dtype_of(p)}, {why}. "
+            "Give None as its update, or keep it out of the parameters."
         )
     if jnp.shape(p) != jnp.shape(u):
         raise ValueError(
             f"apply_updates: update {path_of_leaf(params, i)} has shape {jnp.shape(u)} but its "
             f"parameter has shape {jnp.shape(p)}."
         )
-    return _add(p, u)
+    return _count(p, u) if counts else _add(p, u)
 
 
 def incremental_update(new_tensors: Params, old_tensors: Params, step_size: Any) -> Params:

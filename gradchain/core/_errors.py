@@ -80,6 +80,23 @@ def tree_mismatch(name: str, what: str, tree: Any, other_what: str, other: Any) 
     )
 
 
+def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warns at the line of the user's code that led here: Python shows deprecations only of `__main__`.
+
+    Counted frames (`stacklevel`) would change with every decorator in between.
+    """
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in (
+        "gradchain",
+        "importlib",
+    ):
+        frame = frame.f_back
+    where = frame.f_globals
+    registry = where.setdefault("__warningregistry__", {})
+    module, file = where.get("__name__", "<unknown>"), frame.f_code.co_filename
+    warnings.warn_explicit(message, category, file, frame.f_lineno, module, registry)
+
+
 def nearest(word: str, words: Iterable[str]) -> str:
     """A sentence that offers the nearest known word, or nothing."""
     close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
@@ -95,8 +112,3 @@ def called_by_the_package(depth: int = 2) -> bool:
             return module.startswith("gradchain.")
         frame = frame.f_back
     return False
-
-
-def warn_user(message: str, category: type[Warning]) -> None:
-    """Warns at the line of the first frame outside of this package."""
-    warnings.warn(message, category, stacklevel=2)

@@ -5,9 +5,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ._dtypes import cast, dtype_of, widen
-from .numerics import abs_sq
+from ._dtypes import cast, dtype_of, is_inexact, real_dtype, widen
+from .norms import norms
 from .types import ArrayTree
+
+
+def _axes_of_vectors(ndim: int, ord: Any, axis: Any) -> tuple[int, ...] | None:
+    """The axes along which the vectors lie, if `ord` and `axis` ask for the 2-norm of vectors."""
+    axes = tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    two = (axis is None or len(axes) <= 2) if ord is None else ord == 2 and len(axes) == 1
+    return axes if two or (ord == "fro" and len(axes) == 2) else None
+
+
+def _at_least(sizes: jax.Array, least: Any, x: Any) -> jax.Array:
+    """max(sizes, least), with derivative 0 where that is `least`, in the precision of `x`."""
+    result = jnp.where(sizes <= least, jnp.asarray(least, sizes.dtype), sizes)
+    return cast(result, real_dtype(dtype_of(x))) if is_inexact(x) else result
 
 
 def safe_norm(
@@ -20,14 +33,20 @@ def safe_norm(
     """max(|x|, min_norm), with gradient 0 where min_norm is the larger: finite at x = 0.
 
     Args: x, an array; min_norm, at least 0; ord, axis and keepdims, as in `jnp.linalg.norm`.
-    Returns: the norms, real, in `x`'s precision, computed in at least float32.
+    Returns: the norms, real, in `x`'s precision, computed in at least float32. 2-norms of finite vectors
+        are finite wherever they can be.
     """
     wide = widen(jnp.asarray(x))
+    axes = _axes_of_vectors(wide.ndim, ord, axis)
+    if axes is not None:
+        sizes = norms([jnp.moveaxis(wide, axes, range(-len(axes), 0))], wide.ndim - len(axes))
+        return _at_least(jnp.expand_dims(sizes, axes) if keepdims else sizes, min_norm, x)
     low = jnp.linalg.norm(wide, ord=ord, axis=axis, keepdims=True) <= min_norm
     moved = jnp.where(low, jnp.ones_like(wide), wide)
     sizes = jnp.linalg.norm(moved, ord=ord, axis=axis, keepdims=keepdims)
-    result = jnp.where(low.reshape(sizes.shape), jnp.asarray(min_norm, sizes.dtype), sizes)
-    return cast(result, jnp.abs(jnp.zeros((), dtype_of(x))).dtype)
+    return _at_least(
+        jnp.where(low.reshape(sizes.shape), jnp.asarray(min_norm, sizes.dtype), sizes), min_norm, x
+    )
 
 
 def safe_root_mean_squares(x: Any, min_rms: Any) -> jax.Array:
@@ -36,15 +55,12 @@ def safe_root_mean_squares(x: Any, min_rms: Any) -> jax.Array:
     Args: x, an array; min_rms, at least 0.
     Returns: a scalar, real, in `x`'s precision, computed in at least float32.
     """
-    wide = widen(jnp.asarray(x))
-    low = jnp.sqrt(jnp.mean(abs_sq(wide))) <= min_rms
-    size = jnp.sqrt(jnp.mean(abs_sq(jnp.where(low, jnp.ones_like(wide), wide))))
-    result = jnp.where(low, jnp.asarray(min_rms, size.dtype), size)
-    return cast(result, jnp.abs(jnp.zeros((), dtype_of(x))).dtype)
+    return _at_least(norms([x]) / jnp.sqrt(float(jnp.size(x))), min_rms, x)
 
 
 @jax.custom_jvp
 def _scaled_backwards(x: Any, scale: Any) -> Any:
+    del scale
     return x
 
 

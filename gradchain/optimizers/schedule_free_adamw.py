@@ -2,7 +2,7 @@
 
 from ..core import chain, transformation
 from ..core.types import DTypeLike, MaskOrFn, Numeric, ScalarOrSchedule
-from ..schedules.warmup import warmup_constant_schedule
+from ..schedules.warmup import warmed_up
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scale_by_rms import scale_by_rms
 from ..transforms.scaling import scale_by_learning_rate
@@ -29,7 +29,8 @@ def schedule_free_adamw(
 
     Args:
         learning_rate: a number, an array or a schedule; up to ten times AdamW's.
-        warmup_steps: steps in which the learning rate rises from 0; None for none.
+        warmup_steps: steps in which the learning rate, or the schedule's part of it, rises from 0 in a
+            line; None or 0 for none.
         b1: share of x in y, in (0, 1].
         b2: decay of the second moment, in [0, 1).
         eps: at least 0.
@@ -37,13 +38,10 @@ def schedule_free_adamw(
 
     State: `ScheduleFreeState`; `eval_params(state, params)` gives the parameters to evaluate.
     Memory: 2 x the parameters.
-    Raises: ValueError if `update` gets no parameters, or for `warmup_steps` with a schedule.
+    Raises: ValueError if `update` gets no parameters, or for negative `warmup_steps`.
     Reference: Defazio et al., 2024, The Road Less Scheduled, arXiv:2405.15682.
     """
-    if warmup_steps is not None:
-        if callable(learning_rate):
-            raise ValueError("schedule_free_adamw: give warmup_steps or a schedule, not both.")
-        learning_rate = warmup_constant_schedule(0.0, learning_rate, warmup_steps)
+    learning_rate = warmed_up("schedule_free_adamw", learning_rate, warmup_steps)
     base = chain(
         scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True),
         add_decayed_weights(weight_decay, weight_decay_mask),

@@ -2,7 +2,7 @@
 
 from ..core import chain, identity, transformation
 from ..core.types import DTypeLike, MaskOrFn, Numeric, ScalarOrSchedule
-from ..schedules.warmup import warmup_constant_schedule
+from ..schedules.warmup import warmed_up
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scaling import scale_by_learning_rate
 from ..transforms.schedule_free import ABOVE_ZERO, schedule_free
@@ -24,20 +24,18 @@ def schedule_free_sgd(
     z = z - learning_rate (g(y) + weight_decay y);  x = average of z;  y = b1 x + (1 - b1) z.
 
     Args:
-        warmup_steps: steps in which the learning rate rises from 0; None for none.
+        warmup_steps: steps in which the learning rate, or the schedule's part of it, rises from 0 in a
+            line; None or 0 for none.
         b1: share of x in y, in (0, 1].
         weight_decay: added to the gradient; None for none.
         weight_lr_power, state_dtype: see `schedule_free`.
 
     State: `ScheduleFreeState`; `eval_params(state, params)` gives the parameters to evaluate.
     Memory: 1 x the parameters.
-    Raises: ValueError if `update` gets no parameters, or for `warmup_steps` with a schedule.
+    Raises: ValueError if `update` gets no parameters, or for negative `warmup_steps`.
     Reference: Defazio et al., 2024, The Road Less Scheduled, arXiv:2405.15682.
     """
-    if warmup_steps is not None:
-        if callable(learning_rate):
-            raise ValueError("schedule_free_sgd: give warmup_steps or a schedule, not both.")
-        learning_rate = warmup_constant_schedule(0.0, learning_rate, warmup_steps)
+    learning_rate = warmed_up("schedule_free_sgd", learning_rate, warmup_steps)
     base = chain(identity(), scale_by_learning_rate(learning_rate))
     if weight_decay is not None:
         base = chain(add_decayed_weights(weight_decay, weight_decay_mask), base)

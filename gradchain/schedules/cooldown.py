@@ -10,7 +10,7 @@ from ..core import schedule as remembered
 from ..core.types import Numeric, Schedule
 from .join import joined
 from .polynomial import polynomial
-from .progress import blend, check_positive, done_and_left, half_cosine, is_known, reached, real
+from .progress import blend, check_positive, done_and_left, half_cosine, is_known, real
 
 Cooldown = Literal["linear", "cosine", "1-sqrt"]
 
@@ -28,7 +28,7 @@ def cooled(f: Callable[[Any], Any], begin: Any, steps: Any, end_value: Any, shap
     def value(count: Any) -> jax.Array:
         done, left = done_and_left(count, steps, begin)
         fall = blend(f(jnp.asarray(begin)), end_value, COOLDOWNS[shape](done, left))
-        return jnp.where(reached(count, begin), fall, real(f(count)))
+        return jnp.where(done > 0, fall, real(f(count)))
 
     return value
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ..core import schedule
 from ..core.types import Numeric, Schedule
-from .progress import blend, check_positive, number, real, since
+from .progress import blend, check_positive, number, quotient, real, since
 
 MODES = ("triangular", "triangular2", "exp_range")
 
@@ -47,7 +47,7 @@ def cyclic_schedule(
         if not (exact and jnp.issubdtype(n.dtype, jnp.integer)):
             n = real(n)
         half = jnp.asarray(known, n.dtype)
-        height = real(half - jnp.abs(n % (2 * half) - half)) / real(half)
+        height = quotient(half - jnp.abs(n % (2 * half) - half), half)
         if mode == "triangular2":
             height = height * 0.5 ** real(n // (2 * half))
         elif mode == "exp_range":

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from ..core import schedule
 from ..core.types import Numeric, Schedule
 from .constant import constant
-from .progress import is_known, number, real, since
+from .progress import is_known, number, quotient, real, since
 
 
 @schedule
@@ -42,7 +42,7 @@ def exponential_decay(
         if staircase and jnp.issubdtype(n.dtype, jnp.integer) and isinstance(steps, int):
             periods = real(n // min(steps, jnp.iinfo(n.dtype).max))
         else:
-            periods = real(n) / real(steps)
+            periods = quotient(n, steps)
             periods = jnp.floor(periods) if staircase else periods
         decayed = real(init_value) * real(rate) ** periods
         if end_value is None:

@@ -8,7 +8,7 @@ from ..core import schedule
 from ..core.types import Numeric, Schedule
 from .join import joined
 from .polynomial import polynomial
-from .progress import check_positive, real
+from .progress import blend, check_positive, quotient
 
 
 @schedule
@@ -35,6 +35,6 @@ def warmup_inverse_sqrt_schedule(
     check_positive("warmup_inverse_sqrt_schedule", timescale=timescale)
 
     def fall(n: Any) -> jax.Array:
-        return real(peak_value) * (1 + real(n) / real(timescale)) ** -0.5
+        return blend(peak_value, 0, (1 + quotient(n, timescale)) ** -0.5)
 
     return joined((polynomial(init_value, peak_value, 1, warmup_steps, 0), fall), (warmup_steps,))

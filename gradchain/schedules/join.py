@@ -36,7 +36,7 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> 
     v(t) = schedules[i](t - boundaries[i - 1]) for boundaries[i - 1] <= t < boundaries[i].
 
     Args:
-        schedules: functions of the step count; none is called with a negative count.
+        schedules: functions of the step count; none but the first is called with a negative count.
         boundaries: in steps, rising, one less than the schedules.
 
     Raises: ValueError if the numbers of schedules and boundaries do not fit.

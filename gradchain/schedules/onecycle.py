@@ -7,7 +7,7 @@ import jax
 from ..core import schedule
 from ..core.types import Numeric, Schedule
 from .piecewise import through
-from .progress import check_positive, real
+from .progress import check_positive, quotient
 
 
 @schedule
@@ -35,8 +35,8 @@ def linear_onecycle_schedule(
     peak, middle = int(pct_start * transition_steps), int(pct_final * transition_steps)
 
     def value(count: Any) -> jax.Array:
-        low = real(peak_value) / div_factor
-        values = (low, peak_value, low, low / final_div_factor)
+        low = quotient(peak_value, div_factor)
+        values = (low, peak_value, low, quotient(low, final_div_factor))
         return through("linear", (0, peak, middle, transition_steps), values)(count)
 
     return value
@@ -66,8 +66,8 @@ def cosine_onecycle_schedule(
     peak = int(pct_start * transition_steps)
 
     def value(count: Any) -> jax.Array:
-        low = real(peak_value) / div_factor
-        values = (low, peak_value, low / final_div_factor)
+        low = quotient(peak_value, div_factor)
+        values = (low, peak_value, quotient(low, final_div_factor))
         return through("cosine", (0, peak, int(transition_steps)), values)(count)
 
     return value

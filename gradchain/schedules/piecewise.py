@@ -1,6 +1,7 @@
 """Values given at chosen steps, held or joined by curves."""
 
 import itertools
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 from ..core import schedule
 from ..core.types import Numeric, Schedule
 from .constant import constant
-from .progress import blend, done_and_left, half_cosine, is_known, number, reached, real
+from .progress import blend, done_and_left, half_cosine, is_known, is_number, number, reached, real
 
 SHAPES = {"linear": lambda left: left, "cosine": half_cosine}
 
@@ -51,8 +52,16 @@ def through(shape: str, steps: Sequence[Any], values: Sequence[Any]) -> Schedule
 
 
 def products(init_value: Any, factors: Sequence[Any]) -> list[jax.Array]:
-    """The running products of `init_value` and the factors."""
-    return list(itertools.accumulate(map(real, factors), jnp.multiply, initial=real(init_value)))
+    """The running products of `init_value` and the factors; of numbers, rounded once.
+
+    XLA reassociates products by constants, so that several roundings would be others when compiled.
+    """
+    if not all(map(is_number, factors)):
+        return list(itertools.accumulate(map(real, factors), jnp.multiply, initial=real(init_value)))
+    scales = itertools.accumulate(factors, operator.mul, initial=1)
+    if is_number(init_value):
+        return [real(init_value * scale) for scale in scales]
+    return [real(init_value) * real(scale) for scale in scales]
 
 
 def steps_of(init_value: Any, table: Sequence[tuple[Any, Any]]) -> Schedule:

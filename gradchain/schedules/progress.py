@@ -2,6 +2,9 @@
 
 Differences and bounds are taken while the count is still an integer. A float32 cannot tell counts
 above 2**24 apart, and `1 - n / steps` loses all its digits near the end of a long decay.
+
+Values at the ends are selected, not computed: XLA contracts `a * w + b * (1 - w)` and divides by
+constants by multiplying with their inverses, so a formula that is exact as written is not so compiled.
 """
 
 import math
@@ -54,6 +57,39 @@ def since(count: Any, boundary: Any) -> jax.Array:
     return jnp.maximum(real(count) - real(boundary), 0)
 
 
+@jax.custom_jvp
+def _valued(value: jax.Array, formula: jax.Array) -> jax.Array:
+    """`value`, to be differentiated as the formula of which it is a rounding."""
+    del formula
+    return value
+
+
+@_valued.defjvp
+def _valued_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
+    return primals[0], tangents[1]
+
+
+@jax.jit
+def _divided(x: jax.Array, y: jax.Array) -> jax.Array:
+    return x / jnp.where(jnp.isnan(x), 0, y)  # no constant, by whose inverse XLA would multiply
+
+
+def is_number(x: Any) -> bool:
+    """Whether `x` is one of Python's real numbers."""
+    return isinstance(x, (int, float))
+
+
+def quotient(x: Any, y: Any) -> Any:
+    """x / y, correctly rounded, also where it is compiled; Python's number of two of Python's."""
+    return x / y if is_number(x) and is_number(y) and y != 0 else _divided(real(x), real(y))
+
+
+@jax.jit
+def _parts(n: jax.Array, left: jax.Array, steps: jax.Array) -> tuple[jax.Array, jax.Array]:
+    done, ahead = quotient(n, steps), quotient(left, steps)
+    return _valued(jnp.where(left <= 0, 1, done), done), _valued(jnp.where(n <= 0, 1, ahead), ahead)
+
+
 def done_and_left(count: Any, steps: Any, begin: Any = 0) -> tuple[jax.Array, jax.Array]:
     """The parts in [0, 1] of the interval `begin ... begin + steps` that lie behind and ahead.
 
@@ -63,15 +99,22 @@ def done_and_left(count: Any, steps: Any, begin: Any = 0) -> tuple[jax.Array, ja
     n, steps = since(count, begin), number(steps)
     exact = _is_integer(n) and isinstance(steps, int) and 0 <= steps <= jnp.iinfo(n.dtype).max
     n = jnp.minimum(n, steps) if exact else jnp.minimum(real(n), real(steps))
-    left = steps - n if exact else real(steps) - n
-    return real(n) / real(steps), real(left) / real(steps)
+    return _parts(n, steps - n if exact else real(steps) - n, real(steps))
+
+
+@jax.jit
+def _blended(start: jax.Array, end: jax.Array, weight: jax.Array) -> jax.Array:
+    mean = start * weight + end * (1 - weight)
+    inside = jnp.clip(mean, jnp.minimum(start, end), jnp.maximum(start, end))
+    return _valued(jnp.where(weight == 1, start, jnp.where(weight == 0, end, inside)), mean)
 
 
 def blend(start: Any, end: Any, weight: Any) -> jax.Array:
-    """`start` where the weight is 1, `end` where it is 0, exactly; the weighted mean in between."""
-    return real(start) * weight + real(end) * (1 - weight)
+    """The mean of weight in [0, 1]: `start` at 1 and `end` at 0, exactly, and never past either."""
+    return _blended(real(start), real(end), real(weight))
 
 
+@jax.jit
 def half_cosine(left: Any) -> jax.Array:
     """(1 - cos(pi left)) / 2 for `left` in [0, 1]: 0 at 0 and 1 at 1 exactly, no cancellation."""
     rising = jnp.square(jnp.sin(left * (math.pi / 2)))

@@ -33,7 +33,7 @@ def rewarmup_schedule(
 
     def value(count: Any) -> jax.Array:
         own = real(schedule(count))
-        done, _ = done_and_left(count, warmup_steps, resume_step)
-        return jnp.where(reached(count, resume_step), blend(own, init_value, done), own)
+        _, left = done_and_left(count, warmup_steps, resume_step)
+        return jnp.where(reached(count, resume_step), blend(init_value, own, left), own)
 
     return value

@@ -3,12 +3,13 @@
 from typing import Any
 
 from ..core import schedule
-from ..core.types import Numeric, Schedule
+from ..core.types import Numeric, ScalarOrSchedule, Schedule
 from .cosine import cosine
 from .exponential import exponential_decay
 from .join import joined
 from .polynomial import polynomial
 from .progress import is_known
+from .resume import rewarmup_schedule
 
 
 @schedule
@@ -20,6 +21,20 @@ def warmup_constant_schedule(init_value: Numeric, peak_value: Numeric, warmup_st
         warmup_steps: length of the rise in steps; 0 or less keeps `init_value` for ever.
     """
     return polynomial(init_value, peak_value, 1, warmup_steps, 0)
+
+
+def warmed_up(name: str, learning_rate: ScalarOrSchedule, steps: int | None) -> ScalarOrSchedule:
+    """The number or schedule times min(1, t / steps): a line up from 0, for the factory `name`.
+
+    A schedule goes on counting from 0 during the rise. None or 0 steps are no warm-up.
+    """
+    if steps is None or (is_known(steps) and steps == 0):
+        return learning_rate
+    if is_known(steps) and not steps > 0:
+        raise ValueError(f"{name}: warmup_steps must be at least 0, received {steps!r}.")
+    if callable(learning_rate):
+        return rewarmup_schedule(learning_rate, 0, steps)
+    return warmup_constant_schedule(0.0, learning_rate, steps)
 
 
 @schedule

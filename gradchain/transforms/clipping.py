@@ -10,14 +10,19 @@ from ..core import (
     GradientTransformationExtraArgs,
     Trait,
     accumulator_dtype,
+    cast,
     check_updates,
     dtype_of,
     init_empty_state,
+    is_absent,
+    is_none,
     leafwise,
-    scaled,
+    relaxed_promotion,
     transformation,
+    widen,
     with_extra_args_support,
 )
+from ..core.norms import root_and_scale
 from ..core.types import Array, EmptyState, Numeric, OptState, Params, Updates
 from ..tree.norm import norm
 
@@ -80,8 +85,8 @@ def clip_by_global_norm(max_norm: Numeric):
     """Shrinks all updates together so that their global norm is at most `max_norm`.
 
     u = g min(1, max_norm / |g|), with |g| the 2-norm over all entries of all leaves, summed in at
-    least float32. Directions are kept. A gradient that is not finite stays visibly so: its norm is
-    not finite, nothing is scaled, and no entry turns into a different finite one.
+    least float32, and finite for finite entries of any size. Directions are kept. A gradient that is not
+    finite stays visibly so: nothing is scaled, and no entry turns into a different finite one.
 
     Args: max_norm, at least 0; 0 gives zeros.
     State: `EmptyState`. Inside `with_global_norm`, |g| is the norm that wrapper took.
@@ -93,11 +98,30 @@ def clip_by_global_norm(max_norm: Numeric):
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
         check_updates("clip_by_global_norm", updates, params)
-        size = extra_args["global_norm"] if "global_norm" in extra_args else norm(updates)
-        shrink = jnp.logical_and(size > max_norm, jnp.isfinite(size))
-        return scaled(updates, jnp.where(shrink, max_norm / jnp.where(shrink, size, 1), 1)), state
+        gs = [g for g in jax.tree.leaves(updates) if not is_absent(g)]
+        if not gs:
+            return updates, state
+        size, scale = extra_args.get("global_norm"), 1.0
+        if size is None:
+            size, scale = root_and_scale(gs)
+        shrink = jnp.logical_and(size > max_norm * scale, jnp.isfinite(size))
+        factor = jnp.where(shrink, max_norm / jnp.where(shrink, size, 1), 1)
+        return _times_both(updates, jnp.where(shrink, scale, 1), factor), state
 
     return GradientTransformationExtraArgs(init_empty_state, update, traits=[Trait.CLIPS])
+
+
+@jax.jit
+def _times_two(g: Any, first: Any, second: Any) -> jax.Array:
+    with relaxed_promotion():
+        return cast(widen(g) * first * second, dtype_of(g))
+
+
+def _times_both(updates: Updates, first: Any, second: Any) -> Updates:
+    """Every update times two numbers in turn, whose product may be too small to be a number."""
+    return jax.tree.map(
+        lambda g: g if is_absent(g) else _times_two(g, first, second), updates, is_leaf=is_none
+    )
 
 
 def _norm_dtype(params: Params) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import cast, dtype_of, widen
+from ..core import cast, dtype_of, is_inexact, widen
 from ..core.types import ArrayTree
 from ..tree.norm import norm
 
@@ -25,7 +25,8 @@ def per_example_global_norm_clip(grads: ArrayTree, l2_norm_clip: Any) -> tuple[A
     """The sum over examples of gradients, each shrunk to a global norm of at most `l2_norm_clip`.
 
     Args: grads, a tree of arrays (examples, ...); l2_norm_clip, the bound, at least 0.
-    Returns: the sum, a tree of arrays (...), and how many examples were shrunk, i32[].
+    Returns: the sum, a tree of arrays (...) in the dtypes of the gradients (float32 for integers, which a
+        shrunk gradient is not), and how many examples were shrunk, i32[].
     Raises: ValueError unless every leaf has the same number of examples first.
     Reference: Abadi et al., 2016, Deep Learning with Differential Privacy, arXiv:1607.00133.
     """
@@ -37,10 +38,11 @@ def per_example_global_norm_clip(grads: ArrayTree, l2_norm_clip: Any) -> tuple[A
     factors = jnp.where(over, l2_norm_clip / jnp.where(over, norms, 1), 1)
 
     def total(g: Any) -> jax.Array:
-        wide = widen(g)
+        wide = widen(g) if is_inexact(g) else jnp.asarray(g, factors.dtype)
         # Accelerators round the factors of a product by default: a norm could then exceed the bound.
         exact = jax.lax.Precision.HIGHEST
-        return cast(jnp.tensordot(factors.astype(wide.dtype), wide, 1, precision=exact), dtype_of(g))
+        sums = jnp.tensordot(factors.astype(wide.dtype), wide, 1, precision=exact)
+        return cast(sums, dtype_of(g)) if is_inexact(g) else sums
 
     return jax.tree.map(total, grads), jnp.sum(over, dtype=jnp.int32)
 
@@ -55,7 +57,7 @@ def per_example_layer_norm_clip(
         global_l2_norm_clip: the bound C on the whole, at least 0.
         uniform: shares C / sqrt(leaves); otherwise C sqrt(entries of the leaf / all entries).
 
-    Returns: the sums, and for each leaf how many examples were shrunk.
+    Returns: the sums, in dtypes as there, and for each leaf how many examples were shrunk.
     Raises: ValueError unless every leaf has the same number of examples first.
     Reference: McMahan et al., 2017, Learning Differentially Private Recurrent Language Models,
         arXiv:1710.06963.
