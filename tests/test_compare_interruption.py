@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from gradchain.compare import interruption, session, starting
+from gradchain.compare import interruption, session, starting, training
 from gradchain.compare.command import gradchain
 from gradchain.compare.runner import Trainer
 
@@ -29,6 +29,9 @@ def _hear_ctrl_c() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+    for thread in threading.enumerate():
+        if thread.name == training.THREAD:  # it may still be compiling for a test that has ended
+            thread.join()
 
 
 @pytest.fixture

@@ -72,8 +72,10 @@ def test_one_optimizer_is_one_compiled_program():
             return super().step(*args)
 
     counting = Counting(TASK, small_data(), batch_size=5, epochs=4, seeds=3)
-    history = counting.run(Contender("adam", gc.adam(1.0), GRID))
-    assert counting.traces == 1  # for 4 epochs, 3 seeds and 12 learning rates
+    adam = Contender("adam", gc.adam(1.0), GRID)
+    counting.check(adam)
+    history = counting.run(adam)
+    assert counting.traces == 1  # for the check, 4 epochs, 3 seeds and 12 learning rates
     assert history.step_loss.shape == (20, len(GRID), 3)
     counting.run(Contender("sgd", gc.sgd(1.0), GRID))
     assert counting.traces == 2

@@ -12,13 +12,13 @@ from ..tools.parse import ParseError, parse
 from .errors import CompareError
 from .presets import FIELD, find_optimizer, find_preset
 
-# Half decades from 1e-4 to 31.6: wide enough for AdaDelta, whose own unit is far above the others'.
+# Half decades from 1e-4 to 31.6. AdaDelta needs far larger rates than the others.
 GRID: tuple[float, ...] = tuple(round(10 ** (k / 2), 7) for k in range(-8, 4))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Contender:
-    """An optimizer and the learning rates it is tried with (None: the one it was made with)."""
+    """An optimizer and the learning rates to try it with; None for the one it was made with."""
 
     name: str
     tx: GradientTransformationExtraArgs
@@ -31,7 +31,7 @@ class Contender:
         tx = self.tx
         if self.rates is not None:
             tx = with_learning_rate(tx, _scaled(self.schedule, rate) if self.schedule else rate)
-            assert tx is not None  # `choose` has tried
+            assert tx is not None  # `choose` made sure of that
         return tx if self.clip is None else gc.chain(gc.clip_by_global_norm(self.clip), tx)
 
     def code(self, rate: float | None) -> str:
@@ -58,7 +58,7 @@ def learning_rate(tx: Any) -> Any:
 def with_learning_rate(tx: Any, rate: Any) -> Any:
     """The same transformation with the learning rate of its last link that has one replaced.
 
-    Links are also looked for in what wraps transformations. None if no link has a learning rate.
+    Links inside wrappers are found too. None if no link has a learning rate.
     """
     if isinstance(tx, GradientTransformation):
         arguments = getattr(tx, "arguments", {})

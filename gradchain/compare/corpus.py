@@ -24,7 +24,7 @@ def docstrings(package: str) -> list[frozenset[str]]:
     """The words of each docstring of a package, read from its source without importing it."""
     root = Path(sysconfig.get_paths()["stdlib"])
     files = sorted((root / package).rglob("*.py")) or [root / f"{package}.py"]
-    found: dict[str, frozenset[str]] = {}  # by text: what a subclass repeats counts once
+    found: dict[str, frozenset[str]] = {}  # by text, so that what a subclass repeats counts once
     for file in files:
         if {"test", "tests"} & set(file.relative_to(root).parts) or not file.is_file():
             continue
@@ -46,7 +46,7 @@ def library(folder: Path | None) -> Data:
         )
     order = np.random.default_rng(0).permutation(len(texts))
     texts = [texts[i] for i in order]
-    seen = texts[: int(0.65 * len(texts))]  # words are known from the training part alone
+    seen = texts[: int(0.65 * len(texts))]  # only words of the training part get a column
     counts = Counter(word for _, words in seen for word in words)
     column = {w: i for i, w in enumerate(sorted(w for w, n in counts.items() if n > 1))}
     inputs = np.zeros((len(texts), len(column)), np.float32)

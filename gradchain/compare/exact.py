@@ -11,8 +11,8 @@ def distance_to_least_squares(params: Any, train: Split) -> np.ndarray:
     """How far linear models are from the least-squares solution, for each run.
 
     The root mean square, over the training examples, of the difference between the model's
-    predictions and the exact solution's, in standard deviations of the target. Its square is what
-    the training loss has above its minimum.
+    predictions and the exact solution's, in standard deviations of the target. Its square is how far
+    the training loss is above its minimum.
 
     Args:
       params: of `models.Linear`, with axes for learning rates and seeds in front.

@@ -1,4 +1,4 @@
-"""Writing: whole files or none, in every case valid."""
+"""Writes the results: whole files or none, and always valid ones."""
 
 import csv
 import io
@@ -46,7 +46,7 @@ def write(path: Path, content: str | bytes) -> None:
 
 
 def as_json(settings: Mapping[str, Any], task: Task, results: Sequence[Result]) -> str:
-    """Everything that was measured; what is not a finite number is null."""
+    """Everything that was measured. NaN and infinity become null."""
     content = {
         "settings": settings,
         "decided_by": f"test {task.metric}",
@@ -68,7 +68,7 @@ def as_csv(task: Task, results: Sequence[Result]) -> str:
 
 
 def record(task: Task, result: Result) -> dict[str, Any]:
-    """The numbers of one contender under flat names."""
+    """The numbers of one contender in one flat dictionary."""
     scores = {"test_accuracy": result.test_score, "train_accuracy": result.train_score}
     stats = (scores if task.score else {}) | {
         "test_loss": result.test_loss,
@@ -95,7 +95,7 @@ _KINDS = ("mean", "std")
 
 
 def curves(result: Result) -> dict[str, Any]:
-    """The curves of one contender, thinned where they are long."""
+    """The curves of one contender. Of a long one, only some points are kept."""
     every = max(1, math.ceil(len(result.step_loss) / MOST_POINTS))
     return {
         "curves": {
@@ -119,7 +119,7 @@ def curves(result: Result) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """The same with Python's own types, and None for what JSON has no number for."""
+    """The same in Python's own types. NaN and infinity become None: JSON has no such numbers."""
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -79,7 +79,7 @@ def _find(folder: Path, name: str) -> Path:
 
 
 def mnist(folder: Path | None) -> Data:
-    """The four MNIST files of a folder, as pixels in [0, 1]; the last training images validate."""
+    """The four MNIST files of a folder, pixels in [0, 1]. The last training images are for validation."""
     if folder is None:
         raise CompareError(
             "the task mnist needs --data DIR, a folder with the four IDX files "
@@ -107,14 +107,15 @@ def mnist(folder: Path | None) -> Data:
     here, there = read["train inputs"].shape[1:], read["test inputs"].shape[1:]
     if here != there:
         raise CompareError(
-            f"{paths['test inputs']}: expected images of {_by(here)} pixels as in "
-            f"{paths['train inputs'].name}, found {_by(there)}."
+            f"{paths['test inputs']}: expected images of {_in_words(here)} pixels as in "
+            f"{paths['train inputs'].name}, found {_in_words(there)}."
         )
     train, validation = hold_out(_split(read, "train"), 1 / 12)
     return Data(train, validation, _split(read, "test"))
 
 
-def _by(shape: tuple[int, ...]) -> str:
+def _in_words(shape: tuple[int, ...]) -> str:
+    """A shape as `28 x 28`."""
     return " x ".join(map(str, shape))
 
 

@@ -1,7 +1,6 @@
-"""Ctrl-C and SIGTERM: one line and one exit code, whatever is going on.
+"""Ctrl-C and SIGTERM while the command trains: what is finished is kept.
 
-No exception is raised for them. It could land in a callback that drops it, or in C++ code that cannot
-pass it on; JAX has both.
+The signals raise no exception. JAX has callbacks that would drop it, and C++ code that would crash.
 """
 
 import signal

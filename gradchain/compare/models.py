@@ -9,13 +9,13 @@ from flax import linen as nn
 
 
 class Linear(nn.Module):
-    """One matrix and one bias; a single output loses its axis."""
+    """One matrix and one bias. With a single output, its axis is dropped."""
 
     outputs: int
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        # From zero: then the rows of words that never occur stay out of the predictions.
+        # Zeros, so that words which never occur in training do not change the predictions.
         y = nn.Dense(self.outputs, kernel_init=nn.initializers.zeros)(x)
         return y[..., 0] if self.outputs == 1 else y
 
@@ -36,8 +36,8 @@ def shifted_convolution(
 ) -> jax.Array:
     """A stride-1 "SAME" convolution with an odd kernel, as one product of shifted images.
 
-    `vmap` over kernels makes of `lax.conv` a grouped convolution, which on a CPU takes five times
-    as long as this batched matrix product.
+    Under a `vmap` over kernels, `lax.conv` becomes a grouped convolution. On a CPU that takes five
+    times as long as this batched matrix product.
     """
     assert tuple(strides) == (1, 1)
     assert padding == "SAME"
@@ -72,7 +72,7 @@ class CNN(nn.Module):
 
 
 class RNN(nn.Module):
-    """A gated recurrent unit that reads an image row by row, and a linear layer on its end."""
+    """A gated recurrent unit that reads an image row by row, and a linear layer on its last state."""
 
     rows: int
     hidden: int

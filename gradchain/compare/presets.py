@@ -11,7 +11,7 @@ from .errors import unknown
 
 Contenders = Mapping[str, GradientTransformationExtraArgs]
 
-# The settings of the papers, and where a paper names no learning rate the customary one.
+# The settings of the papers. Where a paper names no learning rate, it is the customary one.
 DEFAULTS: Contenders = {
     "sgd": gc.sgd(0.1),
     "momentum": gc.sgd(0.03, momentum=0.9),
@@ -25,8 +25,7 @@ DEFAULTS: Contenders = {
     "nadam": gc.nadam(0.002),
 }
 
-# The learning rates and constants that Keras's optimizers have when none are given: the well-known
-# tutorial comparisons are made with these.
+# The defaults of Keras's optimizers. The well-known tutorial comparisons are made with them.
 KERAS: Contenders = {
     "sgd": gc.sgd(0.01),
     "adagrad": gc.adagrad(0.001, initial_accumulator_value=0.1, eps=1e-7),
@@ -40,7 +39,7 @@ KERAS: Contenders = {
     "nadam": gc.nadam(0.001, eps=1e-7),
 }
 
-# What torch.optim takes when nothing is given; its momentum has no default, 0.9 is customary.
+# The defaults of torch.optim. Its momentum has none; 0.9 is customary.
 TORCH: Contenders = {
     "sgd": gc.sgd(0.001),
     "momentum": gc.sgd(0.001, momentum=0.9),
@@ -75,7 +74,7 @@ def find_preset(name: str) -> Contenders:
 
 
 def others() -> list[str]:
-    """The public optimizers that no preset lists: whatever else takes a learning rate."""
+    """The public optimizers that are in no preset: all others that take a learning rate first."""
     names = [n for n in makers(gc) if n not in DEFAULTS and n != "scale_by_learning_rate"]
     return [n for n in names if _first_parameter(n) == "learning_rate"]
 

@@ -1,4 +1,4 @@
-"""What is reported of each contender: its best learning rate, and the mean over its seeds."""
+"""What is reported of each contender: the means over its seeds, at its best learning rate."""
 
 import dataclasses
 from typing import Any
@@ -15,7 +15,7 @@ TRAIN, VALIDATION, TEST = range(len(SPLITS))
 
 @dataclasses.dataclass(frozen=True)
 class Stat:
-    """Mean and standard deviation over the seeds that stayed finite (None: there are none)."""
+    """Mean and standard deviation over the seeds that stayed finite; None if no seed did."""
 
     mean: float | None
     std: float | None
@@ -74,10 +74,9 @@ class Result:
 
 
 def divergence(history: History) -> np.ndarray:
-    """The first step, from 1, at which each run left the finite numbers: i64[rates, seeds], or 0.
+    """The step, counted from 1, at which each run became infinite or NaN; 0 if none: i64[rates, seeds].
 
-    A run can also leave them with its last update, which no further batch sees: then its final
-    measurement tells.
+    No batch shows what the last update did. The measurement after it does.
     """
     bad = ~np.isfinite(history.step_loss)
     steps = np.where(bad.any(0), bad.argmax(0) + 1, 0)
@@ -89,9 +88,9 @@ def summarize(task: Task, data: Data, history: History) -> Result:
     """The report on one contender; a sweep's choice is made on the validation examples."""
     diverged = divergence(history)
     epochs = np.arange(len(history.loss))
-    # A measurement after epoch e is of the parameters that step e * steps_per_epoch left behind.
+    # A measurement after epoch e is of the parameters after step e * steps_per_epoch.
     gone = (diverged > 0) & (diverged <= epochs[:, None, None] * history.steps_per_epoch)
-    # The loss may be infinite only now and then; what follows a divergence is not reported.
+    # A loss may become finite again. Still nothing that follows a divergence is reported.
     loss = np.where(gone[:, None], np.nan, history.loss)
     score = np.where(gone[:, None], np.nan, history.score)
     deciding = score if task.score else loss
@@ -126,8 +125,8 @@ def summarize(task: Task, data: Data, history: History) -> Result:
 def _best_rate(task: Task, deciding: np.ndarray, loss: np.ndarray, diverged: np.ndarray) -> int:
     """The learning rate with the fewest divergences, then the best on validation.
 
-    Compared are means made worse by their standard error: of a grid's many rates, one whose seeds
-    disagree wins too easily by luck.
+    The means are made worse by their standard error. Otherwise a rate whose seeds disagree could win
+    by luck, since a grid has many rates.
     """
 
     def badness(i: int) -> tuple[float, float, float]:
@@ -142,7 +141,7 @@ def _best_rate(task: Task, deciding: np.ndarray, loss: np.ndarray, diverged: np.
 
 
 def _first_reached(task: Task, curve: np.ndarray, steps_per_epoch: int) -> int | None:
-    """The steps after which a test curve first reached the task's target."""
+    """The number of steps after which a test curve first reached the task's target."""
     return next((e * steps_per_epoch for e, v in enumerate(curve) if task.reached(v)), None)
 
 

@@ -21,27 +21,27 @@ SPLITS = ("train", "validation", "test")
 
 @dataclasses.dataclass(frozen=True)
 class History:
-    """What one optimizer's runs recorded; axes: step or epoch, learning rate, seed."""
+    """What the runs of one optimizer recorded. The axes are step or epoch, learning rate, seed."""
 
     contender: Contender
     rates: tuple[float | None, ...]
     step_loss: np.ndarray  # f32[steps, rates, seeds], of the batch, before its update
-    loss: np.ndarray  # f32[epochs + 1, splits, rates, seeds], from before training on
-    score: np.ndarray  # the same for the task's score (accuracy), zeros if it has none
+    loss: np.ndarray  # f32[epochs + 1, splits, rates, seeds]; the first is from before training
+    score: np.ndarray  # the same of the task's score (accuracy); zeros if it has none
     steps_per_epoch: int
-    seconds_per_step: float  # of a single run, without compilation
+    seconds_per_step: float  # of one run, without compilation
     compile_seconds: float
-    state_bytes: int  # of a single run
+    state_bytes: int  # of one run
     params: Any  # final, with axes rates, seeds
 
 
 @dataclasses.dataclass
 class Program:
-    """What is compiled for a contender."""
+    """The two functions that are compiled for a contender."""
 
     start: Any  # from the learning rates to the first parameters and states
     epoch: Any  # one pass over the data
-    seconds: float = 0.0  # spent on it so far
+    seconds: float = 0.0  # spent on tracing it so far
 
 
 class Trainer:
@@ -58,7 +58,7 @@ class Trainer:
         init = jax.vmap(lambda key: task.model.init(key, self.train[0][:1])["params"])
         self.params = jax.jit(init)(keys)
         self.measure = jax.jit(self._measure)  # the same program for every contender
-        self.checked: dict[Contender, Program] = {}
+        self.checked: dict[Contender, Program] = {}  # traced, not yet run
 
     @property
     def parameters(self) -> int:
@@ -68,7 +68,7 @@ class Trainer:
     def order(self, epoch: int) -> np.ndarray:
         """The examples of each batch of an epoch: i32[steps, seeds, batch].
 
-        Each seed has its own order; what remains after the last whole batch waits for the next.
+        Each seed has its own order. An epoch leaves out what remains after the last whole batch.
         """
         used = self.steps_per_epoch * self.batch_size
         orders = [
@@ -97,9 +97,9 @@ class Trainer:
         return (new_params, state), value
 
     def check(self, contender: Contender) -> None:
-        """Follows all of a contender's program without compiling it: shapes are computed, no numbers.
+        """Traces a contender's program without compiling or running it.
 
-        Raises: whatever `run` would raise while it compiles.
+        Raises: what `run` would raise while it traces, so whatever the optimizer itself raises.
         """
         began = time.perf_counter()
         program = self._program(contender)
@@ -107,7 +107,7 @@ class Trainer:
         carry = program.start.eval_shape(values)
         program.epoch.eval_shape(carry, self.order(0), values, *self.train)
         program.seconds += time.perf_counter() - began
-        self.checked[contender] = program  # `run` need not follow it again
+        self.checked[contender] = program  # `run` need not trace it again
 
     def run(
         self, contender: Contender, on_progress: Callable[[str, int], None] = lambda what, epochs: None
@@ -116,7 +116,7 @@ class Trainer:
 
         Args:
           contender: the optimizer and its learning rates.
-          on_progress: called with what happens and how many epochs have just been finished.
+          on_progress: called with what happens now, and with how many epochs have just been finished.
         """
         rates = contender.rates or (None,)
         on_progress("compiling", 0)
@@ -190,7 +190,7 @@ class Trainer:
             target = pair[1][None]
             return self.task.loss(predictions, target)[0], score(predictions, target)[0]
 
-        # In pieces: a whole test set at once, for every run of a sweep, would need gigabytes.
+        # In pieces: for every run of a sweep, a whole test set at once would need gigabytes.
         loss, scored = jax.lax.map(example, (inputs, targets), batch_size=EXAMPLES_AT_ONCE)
         return loss.mean(), scored.mean()
 

@@ -7,7 +7,7 @@ import gradchain as gc
 from ..core.types import Schedule
 from .errors import unknown
 
-# From the number of steps of the whole run to a schedule that starts from or climbs to 1.
+# Each makes a schedule from the number of steps of the whole run. Its largest value is 1.
 SCHEDULES: Mapping[str, Callable[[int], Schedule]] = {
     "cosine": lambda steps: gc.cosine_decay_schedule(1.0, steps),
     "warmup_cosine": lambda steps: gc.warmup_cosine_decay_schedule(

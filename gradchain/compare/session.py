@@ -1,4 +1,4 @@
-"""One comparison from its settings to its files."""
+"""One comparison, from its settings to its files."""
 
 import dataclasses
 import importlib.metadata
@@ -28,7 +28,7 @@ WRITTEN = ("results.json", "results.csv", "comparison.png", "report.html")
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The options of the command; None is the task's own or none."""
+    """The options of the command. None: the task's own value, or no such thing."""
 
     task: str = "digits"
     optimizers: str | None = None
@@ -47,16 +47,47 @@ class Settings:
 def run(settings: Settings, console: Console) -> int:
     """Trains, prints the table and writes the files; returns the exit code.
 
-    After a Ctrl-C in the midst of training, what is finished is still shown and written.
+    A Ctrl-C while training stops it. What is finished by then is still printed and written.
 
     Raises:
-      CompareError: for settings that cannot be met, before anything is trained; for contenders that
-        failed, after the others' results are written.
+      CompareError: before anyone trains, for settings that cannot be met and for optimizers that do not
+        fit the model; after the results are written, for optimizers that failed while training.
     """
+    trainer, contenders = _prepared(settings)
+    out = files.folder(settings.out)
+    facts = _facts(settings, trainer, contenders)
+    console.print(f"[bold]{trainer.task.name}[/]: {trainer.task.what}")
+    console.print(_summary(facts), style="dim", highlight=False)
+
+    training = Training(trainer, contenders)
+    with Interruption(training.stop) as interruption:
+        results, failures = _train(training, console)
+        results = rank(trainer.task, results)
+        unfinished = [c.name for c in contenders if c.name not in {r.name for r in results}]
+        while_training = interruption.number is not None
+        if while_training:
+            done = f"{len(results)} of {len(contenders)} optimizers finished"
+            rest = f"; not finished: {', '.join(unfinished)}" if unfinished else ""
+            console.print(f"[yellow]{interruption.word.capitalize()}: {done}{escape(rest)}.[/]")
+        if results:
+            console.print(rich_table(trainer.task, results))
+            for line in notes(trainer.task, results, settings.seeds):
+                console.print(line, style="dim", highlight=False)
+            _write(out, trainer, results, facts, unfinished)
+            console.print(f"Written to {out}: {', '.join(WRITTEN)}", highlight=False, soft_wrap=True)
+    if interruption.number and not while_training:
+        console.print(f"[yellow]{interruption.word.capitalize()} after the last step: all is written.[/]")
+    if failures and not interruption.number:
+        raise failed(failures)
+    return interruption.code
+
+
+def _prepared(settings: Settings) -> tuple[Trainer, list[Contender]]:
+    """The trainer with its data, and the contenders, all of which fit the model."""
     task = tasks.find(settings.task)
     if settings.sweep and settings.learning_rate is not None:
         raise CompareError("--sweep tries many learning rates; leave --learning-rate out.")
-    _choose(settings, 1)  # complains before the data is read
+    _choose(settings, 1)  # complains of the options before the data are read
     data = tasks.load(task, settings.data)
     batch = _batch_size(settings.batch_size, len(data.train))
     epochs = settings.epochs or task.epochs
@@ -64,32 +95,7 @@ def run(settings: Settings, console: Console) -> int:
     contenders = _choose(settings, epochs * trainer.steps_per_epoch)
     for contender in contenders:
         check(trainer, contender)
-    out = files.folder(settings.out)
-
-    facts = _facts(settings, trainer, contenders)
-    console.print(f"[bold]{task.name}[/]: {task.what}")
-    console.print(_summary(facts), style="dim", highlight=False)
-    training = Training(trainer, contenders)
-    with Interruption(training.stop) as interruption:
-        results, failures = _train(training, console)
-        results = rank(task, results)
-        unfinished = [c.name for c in contenders if c.name not in {r.name for r in results}]
-        if interruption.number:
-            done = f"{len(results)} of {len(contenders)} optimizers finished"
-            rest = f"; not finished: {', '.join(unfinished)}" if unfinished else ""
-            console.print(f"[yellow]{interruption.word.capitalize()}: {done}{escape(rest)}.[/]")
-        said = interruption.number
-        if results:
-            console.print(rich_table(task, results))
-            for line in notes(task, results, settings.seeds):
-                console.print(line, style="dim", highlight=False)
-            _write(out, trainer, results, facts, unfinished)
-            console.print(f"Written to {out}: {', '.join(WRITTEN)}", highlight=False, soft_wrap=True)
-    if interruption.number and not said:
-        console.print(f"[yellow]{interruption.word.capitalize()} after the last step: all is written.[/]")
-    if failures and not interruption.number:
-        raise failed(failures)
-    return interruption.code
+    return trainer, contenders
 
 
 def _choose(settings: Settings, steps: int) -> list[Contender]:
@@ -134,7 +140,7 @@ def _train(training: Training, console: Console) -> Outcome:
 
 
 def _facts(settings: Settings, trainer: Trainer, contenders: list[Contender]) -> dict[str, Any]:
-    """The settings as they turned out, for the files."""
+    """The settings with all defaults filled in, for the files."""
     options = dataclasses.asdict(settings) | {
         "epochs": trainer.epochs,
         "batch_size": trainer.batch_size,

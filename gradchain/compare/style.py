@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-# Paul Tol's "muted" scheme, with a darker yellow and black; dashes tell apart what comes after.
+# Paul Tol's "muted" scheme, with a darker yellow and with black. After ten lines, dashes tell them apart.
 COLOURS = (
     "#332288", "#CC6677", "#117733", "#88CCEE", "#AA4499",
     "#B8A030", "#44AA99", "#882255", "#777777", "#111111",

@@ -63,7 +63,7 @@ def rich_table(task: Task, results: Sequence[Result]) -> Table:
 
 
 def notes(task: Task, results: Sequence[Result], seeds: int) -> list[str]:
-    """What a reader of the table must know."""
+    """What the reader of the table must know."""
     lines = [f"± is the standard deviation over the {seeds} seeds."] if seeds > 1 else []
     lines += [
         f"Steps to {task.goal}: the median seed's, measured after each epoch.",
@@ -107,7 +107,7 @@ def _number(value: float, digits: int) -> str:
 
 
 def _deciding(result: Result, stat: Stat, factor: float, digits: int) -> str:
-    """The deciding number, or where the run left the finite numbers."""
+    """The number that decides, or the step at which the runs diverged."""
     steps = result.divergences
     if not steps:
         return _stat(stat, factor, digits)

@@ -38,7 +38,7 @@ class Task:
 
     @property
     def metric(self) -> str:
-        """What decides."""
+        """The name of what decides who wins."""
         return "accuracy" if self.score else "loss"
 
     @property
@@ -131,7 +131,7 @@ def find(name: str) -> Task:
 
 
 def load(task: Task, folder: Path | None) -> data.Data:
-    """A task's data; only mnist is read from a folder."""
+    """A task's data. Only mnist is read from a folder."""
     if folder is not None and task.load is not idx.mnist:
         raise CompareError(f"--data belongs to the task mnist; the task {task.name} brings its own data.")
     return task.load(folder)

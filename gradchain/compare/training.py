@@ -12,6 +12,8 @@ from .contenders import Contender
 from .results import Result, summarize
 from .runner import Trainer
 
+THREAD = "gradchain training"
+
 
 class Progress(NamedTuple):
     """What happens now."""
@@ -22,24 +24,21 @@ class Progress(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A contender that did not come to its end."""
+    """A contender that raised an error."""
 
     name: str
     error: Exception
 
 
 class Outcome(NamedTuple):
-    """What came of all contenders; those in neither list were interrupted."""
+    """What came of the contenders. Those in neither list were interrupted."""
 
     results: list[Result]
     failures: list[Failure]
 
 
 class Training:
-    """A training in progress.
-
-    Args: the trainer, and the contenders in their order.
-    """
+    """The training of some contenders, in their order."""
 
     def __init__(self, trainer: Trainer, contenders: Sequence[Contender]):
         self.trainer, self.contenders = trainer, contenders
@@ -47,14 +46,14 @@ class Training:
         self.stopped = False
 
     def stop(self) -> None:
-        """Waits no longer. Safe in a signal handler."""
+        """Ends the waiting in `outcome`. A signal handler may call it."""
         self.stopped = True
         self.news.put(None)
 
     def outcome(self, on_progress: Callable[[Progress], None]) -> Outcome:
         """Trains until all contenders are done, or until `stop`."""
         # A daemon: the process may end while XLA is at work in it.
-        threading.Thread(target=self._train, daemon=True).start()
+        threading.Thread(target=self._train, name=THREAD, daemon=True).start()
         outcome = Outcome([], [])
         while (item := self.news.get()) is not None:
             match item:
@@ -89,4 +88,4 @@ class Training:
 
 
 class _Stopped(BaseException):
-    """Ends the training thread; not an Exception, so that nobody takes it for a failure."""
+    """Ends the training thread. It is no Exception, so that it is not taken for a failure."""

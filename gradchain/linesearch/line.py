@@ -1,7 +1,7 @@
 """The loss along a line through the parameters: what every line search asks of the value function."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -21,7 +21,7 @@ from ..core.lists import scalar_dtype, total
 from ..core.numerics import zeros_like
 from ..core.types import Params, Updates
 
-ASKED = ("value", "grad", "value_fn")
+NEEDED = ("value", "grad", "value_fn")
 
 
 @jax.jit
@@ -40,13 +40,18 @@ def _slope(g: Any, u: Any) -> jax.Array:
 
 
 class Line:
-    """t -> value_fn(params + t updates), rounded as `apply_updates` would round the step.
+    """The loss as a function of the step's length t: value_fn(params + t updates).
+
+    The parameters are rounded as `apply_updates` rounds them, so that the value is the one they have
+    after the step.
 
     Args:
-        name: for errors.
-        updates: the direction; parameters without one stay where they are.
+        name: what errors call the search.
+        updates: the direction. Parameters without one stay where they are.
         params: all parameters, as the value function sees them.
-        extra_args: of the `update`; those that the value function names are passed on to it.
+        extra_args: those of `update`. What the value function names is passed on to it.
+
+    Attributes: value, grads and slope at t = 0.
 
     Raises: MissingParamsError; MissingExtraError for `value`, `grad` or `value_fn`; ValueError, with
         the path, unless updates, gradients and parameters fit.
@@ -55,37 +60,42 @@ class Line:
     def __init__(self, name: str, updates: Updates, params: Params | None, extra_args: dict[str, Any]):
         if params is None:
             raise MissingParamsError(name)
-        for argument in ASKED:
+        for argument in NEEDED:
             if extra_args.get(argument) is None:
                 raise MissingExtraError(name, argument)
         self.updates, self.present = updates, Leaves(name, updates, params)
         self.present.of("parameters", params)
         self.dtype = scalar_dtype(params)
         self.leaves, self.treedef = jax.tree.flatten(params)
-        self.us: list[Any] = []
+        self.directions: list[Any] = []  # one for each leaf of the parameters, or None
         for g, part in zip(self.present.all, self.present.all_of("parameters", params), strict=True):
-            self.us += [None] * len(jax.tree.leaves(part)) if is_absent(g) else [g]
-        self.trained = [i for i, p in enumerate(self.leaves) if has_gradient(p)]
+            self.directions += [None] * len(jax.tree.leaves(part)) if is_absent(g) else [g]
+        self.trained = [i for i, p in enumerate(self.leaves) if has_gradient(p)]  # places in `leaves`
         self.value_fn: Callable[..., Any] = extra_args["value_fn"]
-        self.kwargs = _read_by(self.value_fn, extra_args)
+        self.kwargs = _arguments_for(self.value_fn, extra_args)
         self.value = self.scalar(extra_args["value"])
         grads = self.present.of("extra argument grad", extra_args["grad"])
-        self.slope = self.scalar(total([_slope(g, u) for g, u in zip(grads, self.present.gs, strict=True)]))
-        self.grads = self.of_trained(extra_args["grad"])
+        self.slope = self._whole_slope(zip(grads, self.present.gs, strict=True))
+        self.grads = self._trained_grads(extra_args["grad"])
 
     def scalar(self, x: Any) -> jax.Array:
         """`x` as a scalar of the search: real, at least float32."""
         return cast(jnp.asarray(x), self.dtype)
 
-    def of_trained(self, grad: Any) -> list[Any]:
-        """The gradients of the leaves that are trained, zeros where a gradient is absent."""
+    def _whole_slope(self, pairs: Iterable[tuple[Any, Any]]) -> jax.Array:
+        """The slope along the line, from pairs of a gradient and a direction."""
+        return self.scalar(total([_slope(g, u) for g, u in pairs]))
+
+    def _trained_grads(self, grad: Any) -> list[Any]:
+        """The gradients of the leaves that are trained, with zeros where one is absent."""
         parts = self.treedef.flatten_up_to(grad)
         grads = [zeros_like(self.leaves[i]) if is_absent(parts[i]) else parts[i] for i in self.trained]
         return [cast(g, dtype_of(self.leaves[i])) for i, g in zip(self.trained, grads, strict=True)]
 
     def _function_at(self, t: Any) -> tuple[Callable[[Sequence[Any]], jax.Array], list[Any]]:
         """The value as a function of the leaves that are trained, and those leaves at `t`."""
-        point = [p if u is None else _moved(p, u, t) for p, u in zip(self.leaves, self.us, strict=True)]
+        moves = zip(self.leaves, self.directions, strict=True)
+        point = [p if u is None else _moved(p, u, t) for p, u in moves]
 
         def f(trained: Sequence[Any]) -> jax.Array:
             leaves = list(point)
@@ -101,46 +111,40 @@ class Line:
         return self.scalar(f(point))
 
     def pullback_at(self, t: Any) -> tuple[jax.Array, Callable[[], list[Any]]]:
-        """The value at `t`, and what computes the gradients there."""
+        """The value at `t`, and a function that computes the gradients there."""
         f, point = self._function_at(t)
         value, pullback = jax.vjp(f, point)
         return self.scalar(value), lambda: list(pullback(jnp.ones_like(value))[0])
 
-    def at(self, t: Any) -> tuple[jax.Array, list[Any], jax.Array]:
+    def value_grads_slope_at(self, t: Any) -> tuple[jax.Array, list[Any], jax.Array]:
         """The value, the gradients and the slope at `t`."""
         value, gradients = self.pullback_at(t)
         grads = gradients()
-        moved = [(g, self.us[i]) for i, g in zip(self.trained, grads, strict=True)]
-        slope = total([_slope(g, u) for g, u in moved if u is not None])
-        return value, grads, self.scalar(slope)
+        pairs = [(g, self.directions[i]) for i, g in zip(self.trained, grads, strict=True)]
+        return value, grads, self._whole_slope((g, u) for g, u in pairs if u is not None)
 
     def step(self, t: Any) -> Updates:
         """The updates `t` times as long."""
         return self.present.put([_scaled(u, t) for u in self.present.gs], self.updates)
 
     def put(self, grads: Sequence[Any], tree: Any) -> Any:
-        """The gradients in the places of `tree`, which is like the parameters."""
+        """`tree`, which is like the parameters, with these gradients in it."""
         leaves = self.treedef.flatten_up_to(tree)
         for i, g in zip(self.trained, grads, strict=True):
             leaves[i] = cast(g, dtype_of(leaves[i]))
         return jax.tree.unflatten(self.treedef, leaves)
 
 
-def _read_by(f: Callable[..., Any], extra_args: dict[str, Any]) -> dict[str, Any]:
-    """Those extra arguments that a value function names. **kwargs gets none, as in Optax."""
+def _arguments_for(f: Callable[..., Any], extra_args: dict[str, Any]) -> dict[str, Any]:
+    """Those extra arguments that a value function names. Its **kwargs gets none, as in Optax."""
     try:
         parameters = inspect.signature(f).parameters.values()
     except (TypeError, ValueError):
         return {}
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    return {k: v for k, v in extra_args.items() if k in names and k not in ASKED}
+    return {k: v for k, v in extra_args.items() if k in names and k not in NEEDED}
 
 
-def where(condition: Any, xs: Sequence[Any], ys: Sequence[Any]) -> list[Any]:
-    """`xs` if the scalar condition holds, else `ys`."""
-    return [jnp.where(condition, x, y) for x, y in zip(xs, ys, strict=True)]
-
-
-def note(condition: Any, text: str, **values: Any) -> None:
-    """Prints, from compiled code, where the condition holds."""
+def print_where(condition: Any, text: str, **values: Any) -> None:
+    """Prints, from compiled code, if the condition holds."""
     jax.lax.cond(condition, lambda: jax.debug.print(text, **values), lambda: None)

@@ -6,17 +6,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import cast, dtype_of
 from ..core.types import OptState, Params
-from ..tree import get
+from ..tree import cast_like, get
 
 
 def value_and_grad_from_state(value_fn: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-    """A `jax.value_and_grad(value_fn)` that takes both from the state of a line search if they are there.
+    """Like `jax.value_and_grad(value_fn)`, but takes both from the state of a line search.
 
     `value_and_grad(params, *args, state=state, **kwargs)` returns `(value, grad)`. The function runs
-    only where the stored value is infinite or NaN, as it is before the first step. What is stored
-    belongs to the arguments of the last step: other data need a value of their own.
+    only if the stored value is infinite or NaN, as it is before the first step. The stored value
+    belongs to the arguments of the last step. With other data, call `jax.value_and_grad` instead.
 
     Args: value_fn, `value_fn(params, *args, **kwargs)` to one real number.
     Raises: ValueError if the state holds no value or no gradient (`store_grad=False`), KeyError if it
@@ -41,7 +40,6 @@ def stored_or_computed(
     """The stored value and gradient if the value is finite, else those computed."""
 
     def compute() -> tuple[Any, Any]:
-        found = jax.value_and_grad(value_fn)(params, *args, **kwargs)
-        return jax.tree.map(lambda x, like: cast(x, dtype_of(like)), found, (value, grad))
+        return cast_like(jax.value_and_grad(value_fn)(params, *args, **kwargs), (value, grad))
 
     return jax.lax.cond(jnp.isfinite(value), lambda: (value, grad), compute)

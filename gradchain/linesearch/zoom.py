@@ -5,19 +5,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import (
-    GradientTransformationExtraArgs,
-    cast,
-    compiled,
-    dtype_of,
-    relaxed_promotion,
-    transformation,
-)
+from ..core import GradientTransformationExtraArgs, compiled, relaxed_promotion, transformation
 from ..core.lists import scalar_dtype
 from ..core.numerics import zeros_like
 from ..core.types import Numeric, Params, Updates
-from .interval import End, Interval, first_interval, middle, narrowed
-from .line import Line, note, where
+from ..tree import cast_like
+from .line import Line
+from .zoom_search import NAME, Settings, report_failure, search, step_to_take
 
 
 class ZoomLinesearchInfo(NamedTuple):
@@ -37,20 +31,6 @@ class ScaleByZoomLinesearchState(NamedTuple):
     info: ZoomLinesearchInfo
 
 
-class _Search(NamedTuple):
-    count: Any
-    end: End  # the last trial
-    grads: list[Any]
-    interval: Interval
-    safe: End  # the lowest trial with sufficient decrease, or the start
-    safe_grads: list[Any]
-    decrease_error: Any
-    curvature_error: Any
-    found: Any  # whether the interval holds a step to zoom in on
-    done: Any
-    failed: Any
-
-
 @transformation
 def scale_by_zoom_linesearch(
     max_linesearch_steps: int | jax.Array,
@@ -66,20 +46,27 @@ def scale_by_zoom_linesearch(
 ) -> GradientTransformationExtraArgs:
     """Scales a descent direction u by a length t that satisfies the strong Wolfe conditions.
 
-    With f(t) = loss(p + t u):  f(t) <= f(0) + slope_rtol t f'(0)  and  |f'(t)| <= curv_rtol |f'(0)|.
-    Lengths grow until an interval holds such a t, which cubic interpolation then narrows.
+    With f(t) = loss(p + t u) they are
 
-    `update` needs `value`, `grad` and `value_fn`, the loss as a function of all parameters; other
+        f(t) <= f(0) + slope_rtol t f'(0)   (sufficient decrease)
+        |f'(t)| <= curv_rtol |f'(0)|        (curvature)
+
+    The length grows until such a t lies between two trials. Cubic interpolation then narrows that
+    interval. If the search fails, the lowest trial with sufficient decrease is taken.
+
+    `update` needs `value`, `grad` and `value_fn`, the loss as a function of all parameters. Other
     extra arguments that `value_fn` names are passed on to it.
 
     Args:
-        max_linesearch_steps: evaluations at most. max_learning_rate: the largest t.
-        tol: by how much either condition may be missed. increase_factor: of t while it grows.
-        slope_rtol, curv_rtol: 0 < slope_rtol < curv_rtol < 1.
-        approx_dec_rtol: accept the approximate decrease of Hager and Zhang, which rounding does not
-            hide, if the value rises by at most this part; None: never.
+        max_linesearch_steps: the most trials; each evaluates the loss and its gradient.
+        max_learning_rate: the largest t; None for no limit.
+        tol: by how much either condition may be missed.
+        increase_factor: what t is multiplied by while it grows.
+        slope_rtol, curv_rtol: as above; 0 < slope_rtol < curv_rtol < 1.
+        approx_dec_rtol: if the loss rises by at most this part of itself, the approximate decrease of
+            Hager and Zhang is enough. It compares slopes, which rounding spoils less. None: never.
         stepsize_precision: an interval this short is searched no further.
-        initial_guess_strategy: first t, "one" or "keep" (the last one).
+        initial_guess_strategy: the first t: "one", or "keep" for that of the last step.
         verbose: print where a search fails.
 
     State: `ScaleByZoomLinesearchState(learning_rate, value, grad, info)`, scalars at least float32.
@@ -90,127 +77,43 @@ def scale_by_zoom_linesearch(
     """
     if initial_guess_strategy not in ("one", "keep"):
         raise ValueError(
-            "scale_by_zoom_linesearch: initial_guess_strategy must be 'one' or 'keep', received "
-            f"{initial_guess_strategy!r}."
+            f"{NAME}: initial_guess_strategy must be 'one' or 'keep', received {initial_guess_strategy!r}."
         )
+    settings = Settings(
+        max_linesearch_steps,
+        max_learning_rate,
+        tol,
+        increase_factor,
+        slope_rtol,
+        curv_rtol,
+        approx_dec_rtol,
+        stepsize_precision,
+    )
 
     def init(params: Params) -> ScaleByZoomLinesearchState:
         dtype = scalar_dtype(params)
-        value, *errors = (jnp.full((), jnp.inf, dtype) for _ in range(3))  # may be donated apart
+        # Three arrays of their own: a state that holds one array twice cannot be donated.
+        value, *errors = (jnp.full((), jnp.inf, dtype) for _ in range(3))
         info = ZoomLinesearchInfo(jnp.zeros((), jnp.int32), *errors)
         one, grad = jnp.ones((), dtype), jax.tree.map(zeros_like, params)
         return ScaleByZoomLinesearchState(one, value, grad, info)
+
+    def first_length(last_length: Any) -> Any:
+        if initial_guess_strategy == "one":
+            return 1.0
+        return jnp.where(last_length > 0, last_length, 1.0)  # after a step of 0, begin anew
 
     def update(
         updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, ScaleByZoomLinesearchState]:
         with relaxed_promotion():
-            line = Line("scale_by_zoom_linesearch", updates, params, extra_args)
-            last = search(line, state.learning_rate)
+            line = Line(NAME, updates, params, extra_args)
+            end = search(line, settings, first_length(state.learning_rate))
             if verbose:
-                _report(line, last)
-            use_safe = last.failed & ((last.safe.t > 0) | jnp.isinf(last.decrease_error))
-            t, value, _ = where(use_safe, last.safe, last.end)
-            grad = line.put(where(use_safe, last.safe_grads, last.grads), state.grad)
-            info = ZoomLinesearchInfo(last.count, last.decrease_error, last.curvature_error)
-            new = ScaleByZoomLinesearchState(t, value, grad, info)
-            new = jax.tree.map(lambda x, like: cast(x, dtype_of(like)), new, state)
-            return line.step(t), new
-
-    def search(line: Line, before: Any) -> _Search:
-        keep = initial_guess_strategy == "keep"
-        guess = jnp.where(before > 0, before, 1.0) if keep else 1.0  # after a step of 0, begin anew
-
-        def trial(s: _Search) -> _Search:
-            t = jnp.where(s.count == 0, guess, increase_factor * s.end.t)
-            at_most = jnp.inf if max_learning_rate is None else max_learning_rate
-            longest = ~s.found & (t >= at_most)
-            t = jnp.where(s.found, middle(s.interval), jnp.minimum(t, at_most))
-            value, grads, slope = line.at(line.scalar(t))
-            new = End(t, value, slope)
-            decrease_error, curvature_error = missing(line, new)
-            error = jnp.maximum(decrease_error, curvature_error)
-            safer = (decrease_error <= tol) & (~s.found | (value < s.safe.value))
-            met = error <= tol
-            rises = value >= jnp.where(s.found, s.interval.low.value, s.end.value)
-            high = (decrease_error > 0) | (rises & (s.found | (s.count > 0)))
-            turned = ~high & (slope >= 0)
-            found = s.found | high | turned | met
-            interval = Interval(
-                *(
-                    End(*where(s.found, zoomed, begun))
-                    for zoomed, begun in zip(
-                        narrowed(s.interval, new, high), first_interval(s.end, new, turned), strict=True
-                    )
-                )
-            )
-            done = met | (longest & ~found)
-            short = s.found & (s.interval.length <= stepsize_precision)
-            safe = End(*where(safer, new, s.safe))
-            given_up = (s.count + 1 >= max_linesearch_steps) | (short & (safe.t > 0))
-            return jax.tree.map(
-                lambda x, like: cast(x, dtype_of(like)),
-                _Search(
-                    count=s.count + 1,
-                    end=new,
-                    grads=grads,
-                    interval=interval,
-                    safe=safe,
-                    safe_grads=where(safer, grads, s.safe_grads),
-                    decrease_error=decrease_error,
-                    curvature_error=curvature_error,
-                    found=found,
-                    done=done,
-                    failed=given_up & ~done,
-                ),
-                s,
-            )
-
-        start = End(line.scalar(0.0), line.value, line.slope)
-        no, inf = jnp.zeros((), bool), line.scalar(jnp.inf)
-        first = _Search(
-            count=jnp.zeros((), jnp.int32),
-            end=start,
-            grads=line.grads,
-            interval=Interval(start, start, start),
-            safe=start,
-            safe_grads=line.grads,
-            decrease_error=inf,
-            curvature_error=inf,
-            found=no,
-            done=no,
-            failed=no,
-        )
-        return jax.lax.while_loop(lambda s: ~(s.done | s.failed), trial, first)
-
-    def missing(line: Line, end: End) -> tuple[Any, Any]:
-        risen = end.value - line.value
-        decrease_error = risen - slope_rtol * end.t * line.slope
-        if approx_dec_rtol is not None:
-            flattened = end.slope - (2 * slope_rtol - 1) * line.slope
-            risen_too_far = risen - approx_dec_rtol * jnp.abs(line.value)
-            decrease_error = jnp.minimum(jnp.maximum(flattened, risen_too_far), decrease_error)
-        curvature_error = jnp.abs(end.slope) - curv_rtol * jnp.abs(line.slope)
-        return _error(decrease_error), _error(curvature_error)
+                report_failure(line, end)
+            point, grads = step_to_take(end)
+            info = ZoomLinesearchInfo(end.count, end.decrease_error, end.curvature_error)
+            new = ScaleByZoomLinesearchState(point.t, point.value, line.put(grads, state.grad), info)
+            return line.step(point.t), cast_like(new, state)
 
     return GradientTransformationExtraArgs(init, compiled(update))
-
-
-def _error(x: Any) -> Any:
-    """`x` where positive; infinite where there is no telling."""
-    return jnp.where(jnp.isnan(x), jnp.inf, jnp.maximum(x, 0))
-
-
-def _report(line: Line, last: _Search) -> None:
-    note(
-        last.failed,
-        "scale_by_zoom_linesearch: the conditions are not met: value {value}, slope {slope} (must be "
-        "negative), last length {t}, decrease missed by {decrease}, curvature by {curvature}; longest safe "
-        "length {safe}.",
-        value=line.value,
-        slope=line.slope,
-        t=last.end.t,
-        decrease=last.decrease_error,
-        curvature=last.curvature_error,
-        safe=last.safe.t,
-    )
