@@ -1,6 +1,7 @@
 """One voice for errors: who, where, what was expected, what was received, and the remedy."""
 
 import difflib
+import re
 import sys
 import warnings
 from collections.abc import Iterable
@@ -85,11 +86,9 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
 
     Counted frames (`stacklevel`) would change with every decorator in between.
     """
+    between = re.compile(r"(gradchain|importlib)(\.|$)")
     frame = sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in (
-        "gradchain",
-        "importlib",
-    ):
+    while frame.f_back and between.match(frame.f_globals.get("__name__", "")):
         frame = frame.f_back
     where = frame.f_globals
     registry = where.setdefault("__warningregistry__", {})
