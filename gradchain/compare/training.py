@@ -12,7 +12,6 @@ from .contenders import Contender
 from .results import Result, summarize
 from .runner import Trainer
 
-
 THREAD = "gradchain training"
 
 
