@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ..core import chain, transformation, treewise
-from ..core.lists import each, each_of
+from ..core.lists import each_of
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, ratio, safe_increment, sqrt, zeros_like
 from ..core.types import Array, Count, DTypeLike, Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
 from ..transforms.decay import add_decayed_weights
@@ -51,13 +51,13 @@ def scale_by_ademamix(
         arXiv:2409.03137.
     """
 
-    def init(p: list[Array]) -> ScaleByAdemamixState:
+    def init(ps: list[Array]) -> ScaleByAdemamixState:
         return ScaleByAdemamixState(
             count=0,
             count_m2=jnp.zeros([], jnp.int32),
-            m1=each(lambda p: zeros_like(p, mu_dtype), p),
-            m2=each(lambda p: zeros_like(p, mu_dtype), p),
-            nu=each(lambda p: accumulator_like(p, nu_dtype), p),
+            m1=[zeros_like(p, mu_dtype) for p in ps],
+            m2=[zeros_like(p, mu_dtype) for p in ps],
+            nu=[accumulator_like(p, nu_dtype) for p in ps],
         )
 
     def update(

@@ -57,12 +57,12 @@ def dadapt_adamw(
     check_numbers("dadapt_adamw", {"betas[0]": b1, "betas[1]": b2}, {"betas[0]": UNIT, "betas[1]": UNIT})
     c = b2**0.5
 
-    def init(p: list[Array]) -> DAdaptAdamWState:
-        dtype = scalar_dtype(p)
+    def init(ps: list[Array]) -> DAdaptAdamWState:
+        dtype = scalar_dtype(ps)
         return DAdaptAdamWState(
-            exp_avg=each(wide_like, p),
-            exp_avg_sq=each(accumulator_like, p),
-            grad_sum=each(wide_like, p),
+            exp_avg=[wide_like(p) for p in ps],
+            exp_avg_sq=[accumulator_like(p) for p in ps],
+            grad_sum=[wide_like(p) for p in ps],
             estim_lr=jnp.asarray(estim_lr0, dtype),
             numerator_weighted=jnp.zeros([], dtype),
             count=0,

@@ -50,8 +50,8 @@ def scale_by_dog(init_step: InitStep = ("heuristic", 1e-6), eps: Numeric = 1e-8)
         )
     check_numbers("scale_by_dog", {"init_step[1]": first}, {"init_step[1]": POSITIVE})
 
-    def init(p: list[Array]) -> DoGState:
-        start, dtype = each(copy_of, p), scalar_dtype(p)
+    def init(ps: list[Array]) -> DoGState:
+        start, dtype = [copy_of(p) for p in ps], scalar_dtype(ps)
         r = (
             first * (1 + sqrt(sum_sq(start)))
             if kind == "heuristic"

@@ -38,10 +38,10 @@ def scale_by_dowg(init_estim_sq_dist: Numeric | None = None, eps: Numeric = 1e-4
     """
     first = eps if init_estim_sq_dist is None else init_estim_sq_dist
 
-    def init(p: list[Array]) -> DoWGState:
-        dtype = scalar_dtype(p)
+    def init(ps: list[Array]) -> DoWGState:
+        dtype = scalar_dtype(ps)
         return DoWGState(
-            init_params=each(copy_of, p),
+            init_params=[copy_of(p) for p in ps],
             weighted_sq_norm_grads=jnp.zeros([], dtype),
             estim_sq_dist=jnp.asarray(first, dtype),
         )

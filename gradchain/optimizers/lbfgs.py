@@ -123,14 +123,14 @@ def scale_by_lbfgs(memory_size: int = 10, scale_init_precond: bool = True):
         zeros = zeros_like(p)
         return jnp.zeros_like(jnp.broadcast_to(zeros, (memory_size, *zeros.shape)))
 
-    def init(p: list[Array]) -> ScaleByLBFGSState:
+    def init(ps: list[Array]) -> ScaleByLBFGSState:
         return ScaleByLBFGSState(
             count=0,
-            params=each(zeros_like, p),
-            updates=each(zeros_like, p),
-            diff_params_memory=each(stacked, p),
-            diff_updates_memory=each(stacked, p),
-            weights_memory=jnp.zeros((memory_size,), scalar_dtype(p)),
+            params=[zeros_like(p) for p in ps],
+            updates=[zeros_like(p) for p in ps],
+            diff_params_memory=[stacked(p) for p in ps],
+            diff_updates_memory=[stacked(p) for p in ps],
+            weights_memory=jnp.zeros((memory_size,), scalar_dtype(ps)),
         )
 
     def update(

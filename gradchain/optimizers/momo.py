@@ -53,9 +53,9 @@ def momo(
     Reference: Schaipp et al., 2023, MoMo: Momentum Models for Adaptive Learning Rates, arXiv:2305.07583.
     """
 
-    def init(p: list[Array]) -> MomoState:
-        dtype = scalar_dtype(p)
-        d = each(lambda p: zeros_like(p, mu_dtype), p)
+    def init(ps: list[Array]) -> MomoState:
+        dtype = scalar_dtype(ps)
+        d = [zeros_like(p, mu_dtype) for p in ps]
         f, c = jnp.zeros([], dtype), jnp.zeros([], dtype)  # two arrays: states may be donated
         return MomoState(exp_avg=d, barf=f, gamma=c, lb=jnp.asarray(lower_bound, dtype), count=0)
 

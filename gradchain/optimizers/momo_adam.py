@@ -56,11 +56,11 @@ def momo_adam(
     Reference: Schaipp et al., 2023, MoMo: Momentum Models for Adaptive Learning Rates, arXiv:2305.07583.
     """
 
-    def init(p: list[Array]) -> MomoAdamState:
-        dtype = scalar_dtype(p)
+    def init(ps: list[Array]) -> MomoAdamState:
+        dtype = scalar_dtype(ps)
         return MomoAdamState(
-            exp_avg=each(lambda p: zeros_like(p, mu_dtype), p),
-            exp_avg_sq=each(lambda p: accumulator_like(p, nu_dtype), p),
+            exp_avg=[zeros_like(p, mu_dtype) for p in ps],
+            exp_avg_sq=[accumulator_like(p, nu_dtype) for p in ps],
             barf=jnp.zeros([], dtype),
             gamma=jnp.zeros([], dtype),
             lb=jnp.asarray(lower_bound, dtype),

@@ -52,11 +52,11 @@ def scale_by_novograd(
     """
     decaying = not is_zero(weight_decay)
 
-    def init(p: list[Array]) -> ScaleByNovogradState:
+    def init(ps: list[Array]) -> ScaleByNovogradState:
         return ScaleByNovogradState(
             count=0,
-            mu=each(lambda p: zeros_like(p, mu_dtype), p),
-            nu=each(lambda p: jnp.sum(accumulator_like(p, nu_dtype)), p),
+            mu=[zeros_like(p, mu_dtype) for p in ps],
+            nu=[jnp.sum(accumulator_like(p, nu_dtype)) for p in ps],
         )
 
     def update(

@@ -61,13 +61,13 @@ def prodigy(
     check_numbers("prodigy", {"betas[0]": b1, "betas[1]": b2}, {"betas[0]": UNIT, "betas[1]": UNIT})
     b3 = b2**0.5 if beta3 is None else beta3
 
-    def init(p: list[Array]) -> ProdigyState:
-        dtype = scalar_dtype(p)
+    def init(ps: list[Array]) -> ProdigyState:
+        dtype = scalar_dtype(ps)
         return ProdigyState(
-            exp_avg=each(wide_like, p),
-            exp_avg_sq=each(accumulator_like, p),
-            grad_sum=each(wide_like, p),
-            params0=each(copy_of, p),
+            exp_avg=[wide_like(p) for p in ps],
+            exp_avg_sq=[accumulator_like(p) for p in ps],
+            grad_sum=[wide_like(p) for p in ps],
+            params0=[copy_of(p) for p in ps],
             estim_lr=jnp.asarray(estim_lr0, dtype),
             numerator_weighted=jnp.zeros([], dtype),
             count=0,

@@ -26,7 +26,7 @@ from ..core import (
     widen,
     with_extra_args_support,
 )
-from ..core.lists import each, each_of, total
+from ..core.lists import each_of, total
 from ..core.numerics import accumulator_like, debias, ema, key_of, ratio, zeros_like
 from ..core.types import (
     Array,
@@ -155,11 +155,11 @@ def scale_by_sophia(
     """
     estimator = with_extra_args_support(hessian_diagonal_fn)
 
-    def init_rule(p: list[Array]) -> _SophiaRuleState:
+    def init_rule(ps: list[Array]) -> _SophiaRuleState:
         return _SophiaRuleState(
             count=0,
-            mu=each(lambda p: zeros_like(p, mu_dtype), p),
-            nu=each(lambda p: accumulator_like(p, nu_dtype), p),
+            mu=[zeros_like(p, mu_dtype) for p in ps],
+            nu=[accumulator_like(p, nu_dtype) for p in ps],
         )
 
     def update_rule(

@@ -45,7 +45,7 @@ def add_noise(eta: Hyperparameter, gamma: Hyperparameter, key: Any = None, *, se
         warn_user("add_noise: seed is deprecated, use key.", DeprecationWarning)
     chosen: Any = seed if seed is not None else 0 if key is None else key
 
-    def init(p: list[Array]) -> AddNoiseState:
+    def init(ps: list[Array]) -> AddNoiseState:
         return AddNoiseState(count=0, rng_key=key_of(chosen))
 
     def update(g: list[Array], s: AddNoiseState, p: list[Array]) -> tuple[list[Array], AddNoiseState]:

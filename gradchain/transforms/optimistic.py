@@ -32,9 +32,9 @@ def scale_by_optimistic_gradient(alpha: Hyperparameter = 1.0, beta: Hyperparamet
         Optimistic Gradient Methods for Saddle Point Problems, arXiv:1901.08511.
     """
 
-    def init(p: list[Array]) -> ScaleByOptimisticGradientState:
+    def init(ps: list[Array]) -> ScaleByOptimisticGradientState:
         return ScaleByOptimisticGradientState(
-            is_initial_step=jnp.array(True), previous_gradient=each(zeros_like, p)
+            is_initial_step=jnp.array(True), previous_gradient=[zeros_like(p) for p in ps]
         )
 
     def update(

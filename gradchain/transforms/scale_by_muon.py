@@ -135,8 +135,8 @@ def scale_by_muon(
         known = ", ".join(map(repr, PRECONDITIONINGS))
         raise ValueError(f"scale_by_muon: preconditioning must be one of {known}, got {preconditioning!r}.")
 
-    def init(p: list[Array]) -> MuonState:
-        mu = each(lambda p: zeros_like(p, mu_dtype), p)
+    def init(ps: list[Array]) -> MuonState:
+        mu = [zeros_like(p, mu_dtype) for p in ps]
         return MuonState(count=0, mu=mu, ns_coeffs=_rows("scale_by_muon", ns_coeffs, ns_steps))
 
     def update(
