@@ -65,7 +65,7 @@ def test_norms_are_finite_where_their_squares_are_not(size):
     np.testing.assert_allclose(jax.vmap(jax.grad(gt.norm))(batched)["b"], entries[2:] / size, rtol=1e-6)
 
 
-def test_norms_of_a_batch_have_one_conditional_and_each_its_own_size():
+def test_norms_of_a_batch_have_one_more_pass_and_each_its_own_size():
     rows = jnp.asarray(np.outer(SIZES, [0.6, -0.8]), jnp.float32)
     each = jax.vmap(lambda row: gt.norm({"a": row[:1], "b": row[1:]}))
     for norms in (each, jax.jit(each), jax.vmap(lambda row: gc.safe_norm(row, 0.0))):
@@ -73,7 +73,7 @@ def test_norms_of_a_batch_have_one_conditional_and_each_its_own_size():
     np.testing.assert_allclose(gc.safe_norm(rows, 0.0, axis=1), SIZES, rtol=1e-6)
     np.testing.assert_allclose(jax.vmap(each)(rows.reshape(5, 1, 2)), np.reshape(SIZES, (5, 1)), rtol=1e-6)
     batched = jax.jit(jax.vmap(each)).lower(rows.reshape(5, 1, 2)).as_text()
-    assert batched.count("stablehlo.case") == 1  # not a select between two passes
+    assert batched.count("stablehlo.while") == 1  # not a select between two passes
 
 
 def test_what_is_not_finite_has_no_finite_norm():

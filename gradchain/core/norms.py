@@ -1,9 +1,9 @@
 """The 2-norm, finite and more than 0 wherever it can be.
 
 The squares of 1e20 and of 1e-25 are infinity and 0 in float32, their norms are not. The plain sum of
-squares is taken first; only where it has left the range, a conditional takes it again, of entries times
-a power of two. The conditional reads the arrays themselves: the usual case pays nothing, unless what is
-measured was computed for that alone and would not have been stored.
+squares is taken first; only where it has left the range, it is taken again, of entries times a power of
+two. That second pass reads the arrays themselves: the usual case pays nothing, unless what is measured
+was computed for that alone and would not have been stored.
 """
 
 import functools
@@ -13,7 +13,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.custom_batching import custom_vmap
 
 from ._dtypes import accumulator_dtype, dtype_of, is_inexact, moment_dtype, relaxed_promotion
 from .numerics import abs_sq
@@ -52,39 +51,25 @@ def sum_of_squares(xs: Sequence[Any]) -> jax.Array:
     return _total([_squares(x, dtype, 0) for x in xs]) if xs else jnp.zeros(())
 
 
-def _computed(xs: list[Any], batch: int) -> tuple[jax.Array, jax.Array]:
-    dtype = _sum_dtype(xs)
-    limits = jnp.finfo(dtype)
-    total = _total([_squares(x, dtype, batch) for x in xs])
-    over, under = jnp.isinf(total), total < limits.tiny / limits.eps
-    # Powers of two, so exact: the largest number's square fits with 2**40 others, the smallest's is normal.
-    down, up = (jnp.asarray(2.0**e, dtype) for e in (-2 * limits.maxexp // 3, 3 * limits.maxexp // 4))
-    scale = jnp.where(over, down, jnp.where(under, up, jnp.ones((), dtype)))
-    total = jax.lax.cond(
-        jnp.any(jnp.logical_or(over, under)),
-        lambda: _total([_squares(x, dtype, batch, scale) for x in xs]),
-        lambda: total,
-    )
-    return jnp.sqrt(total), scale
-
-
-@functools.cache
-def _for_batch(batch: int) -> Any:
-    """`_computed`, which under `vmap` has one more axis, and still one conditional for all."""
-    function = custom_vmap(functools.partial(_computed, batch=batch))
-
-    @function.def_vmap
-    def one_more(size: int, batched: Any, xs: list[Any]) -> Any:
-        rows = zip(xs, batched[0], strict=True)
-        xs = [x if there else jnp.broadcast_to(x, (size, *x.shape)) for x, there in rows]
-        return _for_batch(batch + 1)(xs), (True, True)
-
-    return function
-
-
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _differentiable(xs: list[Any], batch: int) -> tuple[jax.Array, jax.Array]:
-    return _for_batch(batch)(xs)
+    dtype = _sum_dtype(xs)
+    limits = jnp.finfo(dtype)
+    # Powers of two, so exact: the largest number's square fits with 2**40 others, the smallest's is normal.
+    one, down, up = (
+        jnp.asarray(2.0**e, dtype) for e in (0, -2 * limits.maxexp // 3, 3 * limits.maxexp // 4)
+    )
+
+    total = _total([_squares(x, dtype, batch) for x in xs])
+    over, under = jnp.isinf(total), total < limits.tiny / limits.eps
+    scale = jnp.where(over, down, jnp.where(under, up, one))
+
+    def again(last: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        return _total([_squares(x, dtype, batch, scale) for x in xs]), jnp.zeros_like(last[1])
+
+    # A loop of at most one turn: unlike a conditional, it stays one under `vmap`.
+    total, _ = jax.lax.while_loop(lambda last: jnp.any(last[1]), again, (total, over | under))
+    return jnp.sqrt(total), scale
 
 
 _root_and_scale = jax.jit(_differentiable, static_argnums=1)
