@@ -77,7 +77,7 @@ def _one_step(tx, g, p, steps: int = 2):
 def test_muon_treats_stacked_weights_matrix_by_matrix() -> None:
     rng = np.random.default_rng(0)
     stacked = jnp.asarray(rng.normal(size=(3, 2, 4, 6)), jnp.float32)
-    tx = gc.muon(0.1)
+    tx = gc.muon(0.1, muon_weight_dimension_numbers=gc.contrib.MuonDimensionNumbers(-2, -1))
     together = _one_step(tx, {"w": stacked}, {"w": stacked})["w"]
     for i in range(3):
         for j in range(2):

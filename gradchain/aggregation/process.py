@@ -22,7 +22,7 @@ from .aggregator import Aggregator
 def _checked(what: str, tx: Any) -> GradientTransformationExtraArgs:
     """A stage that takes any extra arguments: its signature says which reach it, not its class."""
     if isinstance(tx, GradientTransformationExtraArgs):
-        tx = GradientTransformation(tx.init, tx.update)
+        tx = GradientTransformation(*tx)
     try:
         return with_extra_args_support(tx)
     except TypeError as error:

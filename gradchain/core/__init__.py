@@ -48,7 +48,7 @@ from ._numbers import (
     UNIT,
     Range,
     check_numbers,
-    numbers_of,
+    declared_numbers,
 )
 from ._order import OrderWarning, Trait
 from ._pair import GradientTransformation, GradientTransformationExtraArgs

@@ -25,7 +25,7 @@ COMMON = {
 """By argument: its description wherever a factory does not give its own."""
 
 _REFERENCE = re.compile(r": see `(\w+)`\.$")
-_ENTRY = re.compile(r"^\s*(\w+(?:, \w+)*): ")
+_ENTRY = re.compile(r"(\w+(?:, \w+)*): ")
 _WIDTH = 100
 
 
@@ -55,7 +55,7 @@ def completed(factory: Callable[..., Any]) -> str | None:
 
 def _looked_up(factory: Callable[..., Any], name: str, entry: str | None) -> str | None:
     """The entry of an argument; where it only says "see `x`", the one that `x` has."""
-    found = entry and _REFERENCE.search(entry)
+    found = entry and _REFERENCE.search(" ".join(entry.split()))
     source = found and getattr(factory, "__globals__", {}).get(found.group(1))
     if not source:
         return entry
@@ -72,14 +72,15 @@ def _parts(doc: str) -> tuple[str, dict[str, str], str]:
         if split < len(lines) and lines[split].startswith("Args: "):
             return doc, {}, ""  # a short list in one sentence describes all arguments
         return "\n".join(lines[:split]), {}, "\n".join(lines[split:])
-    own: dict[str, str] = {}
-    end, names = start + 1, []
+    end, entries = start + 1, list[str]()
     while end < len(lines) and lines[end].startswith("    "):
-        found = _ENTRY.match(lines[end]) if not lines[end].startswith("     ") else None
-        if found:
-            names = found.group(1).split(", ")
-            own |= dict.fromkeys(names, lines[end])
+        if lines[end].startswith("     ") and entries:  # goes on
+            entries[-1] += f"\n{lines[end]}"
         else:
-            own |= {name: f"{own[name]}\n{lines[end]}" for name in names}
+            entries.append(lines[end])
         end += 1
+    own: dict[str, str] = {}
+    for entry in entries:
+        found = _ENTRY.match(" ".join(entry.split()))
+        own |= dict.fromkeys(found.group(1).split(", ") if found else (), entry)
     return "\n".join(lines[:start]), own, "\n".join(lines[end:])

@@ -76,4 +76,5 @@ def transformation(factory: Callable[..., Any] | None = None, /, **ranges: Range
     returns = GradientTransformationExtraArgs
     remembering.__signature__ = inspect.signature(factory).replace(return_annotation=returns)  # type: ignore[attr-defined]
     remembering.__doc__ = completed(factory)
+    remembering.numbers = numbers  # type: ignore[attr-defined]
     return remembering

@@ -1,5 +1,6 @@
 """The numbers of a factory: which of its arguments are numbers, and what each may be."""
 
+import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -59,6 +60,14 @@ def numbers_of(factory: Callable[..., Any]) -> dict[str, NumberType]:
     parameters = inspect.signature(factory).parameters
     kinds = {name: _evaluated(p.annotation, factory) for name, p in parameters.items()}
     return {name: kind for name, kind in kinds.items() if isinstance(kind, NumberType)}
+
+
+def declared_numbers(factory: Callable[..., Any]) -> dict[str, NumberType] | None:
+    """The numbers of a factory that declares its arguments; None of a foreign one."""
+    if isinstance(factory, functools.partial):
+        return declared_numbers(factory.func)
+    known = getattr(factory, "numbers", None)
+    return known if isinstance(known, dict) else numbers_of(factory) or None
 
 
 def _evaluated(annotation: Any, factory: Callable[..., Any]) -> Any:

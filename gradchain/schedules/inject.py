@@ -15,11 +15,11 @@ from ..core import (
     accumulator_dtype,
     code_of,
     compiled,
+    declared_numbers,
     dtype_of,
     is_inexact,
     key_of_value,
     name_of,
-    numbers_of,
     signature,
     with_extra_args_support,
 )
@@ -92,16 +92,16 @@ class _Arguments(NamedTuple):
 
 def _sorted(factory: Callable[..., Any], arguments: dict[str, Any], static: frozenset[str]) -> _Arguments:
     """Sorts arguments by the annotations of the factory, or by their values where it has none of ours."""
-    declared = numbers_of(factory)
+    declared = declared_numbers(factory)
     parameters = signature(factory).parameters
     found = _Arguments({}, {}, {})
     for name, value in arguments.items():
-        kind = declared.get(name)
+        kind = declared.get(name) if declared else None
         unused = kind is not None and kind.added and _same(value, parameters[name].default)
         is_tree = not jax.tree_util.all_leaves([value])
         if (
             name in static
-            or (declared and kind is None)
+            or (declared is not None and kind is None)
             or unused
             or is_tree
             or isinstance(value, (bool, np.bool_))

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Union
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from ..core import (
     UNIT,
@@ -168,7 +169,7 @@ def _rows(name: str, ns_coeffs: Any, ns_steps: Any) -> Array:
         raise ValueError(
             f"{name}: ns_coeffs must have shape (3,) or (n, 3), received {coefficients.shape}."
         )
-    if coefficients.ndim == 1:
+    if coefficients.ndim == 1 or isinstance(ns_steps, Tracer):
         return coefficients
     if len(coefficients) < ns_steps:
         raise ValueError(
