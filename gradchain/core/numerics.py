@@ -90,9 +90,15 @@ def ema(x: Any, average: Any, decay: Any) -> jax.Array:
     return one_minus(decay) * x + decay * average
 
 
+def weight_after(count: Any, decay: Any) -> Any:
+    """The weights of an average that began at zero after `count` steps, in all: 1 - decay^count."""
+    dtype = getattr(decay, "dtype", None)
+    return 1 - decay ** (count if dtype is None else jnp.asarray(count, dtype))
+
+
 def debias(average: Any, decay: Any, count: Any) -> jax.Array:
     """An average of `count` steps that began at zero, without its bias: average / (1 - decay^count)."""
-    return average / (1 - decay**count)
+    return average / weight_after(count, decay)
 
 
 @jax.custom_jvp

@@ -33,7 +33,7 @@ class ScaleByBacktrackingLinesearchState(NamedTuple):
 
 @transformation
 def scale_by_backtracking_linesearch(
-    max_backtracking_steps: int | jax.Array,
+    max_backtracking_steps: Numeric,
     slope_rtol: Numeric = 1e-4,
     decrease_factor: Numeric = 0.8,
     increase_factor: Numeric = 1.5,

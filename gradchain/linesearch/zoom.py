@@ -33,7 +33,7 @@ class ScaleByZoomLinesearchState(NamedTuple):
 
 @transformation
 def scale_by_zoom_linesearch(
-    max_linesearch_steps: int | jax.Array,
+    max_linesearch_steps: Numeric,
     max_learning_rate: Numeric | None = None,
     tol: Numeric = 0.0,
     increase_factor: Numeric = 2.0,

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from ..core import POSITIVE, UNIT, check_numbers, transformation, treewise
 from ..core.lists import dot, each, each_of, scalar_dtype, sum_abs
-from ..core.numerics import abs_sq, accumulator_like, ema, ratio, sqrt, wide_like
+from ..core.numerics import abs_sq, accumulator_like, ema, ratio, sqrt, weight_after, wide_like
 from ..core.types import Array, Count, Hyperparameter, MaskOrFn, Numeric, Params
 from ..transforms.decay import decay_of, decays
 
@@ -71,7 +71,7 @@ def dadapt_adamw(
     def update(
         g: list[Array], s: DAdaptAdamWState, p: list[Array], *, settings: Sequence[bool] = ()
     ) -> tuple[list[Array], DAdaptAdamWState]:
-        bias = (1 - b2**s.count) ** 0.5 / (1 - b1**s.count)
+        bias = weight_after(s.count, b2) ** 0.5 / weight_after(s.count, b1)
         rate = jnp.asarray(s.estim_lr * learning_rate * bias, s.estim_lr.dtype)
         toward = each(lambda total, v: ratio(total, sqrt(v) + eps), s.grad_sum, s.exp_avg_sq)
 

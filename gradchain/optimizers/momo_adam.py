@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from ..core import FINITE, transformation, treewise
 from ..core.lists import dot, each, each_of, scalar_dtype
-from ..core.numerics import abs_sq, accumulator_like, ema, ratio, sqrt, zeros_like
+from ..core.numerics import abs_sq, accumulator_like, ema, ratio, sqrt, weight_after, zeros_like
 from ..core.types import Array, Count, DTypeLike, Hyperparameter, MaskOrFn, Numeric, Params
 from ..transforms.decay import decays, shrinkage
 
@@ -72,7 +72,7 @@ def momo_adam(
     ) -> tuple[list[Array], MomoAdamState]:
         dtype = s.barf.dtype
         shrink = shrinkage(learning_rate * weight_decay, p, settings)
-        weight1, weight2 = (jnp.asarray(1 - b**s.count, dtype) for b in (b1, b2))
+        weight1, weight2 = (jnp.asarray(weight_after(s.count, b), dtype) for b in (b1, b2))
 
         def moments(g: Array, d: Array, v: Array) -> tuple[Array, Array, Array]:
             d, v = ema(g, d, b1), ema(abs_sq(g), v, b2)

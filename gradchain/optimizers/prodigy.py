@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from ..core import FINITE, POSITIVE, UNIT, check_numbers, transformation, treewise
 from ..core.lists import dot, each, each_of, scalar_dtype, sum_abs
-from ..core.numerics import abs_sq, accumulator_like, copy_of, ema, ratio, sqrt, wide_like
+from ..core.numerics import abs_sq, accumulator_like, copy_of, ema, ratio, sqrt, weight_after, wide_like
 from ..core.types import Array, Count, Hyperparameter, MaskOrFn, Numeric, Params
 from ..transforms.decay import decay_of, decays
 
@@ -77,7 +77,7 @@ def prodigy(
         g: list[Array], s: ProdigyState, p: list[Array], *, settings: Sequence[bool] = ()
     ) -> tuple[list[Array], ProdigyState]:
         t, d, dtype = s.count, s.estim_lr, s.estim_lr.dtype
-        rate = jnp.asarray(d * learning_rate * (1 - b2**t) ** 0.5 / (1 - b1**t), dtype)
+        rate = jnp.asarray(d * learning_rate * weight_after(t, b2) ** 0.5 / weight_after(t, b1), dtype)
         weight = jnp.asarray((d if safeguard_warmup else rate) / estim_lr0, dtype)
 
         def moments(g: Array, m: Array, v: Array, total: Array) -> tuple[Array, Array, Array]:

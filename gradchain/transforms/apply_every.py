@@ -18,7 +18,7 @@ from ..core import (
     widen,
 )
 from ..core.numerics import zeros_like
-from ..core.types import Params, Updates
+from ..core.types import Numeric, Params, Updates
 
 
 class ApplyEvery(NamedTuple):
@@ -29,7 +29,7 @@ class ApplyEvery(NamedTuple):
 
 
 @transformation
-def apply_every(k: int = 1):
+def apply_every(k: Numeric = 1):
     """Sums updates and emits the sum every k-th time; in between, zeros.
 
     The links before it run every time, so their state sees every gradient: with a rescaling rule

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from ..core import FINITE, NON_NEGATIVE, compute_dtype, transformation, treewise, warn_user
 from ..core.lists import each
@@ -50,7 +51,7 @@ def add_noise(eta: Hyperparameter, gamma: Hyperparameter, key: Any = None, *, se
 
     def update(g: list[Array], s: AddNoiseState, p: list[Array]) -> tuple[list[Array], AddNoiseState]:
         rng_key, now = jax.random.split(s.rng_key)
-        deviation = sqrt(eta / s.count**gamma)
+        deviation = sqrt(eta / jnp.asarray(s.count, float) ** gamma)
         noise = random_like(now, g, _normal)
         return each(lambda g, n: g + deviation * n, g, noise), s._replace(rng_key=rng_key)
 

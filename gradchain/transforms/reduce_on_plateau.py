@@ -42,11 +42,11 @@ class ReduceLROnPlateauState(NamedTuple):
 @transformation(factor=INSIDE_UNIT, rtol=CLOSED_UNIT, atol=NON_NEGATIVE)
 def reduce_on_plateau(
     factor: Numeric = 0.1,
-    patience: int | jax.Array = 10,
+    patience: Numeric = 10,
     rtol: Numeric = 1e-4,
     atol: Numeric = 0.0,
-    cooldown: int | jax.Array = 0,
-    accumulation_size: int | jax.Array = 1,
+    cooldown: Numeric = 0,
+    accumulation_size: Numeric = 1,
     min_scale: Numeric = 0.0,
 ):
     """Multiplies updates by a scale that shrinks when a value stops falling; needs `value=loss`.
