@@ -1,8 +1,10 @@
-"""Writes docs/optimizers.md from the docstrings: `python docs/generate.py`. A test runs it too."""
+"""Writes docs/optimizers.md from the docstrings: `python docs/generate.py`; `--check` only looks."""
 
+import argparse
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,5 +51,18 @@ def page() -> str:
     )
 
 
+def main() -> int:
+    """Writes the page; with `--check`, says whether it is up to date (exit code 1 if it is not)."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; fail where a page is stale")
+    if not parser.parse_args().check:
+        PAGE.write_text(page())
+        return 0
+    if PAGE.read_text() == page():
+        return 0
+    print(f"docs/{PAGE.name} is stale: run python docs/generate.py", file=sys.stderr)
+    return 1
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    sys.exit(main())
