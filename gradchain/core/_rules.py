@@ -54,7 +54,7 @@ class Rule:
 
     def init_tree(self, params: Params) -> OptState:
         """The state of a tree: each field a tree like `params`, but one count."""
-        rule = self.remake(**self.numbers(jnp.zeros([], jnp.int32))) if self.remake else self
+        rule = self.at(self.numbers(jnp.zeros([], jnp.int32)))
         leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
         states = [rule.init(p) if has_gradient(p) else None for p in leaves]
         known = [s for s in states if s is not None]
@@ -73,21 +73,9 @@ class Rule:
             return self.scheduled_state(jnp.zeros([], jnp.int32))
         return state
 
-    def step(self, g: Any, s: Any, p: Any, numbers: dict[str, Any]) -> tuple[Any, Any]:
-        """One step of one array under the dtype policy; faults come as `LeafError`."""
-        rule = self.remake(**numbers) if self.remake else self
-        kept = [x for x in jax.tree.leaves(fields_of(s)) if is_inexact(x)]
-        rule.check(g, s, p)
-        with relaxed_promotion():
-            u, new = rule.update(widen(g), jax.tree.map(widen, s), None if p is None else widen(p))
-            if type(new) is not type(s):
-                raise TypeError(
-                    f"{self.name}: update must return (u, {type(s).__name__}), received "
-                    f"{type(new).__name__} as the state. Make it by s._replace(...)."
-                )
-            new = jax.tree.map(lambda x, like: cast(x, dtype_of(like)), new, s)
-            dtype = rule.dtype_of_update(g, s, p) if kept or self.needs_params else dtype_of(g)
-            return cast(u, dtype), new
+    def at(self, numbers: dict[str, Any]) -> "Rule":
+        """The rule for these values of its schedules."""
+        return self.remake(**numbers) if self.remake else self
 
     def check(self, g: Any, s: Any, p: Any) -> None:
         """Raises LeafError unless gradient, state and parameter (None: unknown) fit together."""
@@ -103,8 +91,19 @@ class Rule:
                     f"{jnp.shape(field)}: call init again with the parameters now in use.",
                 )
 
+    def check_state(self, old: Any, new: Any) -> None:
+        """Raises TypeError unless `update` returned a state of the class it was given."""
+        if type(new) is not type(old):
+            raise TypeError(
+                f"{self.name}: update must return (u, {type(old).__name__}), received {type(new).__name__} "
+                "as the state. Make it by s._replace(...)."
+            )
+
     def dtype_of_update(self, g: Any, s: Any, p: Any) -> Any:
-        """The wider dtype of gradient and parameter; of an unknown parameter the state tells it."""
+        """The dtype of an update: see the policy in `_dtypes.py`."""
+        keeps_some = any(map(is_inexact, jax.tree.leaves(fields_of(s))))
+        if not (keeps_some or self.needs_params):
+            return dtype_of(g)
         if p is not None:
             return wider(dtype_of(g), dtype_of(p)) if is_inexact(p) else dtype_of(g)
         like_g = jax.eval_shape(self.init, jax.ShapeDtypeStruct(jnp.shape(g), dtype_of(g)))
@@ -141,8 +140,14 @@ def fused(rules: Sequence[Rule]) -> Callable[..., tuple[Updates, tuple[Any, ...]
 
     def leaf_step(g: Any, states: Any, p: Any, numbers: Any) -> tuple[Any, Any]:
         news = []
-        for rule, state, values in zip(rules, states, numbers, strict=True):
-            g, new = rule.step(g, state, p, values)
+        for rule, s, values in zip(rules, states, numbers, strict=True):
+            rule.check(g, s, p)
+            with relaxed_promotion():
+                wide_s, wide_p = jax.tree.map(widen, s), None if p is None else widen(p)
+                u, new = rule.at(values).update(widen(g), wide_s, wide_p)
+                rule.check_state(s, new)
+                new = jax.tree.map(lambda x, old: cast(x, dtype_of(old)), new, s)
+                g = cast(u, rule.dtype_of_update(g, s, p))
             news.append(tuple(fields_of(new).values()))
         return g, news
 
