@@ -29,25 +29,26 @@ def outcome(case: Case, numbers: dict[str, Any], dtype: str) -> Any:
 
 
 def derivatives(case: Case, dtype: str, values: dict[str, float]) -> dict[str, float]:
-    """The derivative by each number."""
+    """The derivative by each number, forwards: line searches are loops."""
     with enable_x64() if dtype == "float64" else nullcontext():
         given = {k: jnp.asarray(v, dtype) for k, v in values.items()}
-        found = jax.jit(jax.grad(lambda numbers: outcome(case, numbers, dtype)))(given)
+        found = jax.jit(jax.jacfwd(lambda numbers: outcome(case, numbers, dtype)))(given)
         return {k: float(v) for k, v in found.items()}
 
 
 def differences(case: Case, values: dict[str, float]) -> dict[str, tuple[float, float]]:
     """The central difference by each number, in float64, and what rounding may make of it."""
+    digits = 1e-7 if case.extra else 1e-14  # extra arguments are float32
     with enable_x64():
         f = jax.jit(lambda numbers: outcome(case, numbers, "float64"))
         found = {}
         for name, value in values.items():
-            h = 1e-3 * abs(value) or 1e-6
+            h = 1e-3 * min(abs(value), abs(1 - value) or 1) or 1e-6  # a decay stays below 1
             ahead, behind = (
                 float(f({k: jnp.asarray(v) for k, v in (values | {name: value + d}).items()}))
                 for d in (h, -h)
             )
-            found[name] = (ahead - behind) / (2 * h), 1e-14 * abs(ahead) / h
+            found[name] = (ahead - behind) / (2 * h), digits * abs(ahead) / h
         return found
 
 
@@ -56,6 +57,12 @@ def test_derivatives_by_every_number_are_those_of_differences(case: Case) -> Non
     values = {k: v for k, v in case.numbers.items() if np.isfinite(v)}
     double, single = derivatives(case, "float64", values), derivatives(case, "float32", values)
     for name, (expected, rounding) in differences(case, values).items():
-        size = abs(expected) + 1e-6
-        assert abs(double[name] - expected) <= 1e-3 * size + rounding, f"{name}: {double[name]}, {expected}"
-        assert abs(single[name] - double[name]) <= 0.05 * (abs(double[name]) + 1e-3), f"{name}, float32"
+        if name in case.kinks:
+            continue
+        close = 3e-3 * (abs(expected) + 1e-6) + rounding
+        assert abs(double[name] - expected) <= close, f"{name}: {double[name]}, {expected}"
+        if not case.random:
+            # What float32 leaves of 1 - decay
+            lost = 1e-6 / (1 - values[name]) ** 2 if 0 < values[name] < 1 else 0
+            close = 0.05 * (abs(double[name]) + 1e-3) + lost
+            assert abs(single[name] - double[name]) <= close, f"{name}: {single[name]}, {double[name]}"
