@@ -1,16 +1,17 @@
 """Every test runs as strictly as JAX can be set: what passes here passes anywhere."""
 
-import itertools
+import gc
 import os
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import xla
 
 os.environ["XLA_FLAGS"] = " ".join(
     [
         os.environ.get("XLA_FLAGS", ""),
         "--xla_force_host_platform_device_count=8",
-        "--xla_backend_optimization_level=0",  # programs run for microseconds: compile them fast
+        *xla.fast_compilation(),
     ]
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -22,23 +23,38 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+def row_of(item: pytest.Item) -> str | None:
+    """The row of THE TABLE that a test is about."""
+    case = getattr(item, "callspec", None) and item.callspec.params.get("case")
+    return getattr(case, "id", None)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All laws of a row in succession: they share its compiled programs."""
     places: dict[str, int] = {}
 
     def place(item: pytest.Item) -> int:
-        case = getattr(item, "callspec", None) and item.callspec.params.get("case")
-        return places.setdefault(case.id, len(places)) if hasattr(case, "id") else -1
+        row = row_of(item)
+        return -1 if row is None else places.setdefault(row, len(places))
 
     items.sort(key=place)
 
 
-_tests_run = itertools.count(1)
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000)
+
+
+_since: dict[str, Any] = {"tests": 0, "row": None}
 
 
 @pytest.fixture(autouse=True)
-def _forget_compiled_programs() -> Iterator[None]:
-    """Thousands of compiled programs would fill the memory."""
-    yield
-    if next(_tests_run) % 100 == 0:
+def _forget_compiled_programs(request: pytest.FixtureRequest) -> None:
+    """Thousands of compiled programs would fill the memory: every 200 tests, between two rows."""
+    row = row_of(request.node)
+    if _since["tests"] >= 200 and (row is None or row != _since["row"]):
         jax.clear_caches()
+        _since["tests"] = 0
+    _since.update(tests=_since["tests"] + 1, row=row)

@@ -1,7 +1,5 @@
 """How far gradchain's steps are from a reference's, for the law and for `docs/parity.md`."""
 
-import functools
-import inspect
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -29,10 +27,17 @@ def along_steps(run: list[Any]) -> list[np.ndarray]:
     return [np.stack([wide(x) for x in leaves]) for leaves in zip(*run, strict=True)]
 
 
-def rosenbrock(p: Any) -> Any:
-    """A curved valley in the first leaf of two entries or more; the others are pulled to 1."""
-    x = p["x"]
-    return ((1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2) / 100 + (p["y"] - 1) ** 2
+def valley(x: Any) -> Any:
+    """Rosenbrock's valley, scaled down to suit all rates."""
+    return ((1 - x[..., 0]) ** 2 + 100 * (x[..., 1] - x[..., 0] ** 2) ** 2) / 100
+
+
+@jax.jit
+@jax.grad
+def downhill(p: Any) -> Any:
+    """The gradient of a valley for each pair of numbers, and a bowl for the last."""
+    inner, (last,) = p["deep"]
+    return jnp.sum(valley(p["w"])) + valley(inner["b"]) + (last - 1) ** 2
 
 
 def random_problem(dtype: str) -> tuple[Any, Any]:
@@ -41,28 +46,12 @@ def random_problem(dtype: str) -> tuple[Any, Any]:
 
 
 def rosenbrock_problem(dtype: str) -> tuple[Any, Any]:
-    """Where Rosenbrock's function usually begins, and its gradient."""
-    start = {"x": jnp.array([-1.2, 1.0], dtype), "y": jnp.array(0.5, dtype)}
-    gradient = jax.jit(jax.grad(rosenbrock))
-    return start, lambda p, step: gradient(p)
+    """Where Rosenbrock's function usually begins, and elsewhere; and its gradient."""
+    w, b = jnp.array([[-1.2, 1.0], [0.0, 1.5], [1.5, 0.5]], dtype), jnp.array([-1.2, 1.0], dtype)
+    return {"w": w, "deep": ({"b": b}, [jnp.array(0.5, dtype)])}, lambda p, step: downhill(p)
 
 
 PROBLEMS = {"random": random_problem, "rosenbrock": rosenbrock_problem}
-
-
-def compiled(update: Callable[..., Any]) -> Callable[..., Any]:
-    """The same update as one program: Optax's conditionals would be compiled anew at each step."""
-
-    @functools.partial(jax.jit, static_argnums=4)
-    def step(g: Any, state: Any, p: Any, arrays: Any, functions: Any) -> Any:
-        return update(g, state, p, **arrays, **dict(functions))
-
-    def run(g: Any, state: Any, p: Any, **extra: Any) -> Any:
-        functions = {k: v for k, v in extra.items() if inspect.isfunction(v)}
-        arrays = {k: v for k, v in extra.items() if k not in functions}
-        return step(g, state, p, arrays, tuple(functions.items()))
-
-    return run
 
 
 def error_to_optax(case: Case, dtype: str, problem: str = "random") -> float:
@@ -77,15 +66,14 @@ def error_to_optax(case: Case, dtype: str, problem: str = "random") -> float:
         q = p
         s, t = ours.init(p), theirs.init(q)
         assert fields(s) == fields(t)
-        update = compiled(theirs.update)
         ours_run, theirs_run = [], []
         for step in range(STEPS):
-            extra = case.extra(p, step) if case.extra else {}
+            extra = case.more(p, step)
             g, h = gradient(p, step), gradient(q, step)
-            u, s = ours.update(g, s, p, **extra)
+            u, s = case.step(g, s, p, **extra)
             p = gc.apply_updates(p, u)
             with jax.numpy_dtype_promotion("standard"):
-                v, t = update(h, t, q, **extra)
+                v, t = case.optax_step(h, t, q, **extra)
                 q = optax.apply_updates(q, v)
             ours_run.append(jax.tree.leaves((u, s, p)))
             theirs_run.append(jax.tree.leaves((v, t, q)))

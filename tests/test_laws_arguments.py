@@ -13,11 +13,11 @@ from trees import check_close, gradients, params
 @pytest.mark.parametrize("case", **ids(CASES))
 def test_extra_arguments_are_accepted(case: Case) -> None:
     tx, p = case.make(), params()
-    extra = case.extra(p, 0) if case.extra else {}
-    plain, _ = tx.update(gradients(p, 0), tx.init(p), p, **extra)
+    extra = case.more(p, 0)
+    plain, _ = case.step(gradients(p, 0), tx.init(p), p, **extra)
     extra = extra | {"nobody_reads_this": "at all"}
-    more, _ = tx.update(gradients(p, 0), tx.init(p), p, **extra)
-    check_close(more, plain, 1e-6)  # with a string among them a step runs uncompiled
+    more, _ = jax.jit(lambda g, s, p: tx.update(g, s, p, **extra))(gradients(p, 0), tx.init(p), p)
+    check_close(more, plain, 1e-6)
 
 
 def complaint(tx: Any, extra: dict[str, Any]) -> Exception | None:
@@ -35,11 +35,11 @@ def complaint(tx: Any, extra: dict[str, Any]) -> Exception | None:
 def test_missing_params_are_named(case: Case) -> None:
     """Or nothing changes without them, and so it is where Optax needs none."""
     tx, p = case.make(), params()
-    extra = case.extra(p, 0) if case.extra else {}
+    extra = case.more(p, 0)
     error = complaint(tx, extra)
     if error is None:
-        without, _ = tx.update(gradients(p, 0), tx.init(p), **extra)
-        given, _ = tx.update(gradients(p, 0), tx.init(p), p, **extra)
+        without, _ = case.step(gradients(p, 0), tx.init(p), **extra)
+        given, _ = case.step(gradients(p, 0), tx.init(p), p, **extra)
         check_close(without, given, 1e-7)
         return
     assert isinstance(error, ValueError)
@@ -56,7 +56,7 @@ CHECKING = [case for case in CASES if case.checks_leaves]
 def test_a_gradient_of_another_shape_is_named(case: Case) -> None:
     tx, p = case.make(), params()
     g = gradients(p, 0) | {"w": jnp.ones((2, 2))}
-    extra = case.extra(p, 0) if case.extra else {}
+    extra = case.more(p, 0)
     with pytest.raises(ValueError, match=r"\['w'\].*\(2, 2\).*\(3, 2\)"):
         tx.update(g, tx.init(p), p, **extra)
 
@@ -66,6 +66,6 @@ def test_a_gradient_of_another_structure_is_named(case: Case) -> None:
     tx, p = case.make(), params()
     g = gradients(p, 0)
     g["extra_leaf"] = g.pop("w")
-    extra = case.extra(p, 0) if case.extra else {}
+    extra = case.more(p, 0)
     with pytest.raises(ValueError, match=r"\['extra_leaf'\]|\['w'\]"):
         tx.update(g, tx.init(p), p, **extra)

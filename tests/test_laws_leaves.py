@@ -24,7 +24,7 @@ def test_init_from_shapes(case: Case) -> None:
 def test_empty_trees_and_scalars(case: Case, tree) -> None:
     p = jax.tree.map(jnp.float32, tree)
     tx = case.make()
-    extra = case.extra(p, 0) if case.extra else {}
+    extra = case.more(p, 0)
     updates, state = tx.update(gradients(p, 0), tx.init(p), p, **extra)
     assert jax.tree.structure(updates) == jax.tree.structure(p)
     assert jax.tree.structure(state) == jax.tree.structure(tx.init(p))
@@ -36,8 +36,8 @@ def test_absent_leaves_change_nothing_for_the_others(case: Case, absent) -> None
     tx, p = case.make(), {"w": params()["w"]}
     with_hole = {"a": absent, "w": p["w"], "z": (absent,)}
     g = gradients(p, 0)
-    extra = case.extra(p, 0) if case.extra else {}
-    hole_extra = case.extra(with_hole, 0) if case.extra else {}
+    extra = case.more(p, 0)
+    hole_extra = case.more(with_hole, 0)
     alone, alone_state = tx.update(g, tx.init(p), p, **extra)
     updates, state = tx.update(
         {"a": absent, "w": g["w"], "z": (absent,)}, tx.init(with_hole), with_hole, **hole_extra
@@ -51,7 +51,7 @@ def test_absent_leaves_change_nothing_for_the_others(case: Case, absent) -> None
 def test_a_missing_gradient_keeps_that_leafs_state(case: Case) -> None:
     tx, p = case.make(), {"a": params()["w"] * 2, "w": params()["w"]}
     state = tx.init(p)
-    extra = case.extra(p, 0) if case.extra else {}
+    extra = case.more(p, 0)
     updates, new_state = tx.update({"a": None, "w": gradients(p, 0)["w"]}, state, p, **extra)
     assert updates["a"] is None
     assert signature_of(new_state) == signature_of(state)

@@ -21,9 +21,9 @@ def test_eight_devices_agree_with_one_and_keep_shardings(case: Case) -> None:
 
     @jax.jit
     def step(g, state, p):
-        return tx.update(g, state, p, **(case.extra(p, 0) if case.extra else {}))
+        return tx.update(g, state, p, **case.more(p, 0))
 
-    state = tx.init(sharded)
+    state = first = tx.init(sharded)
     plain_state = tx.init(p)
     for t in range(2):
         g = gradients(p, t)
@@ -32,7 +32,7 @@ def test_eight_devices_agree_with_one_and_keep_shardings(case: Case) -> None:
         check_close((updates, state), (expected, plain_state), 1e-5)
     if not case.keeps_sharding:
         return
-    for tree in (() if case.constant else updates, tx.init(sharded), state):
+    for tree in (() if case.constant else updates, first, state):
         for leaf in jax.tree.leaves(tree):
             if leaf.shape in ((8, 2), (8,)):
                 assert leaf.sharding.is_equivalent_to(split, leaf.ndim)

@@ -16,7 +16,7 @@ def test_updates_look_like_gradients_and_state_keeps_its_signature(case: Case) -
     tx, p = case.make(), params()
     state = tx.init(p)
     g = gradients(p, 0)
-    extra = case.extra(p, 0) if case.extra else {}
+    extra = case.more(p, 0)
     updates, new_state = tx.update(g, state, p, **extra)
     assert signature_of(updates) == signature_of(g)
     assert signature_of(new_state) == signature_of(state)
@@ -30,7 +30,7 @@ def test_a_scan_equals_a_loop(case: Case) -> None:
 
     def step(carry, g):
         p, state = carry
-        extra = case.extra(p, 0) if case.extra else {}
+        extra = case.more(p, 0)
         updates, state = tx.update(g, state, p, **extra)
         return (gc.apply_updates(p, updates), state), updates
 
@@ -54,6 +54,6 @@ def test_parameters_and_state_may_be_donated_together(case: Case) -> None:
     state = tx.init(p)
     held = buffers((p, state))
     assert len(set(held)) == len(held)
-    _, state = tx.update(gradients(p, 0), state, p, **(case.extra(p, 0) if case.extra else {}))
+    _, state = tx.update(gradients(p, 0), state, p, **case.more(p, 0))
     held = buffers((p, state))
     assert len(set(held)) == len(held)

@@ -1,5 +1,8 @@
 """The small trees and gradients the laws are tried on, and how results are compared."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -31,6 +34,21 @@ def gradients(like: Any, step: int, scale: float = 1.0) -> Any:
             g = g + 1j * rng.normal(size=np.shape(p)) * scale
         out.append(jnp.asarray(g, jnp.asarray(p).dtype))
     return jax.tree.unflatten(treedef, out)
+
+
+def compiled(update: Callable[..., Any]) -> Callable[..., Any]:
+    """The same update as one program, to which functions among the extra arguments are constants."""
+
+    @functools.partial(jax.jit, static_argnums=4)
+    def step(g: Any, state: Any, p: Any, arrays: Any, functions: Any) -> Any:
+        return update(g, state, p, **arrays, **dict(functions))
+
+    def run(g: Any, state: Any, p: Any = None, **extra: Any) -> Any:
+        functions = {k: v for k, v in extra.items() if inspect.isfunction(v)}
+        arrays = {k: v for k, v in extra.items() if k not in functions}
+        return step(g, state, p, arrays, tuple(functions.items()))
+
+    return run
 
 
 def run(module: Any, tx: Any, p: Any, steps: int, extra: Any = None, scale: float = 1.0) -> Any:
