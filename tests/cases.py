@@ -284,7 +284,8 @@ CASES = [
     row("scale_by_rms", decay=0.8, initial_scale=0.5),
     row("scale_by_rms", eps_in_sqrt=False, bias_correction=True),
     row("scale_by_stddev", decay=0.8, initial_scale=0.5, eps=1e-3),
-    row("scale_by_stddev", bias_correction=True, eps=0.1).but(rtol=1e-5, kinks=("decay", "initial_scale")),  # v - m^2 cancels
+    row("scale_by_stddev", bias_correction=True, eps=0.1).but(  # v - m^2 cancels
+        rtol=1e-5, kinks=("decay", "initial_scale")),
     row("scale_by_adadelta", rho=0.8, eps=1e-3),
     row("scale_by_optimistic_gradient", alpha=0.5, beta=2.0),
     row("scale_by_belief", **RULE, nesterov=True),
@@ -328,10 +329,10 @@ CASES = [
 
     # Line searches and L-BFGS. Optax also keeps pairs of negative curvature, as random gradients give:
     # test_linesearch.py compares on losses instead.
-    row("scale_by_backtracking_linesearch", 10).but(extra=ahead),
+    row("scale_by_backtracking_linesearch", 10).but(extra=ahead, kinks=("atol",)),
     row("scale_by_backtracking_linesearch", 5, slope_rtol=0.3, decrease_factor=0.5, increase_factor=3.0,
         max_learning_rate=4.0, atol=1e-3, rtol=1e-3, store_grad=True).but(extra=ahead),
-    row("scale_by_zoom_linesearch", 10).but(extra=ahead),
+    row("scale_by_zoom_linesearch", 10).but(extra=ahead, kinks=("tol",)),
     row("scale_by_zoom_linesearch", 15, max_learning_rate=2.0, tol=1e-4, increase_factor=1.5,
         slope_rtol=1e-3, curv_rtol=0.2, approx_dec_rtol=None, stepsize_precision=1e-3,
         initial_guess_strategy="one").but(extra=ahead),
@@ -361,7 +362,7 @@ CASES = [
     opt("nadam", LR),
     opt("adabelief", LR),
     opt("adabelief", LR, **TINY, nesterov=True),
-    opt("adafactor", LR).but(exact=1e-6, squares=("v",)),
+    opt("adafactor", LR).but(exact=1e-6, squares=("v",), kinks=("clipping_threshold",)),
     opt("adafactor", LR, min_dim_size_to_factor=2, decay_rate=0.5, eps=1e-3, clipping_threshold=0.8,
         multiply_by_parameter_scale=False, momentum=0.5, dtype_momentum="float32", weight_decay_rate=1e-3,
         weight_decay_mask=matrices_only).but(exact=1e-6),
@@ -440,9 +441,9 @@ CASES = [
     opt("dadapt_adamw").but(half=64.0),
     opt("dadapt_adamw", 0.5, betas=(0.8, 0.9), eps=1e-3, estim_lr0=1e-2, **DECAY),
     # First steps of 1e-6, below float16's least number; the next row begins with larger ones
-    opt("dog").but(half=1e3, single=1e-2),
+    opt("dog").but(kinks=("learning_rate",), half=1e3, single=1e-2),
     opt("dog", 0.5, init_step=("learning_rate", 0.1), eps=1e-3, **DECAY),
-    opt("dog", init_step=("distance", 0.1)),
+    opt("dog", init_step=("distance", 0.1)).but(kinks=("learning_rate",)),
     opt("dowg"),
     opt("dowg", 0.5, init_estim_sq_dist=0.1, eps=1e-3, **DECAY),
     opt("galore", LR, rank=1).but(exact=1e-6),
