@@ -34,6 +34,7 @@ from ..core.types import (
     DTypeLike,
     Hyperparameter,
     MaskOrFn,
+    OptState,
     Params,
     ScalarOrSchedule,
     Updates,
@@ -46,7 +47,7 @@ from ..tree.random import random_like
 class HutchinsonState(NamedTuple):
     """State of `hutchinson_estimator_diag_hessian`."""
 
-    key: jax.Array  # what the next signs are drawn from
+    key: Array  # what the next signs are drawn from
 
 
 class SophiaState(NamedTuple):
@@ -55,7 +56,7 @@ class SophiaState(NamedTuple):
     count: Count  # i32[]  steps taken
     mu: Params  # like params, or mu_dtype; moving average of gradients
     nu: Params  # like |params|, at least float32, or nu_dtype; average of the Hessian's diagonal
-    hessian_fn_state: Any  # the estimator's
+    hessian_fn_state: OptState  # the estimator's
 
 
 class _SophiaRuleState(NamedTuple):
@@ -67,7 +68,7 @@ class _SophiaRuleState(NamedTuple):
 
 
 @transformation
-def hutchinson_estimator_diag_hessian(random_seed: Any = None):
+def hutchinson_estimator_diag_hessian(random_seed: int | Array | None = None):
     """An estimate of the Hessian's diagonal; `update` needs `obj_fn`, a function of the parameters.
 
     u = z (H z), for random signs z; its mean over z is the diagonal. The gradient is not read.
@@ -86,10 +87,10 @@ def hutchinson_estimator_diag_hessian(random_seed: Any = None):
 
     def update(
         updates: Updates,
-        state: Any,
+        state: HutchinsonState,
         params: Params | None = None,
         *,
-        obj_fn: Callable[[Params], Any] | None = None,
+        obj_fn: Callable[[Params], Array] | None = None,
         **extra_args: Any,
     ) -> tuple[Updates, HutchinsonState]:
         if params is None:
@@ -126,11 +127,11 @@ def scale_by_sophia(
     eps: Hyperparameter = 1e-8,
     gamma: Hyperparameter = 0.01,
     clip_threshold: Hyperparameter | None = 1.0,
-    update_interval: int | jax.Array = 10,
+    update_interval: int | Array = 10,
     hessian_diagonal_fn: GradientTransformation = HUTCHINSON,
     mu_dtype: DTypeLike | None = None,
     verbose: bool = False,
-    print_win_rate_every_n_steps: int | jax.Array = 0,
+    print_win_rate_every_n_steps: int | Array = 0,
     *,
     nu_dtype: DTypeLike | None = None,
 ):
@@ -197,7 +198,7 @@ def scale_by_sophia(
     ) -> tuple[Updates, SophiaState]:
         us, kept = rule.update(updates, _SophiaRuleState(state.count, state.mu, state.nu), params)
 
-        def estimate() -> tuple[Any, Any]:
+        def estimate() -> tuple[Params, OptState]:
             diagonal, new = estimator.update(updates, state.hessian_fn_state, params, **extra_args)
             with relaxed_promotion():
                 return jax.tree.map(averaged, diagonal, state.nu, is_leaf=is_none), new
@@ -219,11 +220,11 @@ def sophia(
     weight_decay_mask: MaskOrFn = None,
     gamma: ScalarOrSchedule = 0.01,
     clip_threshold: ScalarOrSchedule | None = 1.0,
-    update_interval: int | jax.Array = 10,
+    update_interval: int | Array = 10,
     hessian_diagonal_fn: GradientTransformation = HUTCHINSON,
     mu_dtype: DTypeLike | None = None,
     verbose: bool = False,
-    print_win_rate_every_n_steps: int | jax.Array = 0,
+    print_win_rate_every_n_steps: int | Array = 0,
     *,
     nu_dtype: DTypeLike | None = None,
 ):

@@ -1,8 +1,5 @@
 """Clipping each unit's gradient by the size of the unit's weights."""
 
-from typing import Any
-
-import jax
 import jax.numpy as jnp
 
 from ..core import Trait, init_empty_state, leafwise, transformation
@@ -13,7 +10,7 @@ AdaptiveGradClipState = EmptyState
 Axis = int | tuple[int, ...] | None
 
 
-def unitwise_norm(x: Any, axis: Axis = None) -> jax.Array:
+def unitwise_norm(x: Array, axis: Axis = None) -> Array:
     """The norm of each output unit of a weight, broadcast to the weight's shape.
 
     Args:
@@ -41,7 +38,7 @@ def unitwise_norm(x: Any, axis: Axis = None) -> jax.Array:
     return jnp.broadcast_to(sqrt(jnp.sum(abs_sq(x), axis=axis, keepdims=True)), x.shape)
 
 
-def unitwise_clip(g_norm: Any, max_norm: Any, grad: Any, div_eps: Any = 1e-6) -> jax.Array:
+def unitwise_clip(g_norm: Array, max_norm: Array, grad: Array, div_eps: Numeric = 1e-6) -> Array:
     """`grad` shrunk to norm `max_norm` where `g_norm` is not below it.
 
     Args: three arrays of one shape (norms as `unitwise_norm` gives them); div_eps, the least divisor.

@@ -18,14 +18,14 @@ from ..core import (
     widen,
 )
 from ..core.numerics import zeros_like
-from ..core.types import Params, Updates
+from ..core.types import Array, Params, Updates
 
 
 class ApplyEvery(NamedTuple):
     """State of `apply_every`."""
 
-    count: jax.Array  # i32[]  updates summed since the last emission
-    grad_acc: Any  # like params; their sum
+    count: Array  # i32[]  updates summed since the last emission
+    grad_acc: Updates  # like params; their sum
 
 
 @transformation
@@ -53,7 +53,7 @@ def apply_every(k: int = 1):
         gs, treedef = jax.tree.flatten(updates, is_leaf=is_none)
         sums = leaves_like("apply_every", "gradient", updates, "sum", state.grad_acc)
 
-        def add(g: Any, a: Any) -> tuple[Any, Any]:
+        def add(g: Array, a: Array) -> tuple[Array, Array]:
             if is_absent(g):
                 return g, a
             with relaxed_promotion():

@@ -23,7 +23,7 @@ from ..core import (
     with_extra_args_support,
 )
 from ..core.norms import root_and_scale
-from ..core.types import Array, EmptyState, Numeric, OptState, Params, Updates
+from ..core.types import Array, DTypeLike, EmptyState, Numeric, OptState, Params, Updates
 from ..tree.norm import norm
 
 ClipState = EmptyState
@@ -50,8 +50,8 @@ def clip(max_delta: Numeric):
 class GlobalNormState(NamedTuple):
     """State of `with_global_norm`."""
 
-    global_norm: jax.Array  # f32[]  norm of the last gradient, before anything was done to it
-    inner_state: Any  # the inner transformation's
+    global_norm: Array  # f32[]  norm of the last gradient, before anything was done to it
+    inner_state: OptState  # the inner transformation's
 
 
 @transformation
@@ -95,8 +95,8 @@ def clip_by_global_norm(max_norm: Numeric):
     """
 
     def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
+        updates: Updates, state: EmptyState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, EmptyState]:
         check_updates("clip_by_global_norm", updates, params)
         gs = [g for g in jax.tree.leaves(updates) if not is_absent(g)]
         if not gs:
@@ -112,19 +112,19 @@ def clip_by_global_norm(max_norm: Numeric):
 
 
 @jax.jit
-def _times_two(g: Any, first: Any, second: Any) -> jax.Array:
+def _times_two(g: Array, first: Numeric, second: Numeric) -> Array:
     with relaxed_promotion():
         return cast(widen(g) * first * second, dtype_of(g))
 
 
-def _times_both(updates: Updates, first: Any, second: Any) -> Updates:
+def _times_both(updates: Updates, first: Numeric, second: Numeric) -> Updates:
     """Every update times two numbers in turn, whose product may be too small to be a number."""
     return jax.tree.map(
         lambda g: g if is_absent(g) else _times_two(g, first, second), updates, is_leaf=is_none
     )
 
 
-def _norm_dtype(params: Params) -> Any:
+def _norm_dtype(params: Params) -> DTypeLike:
     """The dtype of the norm of a tree like `params`."""
     dtypes = [accumulator_dtype(dtype_of(p)) for p in jax.tree.leaves(params)]
     return max(dtypes, key=lambda d: d.itemsize, default=jnp.float32)

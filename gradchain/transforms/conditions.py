@@ -1,5 +1,6 @@
 """Transformations that run only on some steps."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -16,40 +17,47 @@ from ..core import (
     zeros_of,
 )
 from ..core.numerics import safe_increment
-from ..core.types import OptState, Params, Updates
+from ..core.types import Array, OptState, Params, Updates
 
 
 class ConditionFn(Protocol):
     """Decides from the step count (and the extra arguments, if forwarded) whether to run."""
 
-    def __call__(self, step: Any, **extra_args: Any) -> Any: ...
+    def __call__(self, step: Array, **extra_args: Any) -> bool | Array: ...
 
 
 class ConditionallyTransformState(NamedTuple):
     """State of `conditionally_transform`."""
 
-    inner_state: Any  # the inner transformation's
-    step: jax.Array  # i32[]  calls of update
+    inner_state: OptState  # the inner transformation's
+    step: Array  # i32[]  calls of update
 
 
 class ConditionallyMaskState(NamedTuple):
     """State of `conditionally_mask`."""
 
-    step: jax.Array  # i32[]  calls of update
-    inner_state: Any  # the inner transformation's
+    step: Array  # i32[]  calls of update
+    inner_state: OptState  # the inner transformation's
+
+
+_ConditionalState = ConditionallyTransformState | ConditionallyMaskState
 
 
 def _conditionally(
-    state_type: Any, inner: GradientTransformation, should: Any, forward: bool, otherwise: Any
+    state_type: type[_ConditionalState],
+    inner: GradientTransformation,
+    should: ConditionFn,
+    forward: bool,
+    otherwise: Callable[[Updates], Updates],
 ) -> GradientTransformationExtraArgs:
     tx = with_extra_args_support(inner)
 
-    def init(params: Params) -> OptState:
+    def init(params: Params) -> _ConditionalState:
         return state_type(inner_state=tx.init(params), step=jnp.zeros([], jnp.int32))
 
     def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
+        updates: Updates, state: _ConditionalState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, _ConditionalState]:
         updates, inner_state = either(
             should(state.step, **(extra_args if forward else {})),
             lambda: tx.update(updates, state.inner_state, params, **extra_args),
@@ -101,21 +109,21 @@ def conditionally_mask(
 class ApplyIfFiniteState(NamedTuple):
     """State of `apply_if_finite`."""
 
-    notfinite_count: jax.Array  # i32[]  gradients rejected in a row
-    last_finite: jax.Array  # bool[]  whether the last gradient was finite
-    total_notfinite: jax.Array  # i32[]  gradients that were not finite, in all
-    inner_state: Any  # the inner transformation's
+    notfinite_count: Array  # i32[]  gradients rejected in a row
+    last_finite: Array  # bool[]  whether the last gradient was finite
+    total_notfinite: Array  # i32[]  gradients that were not finite, in all
+    inner_state: OptState  # the inner transformation's
 
 
 @jax.jit
-def _is_finite(x: Any) -> jax.Array:
+def _is_finite(x: Array) -> Array:
     # |x| times zero is zero or NaN: a sum vectorizes where a conjunction does not, best over the
     # first axis
     zeros = jnp.abs(x) * 0
     return jnp.isfinite(jnp.sum(jnp.sum(zeros, axis=0) if zeros.ndim else zeros))
 
 
-def all_finite(tree: Updates) -> jax.Array:
+def all_finite(tree: Updates) -> Array:
     """Whether every entry of every leaf is finite: a boolean scalar."""
     parts = [_is_finite(x) for x in jax.tree.leaves(tree)]
     return jnp.all(jnp.stack(parts)) if parts else jnp.array(True)

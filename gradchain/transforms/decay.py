@@ -1,7 +1,7 @@
 """Weight decay."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,16 @@ from ..core import (
     leafwise,
     transformation,
 )
-from ..core.types import Array, Count, EmptyState, Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
+from ..core.types import (
+    Array,
+    Count,
+    EmptyState,
+    Hyperparameter,
+    MaskOrFn,
+    Numeric,
+    Params,
+    ScalarOrSchedule,
+)
 from .masking import is_tree_fn, masked
 
 AddDecayedWeightsState = EmptyState
@@ -86,12 +95,12 @@ def decays(mask: MaskOrFn) -> Callable[[Params], Params] | None:
     return settings
 
 
-def decay_of(factor: Any, ps: list[Array], settings: Sequence[bool]) -> list[Array]:
+def decay_of(factor: Numeric, ps: list[Array], settings: Sequence[bool]) -> list[Array]:
     """`factor` for each parameter that decays, 0 for the others."""
     factor = jnp.asarray(factor)
     return [factor if decays else jnp.zeros_like(factor) for decays in settings or [True] * len(ps)]
 
 
-def shrinkage(factor: Any, ps: list[Array], settings: Sequence[bool]) -> list[Array]:
+def shrinkage(factor: Numeric, ps: list[Array], settings: Sequence[bool]) -> list[Array]:
     """1 + factor for each parameter that decays, 1 for the others."""
     return [1 + decay for decay in decay_of(factor, ps, settings)]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+from jax.tree_util import KeyPath
 
 from ..core import Call, Remembers
 from ..core.types import Params, PyTree
@@ -21,7 +22,7 @@ class Mask(Remembers):
         return self.function(params)
 
 
-def _names(path: Sequence[Any]) -> list[str]:
+def _names(path: KeyPath) -> list[str]:
     """The names along a path, in lower case; positions in lists have none."""
     keys = [getattr(key, "key", getattr(key, "name", None)) for key in path]
     return [key.lower() for key in keys if isinstance(key, str)]
@@ -29,7 +30,7 @@ def _names(path: Sequence[Any]) -> list[str]:
 
 def decay_matrices_only(
     params: Params | None = None, *, exclude: Sequence[str] = ("norm", "bias", "embed")
-) -> Any:
+) -> PyTree | Mask:
     """A mask for weight decay: True for matrices, no biases, norms or embeddings.
 
     True where a leaf has at least two dimensions and no name on its path contains a word of `exclude`,
@@ -48,7 +49,7 @@ def decay_matrices_only(
     words = [word.lower() for word in exclude]
 
     def mask(tree: Params) -> PyTree:
-        def decays(path: Sequence[Any], leaf: Any) -> bool:
+        def decays(path: KeyPath, leaf: Any) -> bool:
             named = any(word in name for name in _names(path) for word in words)
             return len(getattr(leaf, "shape", ())) >= 2 and not named
 

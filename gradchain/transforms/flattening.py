@@ -13,11 +13,11 @@ from ..core import (
     transformation,
     with_extra_args_support,
 )
-from ..core.types import OptState, Params, Updates
+from ..core.types import Array, OptState, Params, PyTree, Updates
 from ..tree.placeholder import is_placeholder
 
 
-def _join(tree: Any) -> jax.Array:
+def _join(tree: PyTree) -> Array:
     leaves = jax.tree.leaves(tree)
     if not leaves:
         return jnp.zeros((0,))
@@ -25,7 +25,7 @@ def _join(tree: Any) -> jax.Array:
         return jnp.concatenate([jnp.ravel(leaf) for leaf in leaves])
 
 
-def _split(flat: Any, like: Any) -> Any:
+def _split(flat: Array, like: PyTree) -> PyTree:
     leaves, treedef = jax.tree.flatten(like)
     ends = np.cumsum([np.prod(jnp.shape(leaf), dtype=int) for leaf in leaves])[:-1]
     parts = jnp.split(flat, ends) if leaves else []

@@ -1,11 +1,9 @@
 """Keeping some parameters as they are."""
 
-from typing import Any
-
 import jax
 
 from ..core import GradientTransformation, set_to_zero, transformation
-from ..core.types import ArrayTree
+from ..core.types import ArrayTree, Params, PyTree
 from .masking import is_tree_fn, masked
 from .partitioning import partition
 
@@ -35,7 +33,7 @@ def selective_transform(optimizer: GradientTransformation, *, freeze_mask: bool 
     State: `PartitionState`; `optimizer` keeps nothing for frozen parameters.
     """
 
-    def label(tree: Any) -> Any:
+    def label(tree: Params) -> PyTree:
         mask = freeze_mask(tree) if is_tree_fn(freeze_mask) else freeze_mask  # type: ignore[operator]
         return jax.tree.map(lambda frozen: "freeze" if frozen else "train", mask)
 

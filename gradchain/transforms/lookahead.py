@@ -21,15 +21,15 @@ from ..core import (
     widen,
     with_extra_args_support,
 )
-from ..core.types import Numeric, Params, Updates
+from ..core.types import Array, Numeric, OptState, Params, Updates
 
 
 class LookaheadState(NamedTuple):
     """State of `lookahead`."""
 
-    fast_state: Any  # the fast optimizer's
-    steps_since_sync: jax.Array  # i32[]  fast steps since slow and fast weights were the same
-    slow_params: Any = ()  # like params; slow weights, or () where the parameters carry them
+    fast_state: OptState  # the fast optimizer's
+    steps_since_sync: Array  # i32[]  fast steps since slow and fast weights were the same
+    slow_params: Params = ()  # like params; slow weights, or () where the parameters carry them
 
     def eval_params(self, params: Params) -> Params:
         """The slow weights, which are the ones to evaluate and to keep."""
@@ -49,7 +49,7 @@ class LookaheadParams(NamedTuple):
 
 
 @jax.jit
-def _sync(u: Any, fast: Any, slow: Any, due: Any, step_size: Any) -> tuple[Any, Any]:
+def _sync(u: Array, fast: Array, slow: Array, due: Array, step_size: Numeric) -> tuple[Array, Array]:
     """The updates that bring fast and slow weights to slow + step_size (fast + u - slow), if due."""
     with relaxed_promotion():
         difference = widen(fast) + widen(u) - widen(slow)
@@ -125,7 +125,7 @@ def lookahead(
     return GradientTransformationExtraArgs(init, compiled(update))
 
 
-def _own(p: Any) -> Any:
+def _own(p: Array | jax.ShapeDtypeStruct) -> Array:
     # A copy: the parameters' own buffers may be donated to the next step.
     if isinstance(p, jax.ShapeDtypeStruct):
         return jnp.zeros(p.shape, p.dtype)

@@ -13,7 +13,7 @@ from ..core import (
     tree_mismatch,
     with_extra_args_support,
 )
-from ..core.types import Params, PyTree, Updates
+from ..core.types import OptState, Params, PyTree, Updates
 from ..tree.placeholder import is_placeholder
 
 
@@ -24,10 +24,10 @@ class MaskedNode(NamedTuple):
 class MaskedState(NamedTuple):
     """State of `masked`."""
 
-    inner_state: Any  # the inner transformation's, with MaskedNode where the mask is False
+    inner_state: OptState  # the inner transformation's, with MaskedNode where the mask is False
 
 
-def is_tree_fn(tree_or_fn: Any) -> bool:
+def is_tree_fn(tree_or_fn: PyTree | Callable[[Params], PyTree]) -> bool:
     """Whether this is a function from parameters to a tree, rather than the tree itself.
 
     A module of Equinox or NNX is callable too, but it is a tree.

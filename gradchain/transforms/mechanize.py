@@ -21,18 +21,18 @@ from ..core import (
 )
 from ..core.lists import dot, each, scalar_dtype, sum_sq
 from ..core.numerics import copy_of, ratio, safe_increment, sqrt
-from ..core.types import Count, Numeric, Params, Updates
+from ..core.types import Array, Count, Numeric, OptState, Params, Updates
 
 
 class MechanicState(NamedTuple):
     """State of `mechanize`."""
 
-    base_optimizer_state: Any  # the base optimizer's
+    base_optimizer_state: OptState  # the base optimizer's
     count: Count  # i32[]  steps taken
-    r: jax.Array  # f32[num_betas] (f64 for f64 params); what each bet has won
-    m: jax.Array  # f32[num_betas]; largest |h| of late
-    v: jax.Array  # f32[num_betas]; sum of h^2 of late
-    s: jax.Array  # f32[num_betas]; their sum is the learning rate's factor
+    r: Array  # f32[num_betas] (f64 for f64 params); what each bet has won
+    m: Array  # f32[num_betas]; largest |h| of late
+    v: Array  # f32[num_betas]; sum of h^2 of late
+    s: Array  # f32[num_betas]; their sum is the learning rate's factor
     x0: Params  # like params; where the run began
 
 

@@ -19,7 +19,7 @@ from ..core import (
     with_extra_args_support,
 )
 from ..core.numerics import safe_increment, zeros_like
-from ..core.types import ArrayTree, DTypeLike, EmptyState, Numeric, OptState, Params, PyTree, Updates
+from ..core.types import Array, ArrayTree, DTypeLike, EmptyState, Numeric, OptState, Params, PyTree, Updates
 from ..tree.norm import norm
 from .masking import is_tree_fn, keep
 from .momentum import EmaState
@@ -30,13 +30,13 @@ Measure = Callable[[Updates], ArrayTree]
 class SnapshotState(NamedTuple):
     """State of `snapshot`."""
 
-    measurement: dict[str, Any]  # by name: what was measured at the last update
+    measurement: dict[str, ArrayTree]  # by name: what was measured at the last update
 
 
 class MonitorState(NamedTuple):
     """State of `monitor`."""
 
-    measurements: dict[str, Any]  # by name: what was measured at the last update
+    measurements: dict[str, ArrayTree]  # by name: what was measured at the last update
     measure_states: tuple[OptState, ...]  # one for each measure
 
 
@@ -52,14 +52,14 @@ def snapshot(measure_name: str, measure: Measure):
         return SnapshotState({measure_name: _blank(measure, params)})
 
     def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+        updates: Updates, state: SnapshotState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, SnapshotState]:
         return updates, SnapshotState({measure_name: measure(updates)})
 
     return GradientTransformationExtraArgs(init, update)
 
 
-def _blank(measure: Callable[..., Any], *args: Any) -> Any:
+def _blank(measure: Callable[..., ArrayTree], *args: PyTree) -> ArrayTree:
     """A measurement as `init` can give it: of the parameters, or zeros where these are only shapes."""
     if any(isinstance(x, jax.ShapeDtypeStruct) for x in jax.tree.leaves(args)):
         return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(measure, *args))
@@ -84,7 +84,7 @@ def monitor(measures: Mapping[str, GradientTransformation | Measure]):
     def init(params: Params) -> MonitorState:
         states = tuple(tx.init(params) for tx in txs.values())
 
-        def first(params: Params) -> dict[str, Any]:
+        def first(params: Params) -> dict[str, ArrayTree]:
             return {
                 name: tx.update(params, state, params)[0]
                 for (name, tx), state in zip(txs.items(), states, strict=True)
@@ -105,18 +105,20 @@ def monitor(measures: Mapping[str, GradientTransformation | Measure]):
     return GradientTransformationExtraArgs(init, update)
 
 
-def _as_pair(measure: Any) -> GradientTransformationExtraArgs:
+def _as_pair(measure: GradientTransformation | Measure) -> GradientTransformationExtraArgs:
     if isinstance(measure, tuple):
         return with_extra_args_support(measure)  # type: ignore[arg-type]
     return _measure(lambda updates, params, extra_args: measure(updates))
 
 
-def _measure(of: Callable[[Updates, Params | None, dict[str, Any]], Any]) -> Any:
+def _measure(
+    of: Callable[[Updates, Params | None, dict[str, Any]], ArrayTree],
+) -> GradientTransformationExtraArgs:
     """A pair without state whose updates are a measurement."""
 
     def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Any, OptState]:
+        updates: Updates, state: EmptyState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[ArrayTree, EmptyState]:
         return of(updates, params, extra_args), state
 
     return GradientTransformationExtraArgs(lambda params: EmptyState(), update)
@@ -143,15 +145,18 @@ def measure_with_ema(
         return EmptyState(), EmaState(jnp.zeros([], jnp.int32), blank)
 
     def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Any, tuple[EmptyState, EmaState]]:
+        updates: Updates,
+        state: tuple[EmptyState, EmaState],
+        params: Params | None = None,
+        **extra_args: Any,
+    ) -> tuple[ArrayTree, tuple[EmptyState, EmaState]]:
         count = safe_increment(state[1].count)
         measured = measure(updates)
 
-        def average(x: Any, old: Any) -> jax.Array:
+        def average(x: Array, old: Array) -> Array:
             return cast(numerics.ema(widen(x), widen(old), decay), dtype_of(old))
 
-        def show(m: Any, x: Any) -> jax.Array:
+        def show(m: Array, x: Array) -> Array:
             return cast(numerics.debias(widen(m), decay, count) if debias else m, dtype_of(x))
 
         with relaxed_promotion():
@@ -170,7 +175,7 @@ def measure_norm():
     came in). State: `EmptyState`.
     """
 
-    def of(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> Any:
+    def of(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> Array:
         return extra_args["global_norm"] if "global_norm" in extra_args else norm(updates)
 
     return _measure(of)
@@ -184,7 +189,7 @@ def measure_update_ratio():
     Raises: ValueError if `update` gets no parameters.
     """
 
-    def ratio(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> jax.Array:
+    def ratio(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> Array:
         if params is None:
             raise MissingParamsError("measure_update_ratio")
         size = norm(params)
@@ -202,7 +207,7 @@ def measure_group_norms(param_labels: PyTree | Callable[[PyTree], PyTree]):
     State: `EmptyState`.
     """
 
-    def norms(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> dict[Any, Any]:
+    def norms(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> dict[Any, Array]:
         labels = param_labels(updates) if is_tree_fn(param_labels) else param_labels
         groups = sorted(set(jax.tree.leaves(labels)))
         masks = {g: jax.tree.map(lambda x, g=g: x == g, labels) for g in groups}

@@ -1,13 +1,14 @@
 """Gaussian noise that fades."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
+from jax.sharding import NamedSharding
 
 from ..core import FINITE, NON_NEGATIVE, compute_dtype, transformation, treewise, warn_user
 from ..core.lists import each
 from ..core.numerics import key_of, sqrt
-from ..core.types import Array, Count, Hyperparameter
+from ..core.types import Array, Count, DTypeLike, Hyperparameter
 from ..tree.random import random_like
 
 
@@ -15,17 +16,21 @@ class AddNoiseState(NamedTuple):
     """State of `add_noise`."""
 
     count: Count  # i32[]  steps taken
-    rng_key: jax.Array  # key[]  what the next noise is drawn from
+    rng_key: Array  # key[]  what the next noise is drawn from
 
 
-def _normal(key: Any, shape: Any, dtype: Any, *, out_sharding: Any = None) -> jax.Array:
+def _normal(
+    key: Array, shape: tuple[int, ...], dtype: DTypeLike, *, out_sharding: NamedSharding | None = None
+) -> Array:
     # The half precisions get float32's numbers, rounded when they are added.
     where = {} if out_sharding is None else {"out_sharding": out_sharding}
     return jax.random.normal(key, shape, compute_dtype(dtype), **where)
 
 
 @transformation(eta=NON_NEGATIVE, gamma=FINITE)
-def add_noise(eta: Hyperparameter, gamma: Hyperparameter, key: Any = None, *, seed: int | None = None):
+def add_noise(
+    eta: Hyperparameter, gamma: Hyperparameter, key: int | Array | None = None, *, seed: int | None = None
+):
     """Adds Gaussian noise whose variance fades: u_t = g_t + N(0, eta / t^gamma), with t from 1.
 
     Args:
@@ -43,7 +48,7 @@ def add_noise(eta: Hyperparameter, gamma: Hyperparameter, key: Any = None, *, se
         if key is not None:
             raise ValueError("add_noise: key and seed are two names of one argument: give key.")
         warn_user("add_noise: seed is deprecated, use key.", DeprecationWarning)
-    chosen: Any = seed if seed is not None else 0 if key is None else key
+    chosen: int | Array = seed if seed is not None else 0 if key is None else key
 
     def init(ps: list[Array]) -> AddNoiseState:
         return AddNoiseState(count=0, rng_key=key_of(chosen))

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from ..core import FINITE, transformation, treewise
@@ -14,7 +13,7 @@ from ..core.types import Array, Hyperparameter, Params
 class ScaleByOptimisticGradientState(NamedTuple):
     """State of `scale_by_optimistic_gradient`."""
 
-    is_initial_step: jax.Array  # bool[]  whether no gradient was seen yet
+    is_initial_step: Array  # bool[]  whether no gradient was seen yet
     previous_gradient: Params  # like params; the last gradient
 
 

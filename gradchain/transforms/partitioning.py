@@ -20,13 +20,13 @@ from .masking import MaskedState, is_tree_fn, keep, mask_extra_args, merge
 class PartitionState(NamedTuple):
     """State of `partition`."""
 
-    inner_states: Mapping[Hashable, Any]  # by label: the group's state, in a MaskedState
+    inner_states: Mapping[Hashable, MaskedState]  # by label: the group's state, in a MaskedState
 
 
 MultiTransformState = PartitionState
 
 
-def _check_labels(labels: PyTree, known: Mapping[Hashable, Any]) -> None:
+def _check_labels(labels: PyTree, known: Mapping[Hashable, GradientTransformation]) -> None:
     for path, label in jax.tree_util.tree_leaves_with_path(labels):
         if label not in known:
             raise ValueError(

@@ -1,13 +1,12 @@
 """Clipping the gradients of single examples, as differential privacy asks."""
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from ..core import cast, dtype_of, is_inexact, widen
-from ..core.types import ArrayTree
+from ..core.types import Array, ArrayTree, Numeric
 from ..tree.norm import norm
 
 
@@ -21,7 +20,7 @@ def _check_batch(name: str, grads: ArrayTree) -> None:
         )
 
 
-def per_example_global_norm_clip(grads: ArrayTree, l2_norm_clip: Any) -> tuple[ArrayTree, jax.Array]:
+def per_example_global_norm_clip(grads: ArrayTree, l2_norm_clip: Numeric) -> tuple[ArrayTree, Array]:
     """The sum over examples of gradients, each shrunk to a global norm of at most `l2_norm_clip`.
 
     Args: grads, a tree of arrays (examples, ...); l2_norm_clip, the bound, at least 0.
@@ -37,7 +36,7 @@ def per_example_global_norm_clip(grads: ArrayTree, l2_norm_clip: Any) -> tuple[A
     over = norms > l2_norm_clip
     factors = jnp.where(over, l2_norm_clip / jnp.where(over, norms, 1), 1)
 
-    def total(g: Any) -> jax.Array:
+    def total(g: Array) -> Array:
         wide = widen(g) if is_inexact(g) else jnp.asarray(g, factors.dtype)
         # Accelerators round the factors of a product by default: a norm could then exceed the bound.
         exact = jax.lax.Precision.HIGHEST
@@ -48,7 +47,7 @@ def per_example_global_norm_clip(grads: ArrayTree, l2_norm_clip: Any) -> tuple[A
 
 
 def per_example_layer_norm_clip(
-    grads: ArrayTree, global_l2_norm_clip: Any, uniform: bool = True
+    grads: ArrayTree, global_l2_norm_clip: Numeric, uniform: bool = True
 ) -> tuple[ArrayTree, ArrayTree]:
     """As `per_example_global_norm_clip`, but each leaf is shrunk by itself to its share of the bound.
 

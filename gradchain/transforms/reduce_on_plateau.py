@@ -23,7 +23,7 @@ from ..core import (
 )
 from ..core.lists import scalar_dtype
 from ..core.numerics import safe_increment
-from ..core.types import Numeric, OptState, Params, Updates
+from ..core.types import Array, Numeric, Params, Updates
 
 INSIDE_UNIT = Range("in (0, 1)", lambda x: 0 < x < 1)
 
@@ -31,22 +31,22 @@ INSIDE_UNIT = Range("in (0, 1)", lambda x: 0 < x < 1)
 class ReduceLROnPlateauState(NamedTuple):
     """State of `reduce_on_plateau`."""
 
-    scale: jax.Array  # f32[] (f64 for f64 params); what updates are multiplied by
-    best_value: jax.Array  # f32[]; least average value so far
-    plateau_count: jax.Array  # i32[]  averages in a row without improvement
-    cooldown_count: jax.Array  # i32[]  averages still to wait after a reduction
-    count: jax.Array  # i32[]  values in the present average
-    avg_value: jax.Array  # f32[]; the average so far
+    scale: Array  # f32[] (f64 for f64 params); what updates are multiplied by
+    best_value: Array  # f32[]; least average value so far
+    plateau_count: Array  # i32[]  averages in a row without improvement
+    cooldown_count: Array  # i32[]  averages still to wait after a reduction
+    count: Array  # i32[]  values in the present average
+    avg_value: Array  # f32[]; the average so far
 
 
 @transformation(factor=INSIDE_UNIT, rtol=CLOSED_UNIT, atol=NON_NEGATIVE)
 def reduce_on_plateau(
     factor: Numeric = 0.1,
-    patience: int | jax.Array = 10,
+    patience: int | Array = 10,
     rtol: Numeric = 1e-4,
     atol: Numeric = 0.0,
-    cooldown: int | jax.Array = 0,
-    accumulation_size: int | jax.Array = 1,
+    cooldown: int | Array = 0,
+    accumulation_size: int | Array = 1,
     min_scale: Numeric = 0.0,
 ):
     """Multiplies updates by a scale that shrinks when a value stops falling; needs `value=loss`.
@@ -78,7 +78,7 @@ def reduce_on_plateau(
         best, mean = jnp.asarray(jnp.inf, high), jnp.zeros([], high)
         return ReduceLROnPlateauState(jnp.ones([], low), best, bad, wait, count, mean)
 
-    def judge(s: ReduceLROnPlateauState, value: Any) -> ReduceLROnPlateauState:
+    def judge(s: ReduceLROnPlateauState, value: Array) -> ReduceLROnPlateauState:
         margin = jnp.where(jnp.isfinite(s.best_value), rtol * jnp.abs(s.best_value) + atol, 0)
         improved = value < s.best_value - margin
         waiting = s.cooldown_count > 0
@@ -96,7 +96,7 @@ def reduce_on_plateau(
         )
 
     @jax.jit
-    def step(state: ReduceLROnPlateauState, value: Any) -> ReduceLROnPlateauState:
+    def step(state: ReduceLROnPlateauState, value: Numeric) -> ReduceLROnPlateauState:
         with relaxed_promotion():
             count = safe_increment(state.count)
             mean = (state.count * state.avg_value + cast(value, state.avg_value.dtype)) / count
@@ -107,8 +107,8 @@ def reduce_on_plateau(
             )
 
     def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
+        updates: Updates, state: ReduceLROnPlateauState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, ReduceLROnPlateauState]:
         if extra_args.get("value") is None:
             raise MissingExtraError("reduce_on_plateau", "value")
         check_updates("reduce_on_plateau", updates, params)

@@ -28,7 +28,7 @@ from ..core import (
 )
 from ..core.lists import each
 from ..core.numerics import copy_of, ratio
-from ..core.types import EmptyState, OptState, Params, Updates
+from ..core.types import Array, EmptyState, OptState, Params, PyTree, Updates
 from ..tree.norm import norm
 
 NormalizeState = EmptyState
@@ -44,8 +44,8 @@ def normalize():
     """
 
     def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
+        updates: Updates, state: EmptyState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, EmptyState]:
         check_updates("normalize", updates, params)
         return scaled(updates, ratio(1.0, norm(updates))), state
 
@@ -55,9 +55,9 @@ def normalize():
 class SAMState(NamedTuple):
     """State of `sam`."""
 
-    steps_since_sync: jax.Array  # i32[]  ascents since the last real step
-    opt_state: Any  # the optimizer's
-    adv_state: Any  # the adversary's
+    steps_since_sync: Array  # i32[]  ascents since the last real step
+    opt_state: OptState  # the optimizer's
+    adv_state: OptState  # the adversary's
     cache: Params | None  # like params; where the ascent began; None in opaque mode
 
 
@@ -65,7 +65,7 @@ def _negated(updates: Updates) -> Updates:
     return jax.tree.map(lambda u: u if is_absent(u) else -u, updates, is_leaf=is_none)
 
 
-def _choose(condition: Any, yes: Any, no: Any) -> Any:
+def _choose(condition: Array, yes: PyTree, no: PyTree) -> PyTree:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
 
 
@@ -119,7 +119,7 @@ def sam(
         up, adv_state = adversary.update(updates, state.adv_state, params, **extra_args)
         down, opt_state = tx.update(updates, state.opt_state, cache, **extra_args)
 
-        def pick(g: Any, up: Any, down: Any, start: Any, p: Any) -> jax.Array:
+        def pick(g: Array, up: Array, down: Array, start: Array, p: Array) -> Array:
             with relaxed_promotion():
                 back = widen(start) - widen(p) + widen(down)
                 return cast(jnp.where(last, back, -widen(up)), dtype_of(g))
@@ -136,7 +136,7 @@ def sam(
 
     def whole_period(
         updates: Updates,
-        state: Any,
+        state: SAMState,
         params: Params | None = None,
         *,
         grad_fn: Callable[[Params, int], Updates] | None = None,

@@ -53,7 +53,7 @@ class MuonState(NamedTuple):
 
     count: Count  # i32[]  steps taken
     mu: Params  # like params, or mu_dtype; moving average of gradients
-    ns_coeffs: jax.Array  # f32[3] or f32[steps, 3]; of the Newton-Schulz polynomials
+    ns_coeffs: Array  # f32[3] or f32[steps, 3]; of the Newton-Schulz polynomials
 
 
 def _is_numbers(x: Any) -> bool:
@@ -161,7 +161,7 @@ def scale_by_muon(
     return treewise(init, update, needs_params=False, settings=_views(weight_dimension_numbers))
 
 
-def _rows(name: str, ns_coeffs: Any, ns_steps: Any) -> Array:
+def _rows(name: str, ns_coeffs: Any, ns_steps: Numeric) -> Array:
     """The coefficients as an array, (3,) or (ns_steps, 3): of rows, the last `ns_steps`."""
     coefficients = jnp.asarray(ns_coeffs, dtype=float)
     if coefficients.ndim not in (1, 2) or coefficients.shape[-1] != 3:
