@@ -1,4 +1,4 @@
-"""Accumulating gradients over micro-steps, and stepping once for all of them."""
+"""Accumulation of gradients over micro-steps, with one step for all of them."""
 
 from typing import Any, NamedTuple, Protocol
 
@@ -66,7 +66,7 @@ def skip_large_updates(
     """A `should_skip_update_fn` (through `functools.partial`): leaves out large gradients.
 
     Args: updates, any tree; max_squared_norm, skip unless the squared global norm, summed in at
-        least float32, is below it (NaN is skipped); gradient_step and params are not read.
+        least float32, is below it (so NaN is skipped); gradient_step and params are not read.
     Returns: a boolean scalar, and `{"should_skip", "norm_squared"}`.
     """
     del gradient_step, params
@@ -82,18 +82,18 @@ def _never(updates: Updates, gradient_step: Count, params: Params | None) -> tup
 class MultiSteps:
     """Accumulates gradients over k micro-steps and gives the inner transformation their mean.
 
-    Micro-steps before the k-th return zero updates and do not run the inner transformation at all;
-    with k = 1 nothing is kept. See `accumulate_gradients`, the same as an ordinary pair.
+    Micro-steps before the k-th return zeros and do not run the inner transformation. With k = 1
+    nothing is accumulated. `accumulate_gradients` is the same as an ordinary pair.
 
     Args:
         opt: any transformation.
-        every_k_schedule: k, an integer of at least 1 or a function of the steps taken to one.
-        use_grad_mean: give the mean of the gradients, else their sum.
+        every_k_schedule: k, an integer of at least 1, or a function from the steps taken to k.
+        use_grad_mean: True passes on the mean of the gradients, False their sum.
         should_skip_update_fn: decides from `(updates, gradient_step, params)` whether a micro-step
             is left out; it returns a boolean scalar and a tree to keep in `skip_state`.
         accumulator_dtype: dtype of the accumulator.
 
-    Raises: ValueError for k below 1; TypeError if `opt` is no pair.
+    Raises: ValueError for k below 1; TypeError if `opt` is not a pair `(init, update)`.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class MultiSteps:
     def update(
         self, updates: Updates, state: MultiStepsState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, MultiStepsState]:
-        """One micro-step: zero updates, or at the k-th the inner transformation's."""
+        """One micro-step: zeros, or at the k-th micro-step the updates of the inner transformation."""
         check_updates("MultiSteps", updates, params)
         return self._step(updates, state, params, **extra_args)
 
@@ -195,10 +195,10 @@ class MultiSteps:
         return jax.tree.unflatten(treedef, [add(g, a) for g, a in zip(gs, accs, strict=True)])
 
     def _mean_gradient(self, updates: Updates, state: MultiStepsState) -> Updates:
-        def like(g: Array, a: Array) -> Array:
+        def mean(g: Array, a: Array) -> Array:
             return g if is_absent(g) else cast(a, dtype_of(g))
 
-        return jax.tree.map(like, updates, self._add(updates, state), is_leaf=is_none)
+        return jax.tree.map(mean, updates, self._add(updates, state), is_leaf=is_none)
 
     def has_updated(self, state: MultiStepsState) -> Array:
         """Whether the last micro-step was a step of the inner transformation: a boolean scalar."""
@@ -218,14 +218,14 @@ def accumulate_gradients(
     should_skip_update_fn: ShouldSkipUpdateFunction | None = None,
     accumulator_dtype: DTypeLike = "float32",
 ):
-    """Takes one step of `tx` for every k gradients, with their mean: k small batches as a large one.
+    """Takes one step of `tx` with the mean of every k gradients: k small batches act as a large one.
 
-    The other k - 1 updates are zeros and cost one addition; `tx` runs in a conditional, only when
-    its step is due. With k = 1 nothing is kept and nothing is added.
+    The other k - 1 updates are zeros and cost one addition each: `tx` runs only when its step is
+    due. With k = 1 nothing is accumulated.
 
     Args:
         tx: any transformation.
-        every_k: k, an integer of at least 1 or a function of the steps taken to one.
+        every_k: k, an integer of at least 1, or a function from the steps taken to k.
         use_grad_mean, should_skip_update_fn, accumulator_dtype: see `MultiSteps`.
 
     State: `MultiStepsState(mini_step, gradient_step, inner_opt_state, acc_grads, skip_state)`.

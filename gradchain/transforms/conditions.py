@@ -74,14 +74,14 @@ def _conditionally(
 def conditionally_transform(
     inner: GradientTransformation, should_transform_fn: ConditionFn, forward_extra_args: bool = False
 ):
-    """Applies `inner` on some steps; on the others the updates pass unchanged and `inner` rests.
+    """Applies `inner` on some steps; on the others the updates pass unchanged and `inner` does not run.
 
-    Unchanged updates still reach the parameters: to take no step, use `conditionally_mask`.
+    Unchanged updates still change the parameters. To take no step, use `conditionally_mask`.
 
     Args:
         inner: any transformation.
         should_transform_fn: a function of the step count, from 0, to a boolean scalar.
-        forward_extra_args: give it the extra arguments of `update` too.
+        forward_extra_args: True passes it the extra arguments of `update` too.
 
     State: `ConditionallyTransformState(inner_state, step)`.
     """
@@ -94,12 +94,12 @@ def conditionally_transform(
 def conditionally_mask(
     inner: GradientTransformation, should_transform_fn: ConditionFn, forward_extra_args: bool = False
 ):
-    """Applies `inner` on some steps; on the others the updates are zeros and `inner` rests.
+    """Applies `inner` on some steps; on the others the updates are zeros and `inner` does not run.
 
     Args:
         inner: any transformation.
         should_transform_fn: a function of the step count, from 0, to a boolean scalar.
-        forward_extra_args: give it the extra arguments of `update` too.
+        forward_extra_args: True passes it the extra arguments of `update` too.
 
     State: `ConditionallyMaskState(step, inner_state)`.
     """
@@ -117,8 +117,8 @@ class ApplyIfFiniteState(NamedTuple):
 
 @jax.jit
 def _is_finite(x: Array) -> Array:
-    # |x| times zero is zero or NaN: a sum vectorizes where a conjunction does not, best over the
-    # first axis
+    # |x| * 0 is 0 or NaN. A sum of these vectorizes, a logical `all` does not; it is fastest when the
+    # first axis is summed first.
     zeros = jnp.abs(x) * 0
     return jnp.isfinite(jnp.sum(jnp.sum(zeros, axis=0) if zeros.ndim else zeros))
 
@@ -133,8 +133,8 @@ def all_finite(tree: Updates) -> Array:
 def apply_if_finite(inner: GradientTransformation, max_consecutive_errors: int):
     """Leaves out gradients with a NaN or an infinity: zero updates, and `inner` does not run.
 
-    After `max_consecutive_errors` rejections in a row the next bad gradient is let through, in case
-    the parameters themselves are lost and should be seen to be; then counting begins again.
+    After `max_consecutive_errors` rejections in a row the next bad gradient is applied, because the
+    parameters themselves may not be finite and this must become visible. Then the count starts again.
 
     Args:
         inner: any transformation.

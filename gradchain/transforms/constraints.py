@@ -1,4 +1,4 @@
-"""Keeping parameters and updates inside bounds."""
+"""Bounds on parameters, and updates without NaNs."""
 
 from typing import Any, NamedTuple
 

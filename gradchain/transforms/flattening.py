@@ -1,4 +1,4 @@
-"""Running a transformation on all parameters as one vector."""
+"""A transformation applied to all parameters as one vector."""
 
 from typing import Any
 
@@ -40,11 +40,11 @@ def _split(flat: Array, like: PyTree) -> PyTree:
 
 @transformation
 def flatten(inner: GradientTransformation):
-    """Applies `inner` to all updates joined into one vector, and takes the result apart again.
+    """Applies `inner` to all updates joined into one vector, and splits the result again.
 
-    Fewer, larger operations for many small leaves. What a rule does by leaf (a norm, a factored
-    moment) it then does for all of them at once. Leaves of several dtypes are joined in the widest.
-    Shardings of single leaves are lost.
+    Many small leaves then cost fewer and larger operations. What a rule computes for each leaf (a
+    norm, a factored moment) it computes once for all of them. Leaves of different dtypes are joined in
+    the widest dtype. The shardings of the leaves are lost.
 
     Args: inner, any transformation.
     State: `inner`'s, for one vector of all entries.

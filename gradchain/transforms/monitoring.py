@@ -1,4 +1,4 @@
-"""Measuring on the way: norms, ratios, anything of the updates at that place in a chain."""
+"""Measurements of the updates at any place in a chain: norms, ratios, any function."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -44,8 +44,8 @@ class MonitorState(NamedTuple):
 def snapshot(measure_name: str, measure: Measure):
     """Keeps a measure of the updates at this place in a chain; the updates pass unchanged.
 
-    Args: measure_name, under which to find it; measure, a function of the updates.
-    State: `SnapshotState(measurement)`; `init` measures the parameters, for the shapes.
+    Args: measure_name, the key of the measurement; measure, a function of the updates.
+    State: `SnapshotState(measurement)`; `init` measures the parameters, to get the shapes.
     """
 
     def init(params: Params) -> SnapshotState:
@@ -60,7 +60,7 @@ def snapshot(measure_name: str, measure: Measure):
 
 
 def _blank(measure: Callable[..., ArrayTree], *args: PyTree) -> ArrayTree:
-    """A measurement as `init` can give it: of the parameters, or zeros where these are only shapes."""
+    """The measurement for `init`: of the parameters, or zeros if they are only shapes."""
     if any(isinstance(x, jax.ShapeDtypeStruct) for x in jax.tree.leaves(args)):
         return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(measure, *args))
     return measure(*args)
@@ -70,14 +70,14 @@ def _blank(measure: Callable[..., ArrayTree], *args: PyTree) -> ArrayTree:
 def monitor(measures: Mapping[str, GradientTransformation | Measure]):
     """Keeps measures of the updates at this place in a chain; the updates pass unchanged.
 
-    `gradchain.tools.measurements(state)` reads all measures of a chain by one call.
+    `gradchain.tools.measurements(state)` returns all measurements of a chain.
 
     Args:
         measures: by name, functions of the updates, or transformations whose updates are the
             measurement (`measure_with_ema`, `measure_norm`, `measure_update_ratio`, ...).
 
-    State: `MonitorState(measurements, measure_states)`. `init` fills in zeros, so that the state
-        keeps its structure (Optax's is empty before the first update).
+    State: `MonitorState(measurements, measure_states)`. `init` fills in zeros, so that the
+        structure of the state never changes (Optax's is empty before the first update).
     """
     txs = {name: _as_pair(measure) for name, measure in measures.items()}
 
@@ -112,14 +112,14 @@ def _as_pair(measure: GradientTransformation | Measure) -> GradientTransformatio
 
 
 def _measure(
-    of: Callable[[Updates, Params | None, dict[str, Any]], ArrayTree],
+    measure: Callable[[Updates, Params | None, dict[str, Any]], ArrayTree],
 ) -> GradientTransformationExtraArgs:
     """A pair without state whose updates are a measurement."""
 
     def update(
         updates: Updates, state: EmptyState, params: Params | None = None, **extra_args: Any
     ) -> tuple[ArrayTree, EmptyState]:
-        return of(updates, params, extra_args), state
+        return measure(updates, params, extra_args), state
 
     return GradientTransformationExtraArgs(lambda params: EmptyState(), update)
 
@@ -132,8 +132,8 @@ def measure_with_ema(
 
     Args:
         measure: a function of the updates.
-        decay: of the average, in [0, 1].
-        debias: divide by the weight the average has so far.
+        decay: decay of the average, in [0, 1].
+        debias: True divides by 1 - decay^n, which removes the bias towards 0.
         accumulator_dtype: dtype of the average, by default the measure's.
 
     State: a chain's: `(EmptyState(), EmaState(count, ema))`.
@@ -171,21 +171,21 @@ def measure_with_ema(
 def measure_norm():
     """A measure, for `monitor`: the global 2-norm of the updates, f32[].
 
-    Inside `with_global_norm` it is the norm that wrapper has computed already (of the gradient as it
-    came in). State: `EmptyState`.
+    Inside `with_global_norm` it is the norm that the wrapper has computed, of the gradient before any
+    change. State: `EmptyState`.
     """
 
-    def of(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> Array:
+    def global_norm(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> Array:
         return extra_args["global_norm"] if "global_norm" in extra_args else norm(updates)
 
-    return _measure(of)
+    return _measure(global_norm)
 
 
 @transformation
 def measure_update_ratio():
     """A measure, for `monitor`: |updates| / |parameters|, f32[], with 0 for zero parameters.
 
-    At the end of a chain, about 1e-3 is usual for healthy training. State: `EmptyState`.
+    At the end of a chain, about 1e-3 is a usual value. State: `EmptyState`.
     Raises: ValueError if `update` gets no parameters.
     """
 

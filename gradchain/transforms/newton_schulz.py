@@ -25,8 +25,8 @@ def _frobenius(x: Array) -> Array:
     return sqrt(jnp.sum(abs_sq(x), axis=(-2, -1), keepdims=True))
 
 
-def _prepared(x: Array, kind: str, eps: Numeric) -> tuple[Array, Array | None]:
-    """`x` with singular values of at most about 1, and its Gram matrix where that is known."""
+def _normalized(x: Array, kind: str, eps: Numeric) -> tuple[Array, Array | None]:
+    """`x` with singular values of at most about 1, and its Gram matrix (None if not computed)."""
     if kind == "frobenius":
         return x / (_frobenius(x) + eps), None
     if kind == "spectral":
@@ -43,20 +43,20 @@ def _prepared(x: Array, kind: str, eps: Numeric) -> tuple[Array, Array | None]:
 def orthogonalized(
     x: Array, coefficients: Array, steps: Numeric, preconditioning: str = "frobenius", eps: Numeric = 1e-8
 ) -> Array:
-    """Every matrix of a stack with its singular values near 1.
+    """Brings the singular values of every matrix of a stack near 1.
 
-    x = c_0 x + (c_1 x x* + c_2 (x x*)^2) x, `steps` times, after dividing by a norm.
+    x = c_0 x + (c_1 x x* + c_2 (x x*)^2) x, `steps` times, after division by a norm.
 
     Args:
         x: (matrices, rows, columns), with at most as many rows as columns.
         coefficients: (3,), the same for all steps, or (steps, 3).
-        steps: an integer, where coefficients are the same for all steps.
+        steps: the number of steps, if the coefficients are the same for all of them.
         preconditioning: the norm: "frobenius", "spectral" (by singular values), "aol" (row sums of
             the Gram matrix) or "schatten" (the 4-norm).
         eps: added to the norm.
     """
     coefficients = coefficients.astype(jnp.finfo(x.dtype).dtype)
-    x, a = _prepared(x, preconditioning, eps)
+    x, a = _normalized(x, preconditioning, eps)
     if coefficients.ndim == 2:
         rows = list(coefficients)
     elif isinstance(steps, int):

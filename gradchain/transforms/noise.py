@@ -16,15 +16,15 @@ class AddNoiseState(NamedTuple):
     """State of `add_noise`."""
 
     count: Count  # i32[]  steps taken
-    rng_key: Array  # key[]  what the next noise is drawn from
+    rng_key: Array  # key[]  the key of the next noise
 
 
 def _normal(
     key: Array, shape: tuple[int, ...], dtype: DTypeLike, *, out_sharding: NamedSharding | None = None
 ) -> Array:
-    # The half precisions get float32's numbers, rounded when they are added.
-    where = {} if out_sharding is None else {"out_sharding": out_sharding}
-    return jax.random.normal(key, shape, compute_dtype(dtype), **where)
+    # Half precisions use the float32 numbers, which are rounded after the addition.
+    sharding = {} if out_sharding is None else {"out_sharding": out_sharding}
+    return jax.random.normal(key, shape, compute_dtype(dtype), **sharding)
 
 
 @transformation(eta=NON_NEGATIVE, gamma=FINITE)
@@ -35,8 +35,8 @@ def add_noise(
 
     Args:
         eta: variance of the first step's noise, at least 0.
-        gamma: how fast it fades; the paper's is 0.55.
-        key: a random key, or an integer to make one from; None is 0.
+        gamma: how fast the noise fades; 0.55 in the paper.
+        key: a random key, or an integer seed; None for seed 0.
         seed: deprecated, another name of `key`.
 
     State: `AddNoiseState(count, rng_key)`. Memory: none.
@@ -54,9 +54,9 @@ def add_noise(
         return AddNoiseState(count=0, rng_key=key_of(chosen))
 
     def update(g: list[Array], s: AddNoiseState, p: list[Array]) -> tuple[list[Array], AddNoiseState]:
-        rng_key, now = jax.random.split(s.rng_key)
+        rng_key, noise_key = jax.random.split(s.rng_key)
         deviation = sqrt(eta / s.count**gamma)
-        noise = random_like(now, g, _normal)
+        noise = random_like(noise_key, g, _normal)
         return each(lambda g, n: g + deviation * n, g, noise), s._replace(rng_key=rng_key)
 
     return treewise(init, update, needs_params=False)

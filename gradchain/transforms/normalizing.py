@@ -1,4 +1,4 @@
-"""Updates of a given norm, and updates whose mean is zero."""
+"""Updates with a given norm, and updates with mean zero."""
 
 from typing import Any
 

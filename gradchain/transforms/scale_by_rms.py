@@ -1,4 +1,4 @@
-"""RMSprop's rule, which rmsprop and schedule_free_adamw share."""
+"""RMSprop's rule, shared by rmsprop and schedule_free_adamw."""
 
 from typing import NamedTuple
 
@@ -49,9 +49,9 @@ def scale_by_rms(
     Args:
         decay: in [0, 1].
         eps: at least 0.
-        initial_scale: where v begins, at least 0.
+        initial_scale: first value of v, at least 0.
         eps_in_sqrt: whether eps is added inside the root.
-        bias_correction: debias v.
+        bias_correction: True debiases v.
 
     State: `ScaleByRmsState(nu)`, or `ScaleByRmsWithCountState(count, nu)`.
     Memory: 1 x the parameters.

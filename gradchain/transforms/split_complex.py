@@ -44,10 +44,10 @@ def _is_split(x: Any) -> bool:
 
 @transformation
 def split_real_and_imaginary(inner: GradientTransformation):
-    """Treats each complex parameter as two real ones, so that `inner` meets real numbers only.
+    """Treats each complex parameter as two real ones, so that `inner` sees real numbers only.
 
-    JAX's gradient of a real function of z = x + iy is df/dx - i df/dy: give its conjugate, as for
-    every other transformation here.
+    JAX's gradient of a real function of z = x + iy is df/dx - i df/dy. Pass its conjugate to `update`,
+    as with every other transformation here.
 
     Args: inner, any transformation.
     State: `SplitRealAndImaginaryState(inner_state)`. Memory: the inner transformation's.
