@@ -1,7 +1,7 @@
 """Adafactor: Adam's scaling in the memory of a row and a column."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ from ..core.types import (
     AddedNumber,
     Array,
     Count,
+    DTypeLike,
     Hyperparameter,
     MaskOrFn,
     Numeric,
@@ -35,7 +36,7 @@ class FactoredState(NamedTuple):
     v: Params  # like |params|, at least float32; mean squares where they are not factored
 
 
-def _power_decay(step: Any, exponent: Any) -> jax.Array:
+def _power_decay(step: Array, exponent: Numeric) -> Array:
     return 1 - jnp.asarray(step + 1, jax.dtypes.canonicalize_dtype(float)) ** -exponent
 
 
@@ -47,7 +48,7 @@ def _two_largest(shape: tuple[int, ...], factored: bool, min_size: int) -> tuple
     return (first, second) if shape[second] >= min_size else None
 
 
-def _inverse_root(v: Any) -> jax.Array:
+def _inverse_root(v: Array) -> Array:
     # Not a power or rsqrt: their derivatives at v = 1e-30, the default epsilon, overflow in float32.
     return jnp.where(v > 0, 1 / sqrt(jnp.where(v > 0, v, 1)), 0)
 
@@ -59,7 +60,7 @@ def scale_by_factored_rms(
     step_offset: Numeric = 0,
     min_dim_size_to_factor: int = 128,
     epsilon: Hyperparameter = 1e-30,
-    decay_rate_fn: Callable[[Any, Any], Any] = _power_decay,
+    decay_rate_fn: Callable[[Array, Numeric], Array] = _power_decay,
 ):
     """Rescales by the root of mean squares, kept as a row and a column for each matrix.
 
@@ -135,7 +136,7 @@ def adafactor(
     multiply_by_parameter_scale: bool = True,
     clipping_threshold: Numeric | None = 1.0,
     momentum: ScalarOrSchedule | None = None,
-    dtype_momentum: Any = jnp.float32,
+    dtype_momentum: DTypeLike = jnp.float32,
     weight_decay_rate: ScalarOrSchedule | None = None,
     eps: ScalarOrSchedule = 1e-30,
     factored: bool = True,

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from ..core import chain, transformation, treewise
@@ -17,7 +16,7 @@ class ScaleByAdemamixState(NamedTuple):
     """State of `scale_by_ademamix`."""
 
     count: Count  # i32[]  steps taken
-    count_m2: jax.Array  # i32[]  steps of the slow average, at which b3 and alpha are read
+    count_m2: Array  # i32[]  steps of the slow average, at which b3 and alpha are read
     m1: Params  # like params, or mu_dtype; fast average of gradients
     m2: Params  # like params, or mu_dtype; slow average of gradients
     nu: Params  # like |params|, at least float32, or nu_dtype; average of squared gradients

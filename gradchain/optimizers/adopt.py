@@ -1,24 +1,30 @@
 """ADOPT: Adam that divides by the moment before the newest gradient enters it."""
 
-from collections.abc import Callable
-from typing import Any
-
 import jax.numpy as jnp
 
 from ..core import Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, ema, ratio, sqrt, zeros_like
-from ..core.types import AddedNumber, Array, DTypeLike, Hyperparameter, MaskOrFn, ScalarOrSchedule
+from ..core.types import (
+    AddedNumber,
+    Array,
+    DTypeLike,
+    Hyperparameter,
+    MaskOrFn,
+    Numeric,
+    ScalarOrSchedule,
+    Schedule,
+)
 from ..transforms.decay import decoupled
 from ..transforms.scale_by_adam import ScaleByAdamState
 from ..transforms.scaling import scale_by_learning_rate
 
 
-def fourth_root(count: Any) -> Any:
+def fourth_root(count: Array) -> Array:
     """The paper's bound on normalized gradients: count^(1/4)."""
     return count**0.25
 
 
-def _clip(x: Any, bound: Any) -> Any:
+def _clip(x: Array, bound: Numeric) -> Array:
     if not jnp.iscomplexobj(x):
         return jnp.clip(x, -bound, bound)
     size = jnp.abs(x)
@@ -34,7 +40,7 @@ def scale_by_adopt(
     *,
     nesterov: bool = False,
     use_clipping: bool = True,
-    clip_value_fn: Callable[[Any], Any] = fourth_root,
+    clip_value_fn: Schedule = fourth_root,
     nu_dtype: DTypeLike | None = None,
 ):
     """Averages gradients, each divided by the root of the mean square of those before it.
@@ -78,7 +84,7 @@ def adopt(
     *,
     nesterov: bool = False,
     use_clipping: bool = True,
-    clip_value_fn: Callable[[Any], Any] = fourth_root,
+    clip_value_fn: Schedule = fourth_root,
     nu_dtype: DTypeLike | None = None,
     weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from ..core import POSITIVE, UNIT, check_numbers, transformation, treewise
@@ -19,8 +18,8 @@ class DAdaptAdamWState(NamedTuple):
     exp_avg: Params  # like params, at least float32; moving average of the steps d g
     exp_avg_sq: Params  # like |params|, at least float32; moving average of |g|^2
     grad_sum: Params  # like params, at least float32; weighted average of d g
-    estim_lr: jax.Array  # f32[] (f64 for f64 params); d, the estimated distance to the goal
-    numerator_weighted: jax.Array  # f32[]; weighted sum of <g, s / sqrt(v)>
+    estim_lr: Array  # f32[] (f64 for f64 params); d, the estimated distance to the goal
+    numerator_weighted: Array  # f32[]; weighted sum of <g, s / sqrt(v)>
     count: Count  # i32[]  steps taken
 
 

@@ -1,12 +1,12 @@
 """Step sizes from the distance travelled: layer-wise DoG."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 
 from ..core import FINITE, NON_NEGATIVE, accumulator_dtype, dtype_of, leafwise, moment_dtype, transformation
 from ..core.numerics import abs_sq, array_of, norm, sqrt
-from ..core.types import Array, Numeric, Params
+from ..core.types import Array, DTypeLike, Numeric, Params
 
 
 class ScaleByDistanceOverGradientsState(NamedTuple):
@@ -21,7 +21,7 @@ class ScaleByDistanceOverGradientsState(NamedTuple):
 def scale_by_distance_over_gradients(
     reps_rel: Numeric = 1e-6,
     eps: Numeric = 1e-8,
-    param_dtype: Any = jnp.float32,
+    param_dtype: DTypeLike = jnp.float32,
     global_scale: Numeric = 1.0,
 ):
     """Scales each array's update by the distance it has come over its gradients so far.

@@ -2,7 +2,6 @@
 
 from typing import Literal, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from ..core import POSITIVE, chain, check_numbers, identity, transformation, treewise
@@ -16,10 +15,10 @@ from ..transforms.scaling import scale_by_learning_rate
 class DoGState(NamedTuple):
     """State of `scale_by_dog`."""
 
-    is_init_step: jax.Array  # bool[]  True before the first step
+    is_init_step: Array  # bool[]  True before the first step
     init_params: Params  # like params; where the run began
-    max_dist: jax.Array  # f32[] (f64 for f64 params); largest distance from there so far
-    sum_sq_norm_grads: jax.Array  # f32[]; sum of squared gradient norms
+    max_dist: Array  # f32[] (f64 for f64 params); largest distance from there so far
+    sum_sq_norm_grads: Array  # f32[]; sum of squared gradient norms
 
 
 InitStep = tuple[Literal["distance", "learning_rate", "heuristic"], Numeric]

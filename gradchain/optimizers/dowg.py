@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from ..core import NON_NEGATIVE, chain, identity, transformation, treewise
@@ -17,8 +16,8 @@ class DoWGState(NamedTuple):
     """State of `scale_by_dowg`."""
 
     init_params: Params  # like params; where the run began
-    weighted_sq_norm_grads: jax.Array  # f32[] (f64 for f64 params); weighted sum of squared norms
-    estim_sq_dist: jax.Array  # f32[]; largest squared distance from the start so far
+    weighted_sq_norm_grads: Array  # f32[] (f64 for f64 params); weighted sum of squared norms
+    estim_sq_dist: Array  # f32[]; largest squared distance from the start so far
 
 
 @transformation(init_estim_sq_dist=NON_NEGATIVE)

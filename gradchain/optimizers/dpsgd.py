@@ -18,7 +18,7 @@ from ..core import (
     widen,
 )
 from ..core.numerics import key_of
-from ..core.types import AddedNumber, MaskOrFn, Numeric, Params, ScalarOrSchedule, Updates
+from ..core.types import AddedNumber, Array, MaskOrFn, Numeric, Params, ScalarOrSchedule, Updates
 from ..transforms.decay import decoupled
 from ..transforms.momentum import trace
 from ..transforms.per_example import per_example_global_norm_clip
@@ -28,12 +28,16 @@ from ..transforms.scaling import scale_by_learning_rate
 class DifferentiallyPrivateAggregateState(NamedTuple):
     """State of `differentially_private_aggregate`."""
 
-    rng_key: jax.Array  # key[]  what the next noise is drawn from
+    rng_key: Array  # key[]  what the next noise is drawn from
 
 
 @transformation(l2_norm_clip=NON_NEGATIVE, noise_multiplier=NON_NEGATIVE)
 def differentially_private_aggregate(
-    l2_norm_clip: Numeric, noise_multiplier: Numeric, key: Any = None, *, seed: int | None = None
+    l2_norm_clip: Numeric,
+    noise_multiplier: Numeric,
+    key: int | Array | None = None,
+    *,
+    seed: int | None = None,
 ):
     """The mean of clipped per-example gradients, with noise that hides any single example.
 
@@ -64,7 +68,9 @@ def differentially_private_aggregate(
     return _aggregate(l2_norm_clip, noise_multiplier, chosen)
 
 
-def _aggregate(l2_norm_clip: Any, noise_multiplier: Any, key: Any) -> GradientTransformationExtraArgs:
+def _aggregate(
+    l2_norm_clip: Numeric, noise_multiplier: Numeric, key: int | Array
+) -> GradientTransformationExtraArgs:
     def init(params: Params) -> DifferentiallyPrivateAggregateState:
         return DifferentiallyPrivateAggregateState(key_of(key))
 
@@ -80,7 +86,7 @@ def _aggregate(l2_norm_clip: Any, noise_multiplier: Any, key: Any) -> GradientTr
         grads = jax.tree.leaves(updates)
         new_key, *keys = jax.random.split(state.rng_key, len(leaves) + 1)
 
-        def noisy(g: Any, total: Any, k: Any) -> jax.Array:
+        def noisy(g: Array, total: Array, k: Array) -> Array:
             noise = jax.random.normal(k, total.shape, compute_dtype(total.dtype))
             with relaxed_promotion():
                 return cast((total + l2_norm_clip * noise_multiplier * noise) / g.shape[0], dtype_of(g))
@@ -96,7 +102,7 @@ def dpsgd(
     learning_rate: ScalarOrSchedule,
     l2_norm_clip: Numeric,
     noise_multiplier: Numeric,
-    seed: Any,
+    seed: int | Array,
     momentum: Numeric | None = None,
     nesterov: bool = False,
     *,

@@ -1,6 +1,6 @@
 """Fromage: steps in proportion to each array, and no learning rate to tune."""
 
-from typing import Any
+from collections.abc import Callable
 
 from ..core import chain, transformation
 from ..core.types import Numeric, ScalarOrSchedule
@@ -27,18 +27,13 @@ def fromage(learning_rate: ScalarOrSchedule, min_norm: Numeric = 1e-6):
         Learning, arXiv:2002.03432.
     """
 
-    def shrinking(rate: Any) -> Any:
+    def shrinking(rate: Numeric) -> Numeric:
         return 1 / (1 + rate**2) ** 0.5
 
-    if callable(learning_rate):
-        schedule = learning_rate
+    def of_rate(f: Callable[[Numeric], Numeric]) -> ScalarOrSchedule:
+        rate = learning_rate
+        return (lambda count: f(rate(count))) if callable(rate) else f(rate)
 
-        def step(count: Any) -> Any:
-            return schedule(count) * shrinking(schedule(count))
-
-        def decay(count: Any) -> Any:
-            return shrinking(schedule(count)) - 1
-
-    else:
-        step, decay = learning_rate * shrinking(learning_rate), shrinking(learning_rate) - 1
+    step = of_rate(lambda rate: rate * shrinking(rate))
+    decay = of_rate(lambda rate: shrinking(rate) - 1)
     return chain(scale_by_trust_ratio(min_norm), scale_by_learning_rate(step), add_decayed_weights(decay))

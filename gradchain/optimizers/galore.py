@@ -26,7 +26,17 @@ from ..core import (
     with_extra_args_support,
 )
 from ..core.numerics import safe_increment
-from ..core.types import Count, MaskOrFn, Numeric, Params, PyTree, ScalarOrSchedule, Updates
+from ..core.types import (
+    Array,
+    Count,
+    MaskOrFn,
+    Numeric,
+    OptState,
+    Params,
+    PyTree,
+    ScalarOrSchedule,
+    Updates,
+)
 from ..transforms.decay import add_decayed_weights
 from ..transforms.scale_by_adam import scale_by_adam
 from ..transforms.scaling import scale_by_learning_rate
@@ -46,7 +56,7 @@ class GaLoreState(NamedTuple):
     """State of `scale_by_galore`."""
 
     count: Count  # i32[]  steps taken
-    base_optimizer_state: Any  # the base optimizer's, over projected parameters
+    base_optimizer_state: OptState  # the base optimizer's, over projected parameters
     projector: Params  # (longer side, rank) for each projected parameter, (0, 0) for others
 
 
@@ -68,7 +78,9 @@ class _Projection(NamedTuple):
     rank: int
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], numbers: Any, rank: int) -> "_Projection | None":
+    def of(
+        cls, shape: tuple[int, ...], numbers: GaLoreDimensionNumbers | None, rank: int
+    ) -> "_Projection | None":
         if numbers is None:
             return None
         view = MatrixView.of("scale_by_galore", shape, numbers)
@@ -88,18 +100,18 @@ class _Projection(NamedTuple):
             return (rows, self.rank), (self.rank, columns)
         return (columns, self.rank), (rows, self.rank)
 
-    def basis(self, g: Any) -> jax.Array:
+    def basis(self, g: Array) -> Array:
         """The leading singular vectors of the longer side."""
         left, _, right = jnp.linalg.svd(self.view.stack(widen(g))[0], full_matrices=False)
         vectors = left[:, : self.rank] if self.left else jnp.conj(right[: self.rank]).T
         return cast(vectors, dtype_of(g))
 
-    def project(self, g: Any, q: Any) -> jax.Array:
+    def project(self, g: Array, q: Array) -> Array:
         """The gradient in the basis `q`."""
         x, q = self.view.stack(widen(g))[0], widen(q)
         return cast(jnp.conj(q).T @ x if self.left else x @ q, dtype_of(g))
 
-    def back(self, u: Any, q: Any, scale: Any) -> jax.Array:
+    def back(self, u: Array, q: Array, scale: Numeric) -> Array:
         """The update of the whole parameter."""
         u, q = widen(u), widen(q)
         full = q @ u if self.left else u @ jnp.conj(q).T
@@ -109,7 +121,7 @@ class _Projection(NamedTuple):
 @transformation(scale=FINITE)
 def scale_by_galore(
     rank: int = 128,
-    update_proj_gap: int | jax.Array = 200,
+    update_proj_gap: int | Array = 200,
     scale: Numeric = 1.0,
     base_optimizer: GradientTransformation | None = None,
     weight_dimension_numbers: GaLoreDimNumsOrFn | None = None,
@@ -205,7 +217,7 @@ def scale_by_galore(
 def galore(
     learning_rate: ScalarOrSchedule,
     rank: int = 128,
-    update_proj_gap: int | jax.Array = 200,
+    update_proj_gap: int | Array = 200,
     scale: Numeric = 1.0,
     base_optimizer: GradientTransformation | None = None,
     weight_decay: ScalarOrSchedule = 0.0,

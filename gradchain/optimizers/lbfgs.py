@@ -1,7 +1,7 @@
 """L-BFGS: Newton's step from the last few changes of parameters and gradients."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ from ..core import (
 )
 from ..core.lists import dot, each, each_with, scalar_dtype, sum_sq
 from ..core.numerics import zeros_like
-from ..core.types import Array, Params, ScalarOrSchedule
+from ..core.types import Array, Count, Numeric, Params, ScalarOrSchedule
 from ..linesearch.zoom import scale_by_zoom_linesearch
 from ..transforms.scaling import scale, scale_by_learning_rate
 
@@ -30,12 +30,12 @@ TWENTY_TRIALS = scale_by_zoom_linesearch(max_linesearch_steps=20, initial_guess_
 class ScaleByLBFGSState(NamedTuple):
     """State of `scale_by_lbfgs`."""
 
-    count: Any  # i32[]  steps taken
+    count: Count  # i32[]  steps taken
     params: Params  # like params, those of the step before
     updates: Params  # like params, the gradients of the step before
     diff_params_memory: Params  # like params with a first axis of memory_size: changes s
     diff_updates_memory: Params  # the same, of the gradients: changes y
-    weights_memory: Any  # f32[memory_size]  1 / <s, y>, or 0 for a pair that is left out
+    weights_memory: Array  # f32[memory_size]  1 / <s, y>, or 0 for a pair that is left out
 
 
 class _Curvature(NamedTuple):
@@ -57,12 +57,12 @@ def _safe_weight(s: list[Array], y: list[Array], eps: float) -> Array:
     return jnp.where(safe, 1 / jnp.where(safe, curvature, 1), 0)
 
 
-def _at(memory: list[Array], i: Any) -> list[Array]:
+def _at(memory: list[Array], i: Array) -> list[Array]:
     """Entry `i` of every array's memory."""
     return each(lambda m: widen(m[i]), memory)
 
 
-def _add(xs: list[Array], scalar: Any, ys: list[Array]) -> list[Array]:
+def _add(xs: list[Array], scalar: Array, ys: list[Array]) -> list[Array]:
     """xs + scalar ys, in the dtypes of `xs`."""
     return each(lambda x, y: x + cast(scalar, real_dtype(x.dtype)) * y, xs, ys)
 
@@ -77,14 +77,14 @@ def _first_scale(g: list[Array], known: _Curvature) -> Array:
     return jnp.where(any_used, 1 / jnp.where(any_used, known.rho[latest] * yy, 1), before)
 
 
-def _times_inverse_hessian(g: list[Array], known: _Curvature, scale: Any) -> list[Array]:
+def _times_inverse_hessian(g: list[Array], known: _Curvature, scale: Numeric) -> list[Array]:
     """H g by the two loops of Nocedal's recursion, H beginning as `scale` times the identity."""
 
-    def back(q: list[Array], i: Any) -> tuple[list[Array], Any]:
+    def back(q: list[Array], i: Array) -> tuple[list[Array], Array]:
         alpha = known.rho[i] * dot(_at(known.s, i), q)
         return _add(q, -alpha, _at(known.y, i)), alpha
 
-    def forth(r: list[Array], i_alpha: Any) -> tuple[list[Array], None]:
+    def forth(r: list[Array], i_alpha: tuple[Array, Array]) -> tuple[list[Array], None]:
         i, alpha = i_alpha
         beta = known.rho[i] * dot(_at(known.y, i), r)
         return _add(r, alpha - beta, _at(known.s, i)), None
@@ -119,7 +119,7 @@ def scale_by_lbfgs(memory_size: int = 10, scale_init_precond: bool = True):
     if memory_size < 1:
         raise ValueError(f"scale_by_lbfgs: memory_size must be at least 1, received {memory_size!r}.")
 
-    def stacked(p: Any) -> Array:
+    def stacked(p: Array) -> Array:
         zeros = zeros_like(p)
         return jnp.zeros_like(jnp.broadcast_to(zeros, (memory_size, *zeros.shape)))
 

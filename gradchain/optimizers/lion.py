@@ -1,8 +1,7 @@
 """Lion: the sign of an average."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from ..core import FINITE, Trait, chain, leafwise, transformation
@@ -14,6 +13,7 @@ from ..core.types import (
     DTypeLike,
     Hyperparameter,
     MaskOrFn,
+    Numeric,
     Params,
     ScalarOrSchedule,
 )
@@ -28,7 +28,7 @@ class ScaleByLionState(NamedTuple):
     mu: Params  # like params, or mu_dtype; moving average of gradients
 
 
-def _bounded(x: Any, mode: str, beta: Any) -> jax.Array:
+def _bounded(x: Array, mode: str, beta: Numeric) -> Array:
     """`x` with its size, |x|, brought into [0, 1]."""
     if mode == "hard":
         return jnp.sign(x)

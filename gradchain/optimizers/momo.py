@@ -1,9 +1,8 @@
 """MoMo: momentum whose step size is read off the loss."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from ..core import FINITE, UNIT, transformation, treewise
@@ -17,9 +16,9 @@ class MomoState(NamedTuple):
     """State of `momo`."""
 
     exp_avg: Params  # like params, or mu_dtype; average of gradients
-    barf: jax.Array  # f32[] (f64 for f64 params); average of losses
-    gamma: jax.Array  # f32[]; average of <g, p>
-    lb: jax.Array  # f32[]; lower bound of the loss
+    barf: Array  # f32[] (f64 for f64 params); average of losses
+    gamma: Array  # f32[]; average of <g, p>
+    lb: Array  # f32[]; lower bound of the loss
     count: Count  # i32[]  steps taken
 
 
@@ -60,7 +59,7 @@ def momo(
         return MomoState(exp_avg=d, barf=f, gamma=c, lb=jnp.asarray(lower_bound, dtype), count=0)
 
     def update(
-        g: list[Array], s: MomoState, p: list[Array], *, value: Any, settings: Sequence[bool] = ()
+        g: list[Array], s: MomoState, p: list[Array], *, value: Array, settings: Sequence[bool] = ()
     ) -> tuple[list[Array], MomoState]:
         decay, dtype = jnp.where(s.count == 1, 0.0, beta), s.barf.dtype
         shrink = shrinkage(learning_rate * weight_decay, p, settings)

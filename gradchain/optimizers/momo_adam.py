@@ -1,9 +1,8 @@
 """MoMo-Adam: Adam whose step size is read off the loss."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from ..core import FINITE, transformation, treewise
@@ -18,9 +17,9 @@ class MomoAdamState(NamedTuple):
 
     exp_avg: Params  # like params, or mu_dtype; average of gradients
     exp_avg_sq: Params  # like |params|, at least float32, or nu_dtype; average of |g|^2
-    barf: jax.Array  # f32[] (f64 for f64 params); average of losses
-    gamma: jax.Array  # f32[]; average of <g, p>
-    lb: jax.Array  # f32[]; lower bound of the loss
+    barf: Array  # f32[] (f64 for f64 params); average of losses
+    gamma: Array  # f32[]; average of <g, p>
+    lb: Array  # f32[]; lower bound of the loss
     count: Count  # i32[]  steps taken
 
 
@@ -68,7 +67,7 @@ def momo_adam(
         )
 
     def update(
-        g: list[Array], s: MomoAdamState, p: list[Array], *, value: Any, settings: Sequence[bool] = ()
+        g: list[Array], s: MomoAdamState, p: list[Array], *, value: Array, settings: Sequence[bool] = ()
     ) -> tuple[list[Array], MomoAdamState]:
         dtype = s.barf.dtype
         shrink = shrinkage(learning_rate * weight_decay, p, settings)

@@ -3,12 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from ..core.types import Numeric
+from ..core.types import Array, Numeric
 
 
-def nnls(
-    A: jax.Array, b: jax.Array, iters: int, unroll: int | bool = 1, L: Numeric | None = None
-) -> jax.Array:
+def nnls(A: Array, b: Array, iters: int, unroll: int | bool = 1, L: Numeric | None = None) -> Array:
     """The x >= 0 with the least |A x - b|^2, by the fast projected gradient method.
 
     x_+ = max(0, y - A^T (A y - b) / L), with Nesterov's momentum in y.
@@ -32,7 +30,7 @@ def nnls(
         L = jnp.minimum(jnp.linalg.norm(gram), jnp.max(jnp.sum(jnp.abs(gram), axis=0), initial=0))
     bound = jnp.where(jnp.equal(L, 0), 1, L).astype(gram.dtype)
 
-    def iteration(carry: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], None]:
+    def iteration(carry: tuple[Array, ...], _: None) -> tuple[tuple[Array, ...], None]:
         x, y, c = carry
         c_next = (1 + jnp.sqrt(1 + 4 * c**2)) / 2
         x_next = jnp.maximum(y - (gram @ y - target) / bound, 0)

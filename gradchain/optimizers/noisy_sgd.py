@@ -1,9 +1,7 @@
 """Gradient descent with noise that fades."""
 
-from typing import Any
-
 from ..core import FINITE, NON_NEGATIVE, chain, transformation
-from ..core.types import AddedNumber, MaskOrFn, ScalarOrSchedule
+from ..core.types import AddedNumber, Array, MaskOrFn, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.noise import add_noise
 from ..transforms.scaling import scale_by_learning_rate
@@ -14,7 +12,7 @@ def noisy_sgd(
     learning_rate: ScalarOrSchedule,
     eta: ScalarOrSchedule = 0.01,
     gamma: ScalarOrSchedule = 0.55,
-    key: Any = None,
+    key: int | Array | None = None,
     *,
     seed: int | None = None,
     weight_decay: AddedNumber = 0.0,

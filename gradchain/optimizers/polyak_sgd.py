@@ -17,7 +17,7 @@ from ..core import (
     scaled,
     transformation,
 )
-from ..core.types import AddedNumber, MaskOrFn, Numeric, OptState, Params, ScalarOrSchedule, Updates
+from ..core.types import AddedNumber, EmptyState, MaskOrFn, Numeric, Params, ScalarOrSchedule, Updates
 from ..transforms.decay import decoupled
 from ..transforms.scaling import scale_by_learning_rate
 from ..tree.norm import norm
@@ -53,12 +53,12 @@ def scale_by_polyak(
 
     def update(
         updates: Updates,
-        state: OptState,
+        state: EmptyState,
         params: Params | None = None,
         *,
-        value: Any = None,
+        value: Numeric | None = None,
         **extra_args: Any,
-    ) -> tuple[Updates, OptState]:
+    ) -> tuple[Updates, EmptyState]:
         if value is None:
             raise MissingExtraError("scale_by_polyak", "value")
         check_updates("scale_by_polyak", updates, params)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from ..core import FINITE, POSITIVE, UNIT, check_numbers, transformation, treewise
@@ -20,8 +19,8 @@ class ProdigyState(NamedTuple):
     exp_avg_sq: Params  # like |params|, at least float32; moving average of (d |g|)^2
     grad_sum: Params  # like params, at least float32; weighted sum of gradients
     params0: Params  # like params; where the run began
-    estim_lr: jax.Array  # f32[] (f64 for f64 params); d, the estimated distance to the goal
-    numerator_weighted: jax.Array  # f32[]; weighted sum of <g, p_0 - p>
+    estim_lr: Array  # f32[] (f64 for f64 params); d, the estimated distance to the goal
+    numerator_weighted: Array  # f32[]; weighted sum of <g, p_0 - p>
     count: Count  # i32[]  steps taken
 
 

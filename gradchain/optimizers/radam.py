@@ -1,26 +1,32 @@
 """RAdam: Adam that waits until its second moment can be trusted."""
 
-from typing import Any
-
-import jax
 import jax.numpy as jnp
 
 from ..core import FINITE, Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
-from ..core.types import AddedNumber, Array, DTypeLike, Hyperparameter, MaskOrFn, ScalarOrSchedule
+from ..core.types import (
+    AddedNumber,
+    Array,
+    Count,
+    DTypeLike,
+    Hyperparameter,
+    MaskOrFn,
+    Numeric,
+    ScalarOrSchedule,
+)
 from ..transforms.decay import decoupled
 from ..transforms.scale_by_adam import ScaleByAdamState
 from ..transforms.scaling import scale_by_learning_rate
 
 
-def _memory(z: Any) -> jax.Array:
+def _memory(z: Array) -> Array:
     """1 + 1 / z - coth(z): of a long memory, the share that z half-lives have not yet filled."""
     few, z_few, z_many = z < 0.1, jnp.minimum(z, 0.1), jnp.maximum(z, 0.1)
     series = 1 - z_few / 3 + z_few**3 / 45 - 2 * z_few**5 / 945 + z_few**7 / 4725
     return jnp.where(few, series, 1 / z_many - 2 / jnp.expm1(2 * z_many))
 
 
-def _samples(b2: Any, t: Any) -> jax.Array:
+def _samples(b2: Numeric, t: Count) -> Array:
     """How many samples an average of t steps is worth: ro_inf - 2 t b2^t / (1 - b2^t).
 
     As written, two numbers near 2 / (1 - b2) cancel, and in float32 one per cent of the first steps'

@@ -1,6 +1,6 @@
 """RMSprop: plain, centered, with momentum."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 
@@ -28,6 +28,9 @@ class ScaleByRStdDevWithCountState(NamedTuple):
     nu: Params  # like |params|, at least float32, or nu_dtype; moving average of squared gradients
 
 
+_StdDevState = ScaleByRStdDevState | ScaleByRStdDevWithCountState
+
+
 @transformation
 def scale_by_stddev(
     decay: Numeric = 0.9,
@@ -52,13 +55,13 @@ def scale_by_stddev(
     Reference: Graves, 2013, Generating Sequences With Recurrent Neural Networks, arXiv:1308.0850.
     """
 
-    def init(p: Array) -> ScaleByRStdDevState | ScaleByRStdDevWithCountState:
+    def init(p: Array) -> _StdDevState:
         mu, nu = zeros_like(p, mu_dtype), full_like(p, initial_scale, nu_dtype)
         if bias_correction:
             return ScaleByRStdDevWithCountState(count=0, mu=mu, nu=nu)
         return ScaleByRStdDevState(mu=mu, nu=nu)
 
-    def update(g: Array, s: Any, p: Array | None) -> tuple[Array, Any]:
+    def update(g: Array, s: _StdDevState, p: Array | None) -> tuple[Array, _StdDevState]:
         mu, nu = ema(g, s.mu, decay), ema(abs_sq(g), s.nu, decay)
         m, v = (debias(x, decay, s.count) for x in (mu, nu)) if bias_correction else (mu, nu)
         variance = jnp.maximum(v - abs_sq(m), 0)

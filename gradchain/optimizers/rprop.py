@@ -1,6 +1,6 @@
 """Rprop: a step size for every entry, grown and shrunk by the signs of its gradients."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -62,7 +62,7 @@ def scale_by_rprop(
             step_sizes=jax.lax.complex(sizes, sizes) if jnp.iscomplexobj(last) else sizes, prev_updates=last
         )
 
-    def real_step(g: Any, size: Any, last: Any) -> tuple[Any, Any, Any]:
+    def real_step(g: Array, size: Array, last: Array) -> tuple[Array, Array, Array]:
         sign = jnp.sign(g) * jnp.sign(last)  # their own product could underflow
         adapted = jnp.clip(size * jnp.where(sign > 0, eta_plus, eta_minus), min_step_size, max_step_size)
         size = jnp.where(sign == 0, size, adapted)

@@ -1,7 +1,7 @@
 """SM3: Adagrad whose memory is a row and a column instead of a matrix."""
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,13 +20,13 @@ class ScaleBySM3State(NamedTuple):
     nu: Params  # like params; momentum
 
 
-def _maximum_along(x: Any) -> list[jax.Array]:
+def _maximum_along(x: Array) -> list[Array]:
     """For each dimension, the maximum over all others; a scalar is its own."""
     dims = range(x.ndim)
     return [jnp.max(x, [j for j in dims if j != i], initial=0) for i in dims] if x.ndim else [x]
 
 
-def _spread(v: Any, i: int, ndim: int) -> jax.Array:
+def _spread(v: Array, i: int, ndim: int) -> Array:
     """The vector of dimension `i` as an array of `ndim` dimensions."""
     return jnp.expand_dims(v, [j for j in range(ndim) if j != i]) if ndim else v
 

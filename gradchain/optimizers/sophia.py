@@ -35,6 +35,7 @@ from ..core.types import (
     Hyperparameter,
     MaskOrFn,
     Numeric,
+    OptState,
     Params,
     ScalarOrSchedule,
     Updates,
@@ -47,7 +48,7 @@ from ..tree.random import random_like
 class HutchinsonState(NamedTuple):
     """State of `hutchinson_estimator_diag_hessian`."""
 
-    key: jax.Array  # what the next signs are drawn from
+    key: Array  # what the next signs are drawn from
 
 
 class SophiaState(NamedTuple):
@@ -56,7 +57,7 @@ class SophiaState(NamedTuple):
     count: Count  # i32[]  steps taken
     mu: Params  # like params, or mu_dtype; moving average of gradients
     nu: Params  # like |params|, at least float32, or nu_dtype; average of the Hessian's diagonal
-    hessian_fn_state: Any  # the estimator's
+    hessian_fn_state: OptState  # the estimator's
 
 
 class _SophiaRuleState(NamedTuple):
@@ -68,7 +69,7 @@ class _SophiaRuleState(NamedTuple):
 
 
 @transformation
-def hutchinson_estimator_diag_hessian(random_seed: Any = None):
+def hutchinson_estimator_diag_hessian(random_seed: Numeric | None = None):
     """An estimate of the Hessian's diagonal; `update` needs `obj_fn`, a function of the parameters.
 
     u = z (H z), for random signs z; its mean over z is the diagonal. The gradient is not read.
@@ -87,10 +88,10 @@ def hutchinson_estimator_diag_hessian(random_seed: Any = None):
 
     def update(
         updates: Updates,
-        state: Any,
+        state: HutchinsonState,
         params: Params | None = None,
         *,
-        obj_fn: Callable[[Params], Any] | None = None,
+        obj_fn: Callable[[Params], Array] | None = None,
         **extra_args: Any,
     ) -> tuple[Updates, HutchinsonState]:
         if params is None:
@@ -198,7 +199,7 @@ def scale_by_sophia(
     ) -> tuple[Updates, SophiaState]:
         us, kept = rule.update(updates, _SophiaRuleState(state.count, state.mu, state.nu), params)
 
-        def estimate() -> tuple[Any, Any]:
+        def estimate() -> tuple[Params, OptState]:
             diagonal, new = estimator.update(updates, state.hessian_fn_state, params, **extra_args)
             with relaxed_promotion():
                 return jax.tree.map(averaged, diagonal, state.nu, is_leaf=is_none), new

@@ -11,7 +11,7 @@ from .progress import real
 
 
 def constant(value: Any, count: Any) -> jax.Array:
-    """`value` once for each count; integers stay integers, since some schedules count steps."""
+    """`value` in the shape of `count`. Integers stay integers: some schedules give a number of steps."""
     value = jnp.asarray(value)
     value = real(value) if jnp.issubdtype(value.dtype, jnp.floating) else jnp.array(value)
     return jnp.broadcast_to(value, jnp.broadcast_shapes(jnp.shape(count), value.shape))

@@ -1,4 +1,4 @@
-"""The last part of a run: down to the end from wherever the schedule is."""
+"""Cooldowns: the last part of a run, from the value of the schedule down to the last value."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from .progress import blend, check_positive, done_and_left, half_cosine, is_know
 
 Cooldown = Literal["linear", "cosine", "1-sqrt"]
 
-# From the parts of the cooldown behind and ahead to the weight of the value it began with.
+# The weight of the first value, by the parts of the cooldown that are done and left.
 COOLDOWNS: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
     "linear": lambda done, left: left,
     "cosine": lambda done, left: half_cosine(left),
@@ -48,10 +48,10 @@ def cooldown_schedule(
     end_value: Numeric = 0.0,
     cooldown: Cooldown = "linear",
 ) -> Schedule:
-    """Follows any schedule up to a step, then goes down from its value there.
+    """Follows any schedule up to a step, then falls from its value there.
 
     v(t) = schedule(t) before T = transition_begin, then end_value + (schedule(T) - end_value) f(x)
-    with x = (t - T) / decay_steps held in [0, 1] and f(x) = 1 - x, (1 + cos(pi x)) / 2 or
+    with x = (t - T) / decay_steps clipped to [0, 1] and f(x) = 1 - x, (1 + cos(pi x)) / 2 or
     1 - sqrt(x).
 
     Args:
@@ -80,11 +80,11 @@ def warmup_stable_decay_schedule(
     end_value: Numeric = 0.0,
     cooldown: Cooldown = "linear",
 ) -> Schedule:
-    """Rises in a line to the peak, stays there, then goes down: WSD, or the trapezoid.
+    """Rises linearly to the peak, stays there, then falls: WSD, or the trapezoid.
 
     v goes from `init_value` to `peak_value` in `warmup_steps`, keeps it for `stable_steps`, and is
-    end_value + (peak_value - end_value) f(x) in the last `decay_steps`, with x the part of them
-    done and f(x) = 1 - x, (1 + cos(pi x)) / 2 or 1 - sqrt(x).
+    end_value + (peak_value - end_value) f(x) in the last `decay_steps`, where x is the part
+    of them that is done and f(x) = 1 - x, (1 + cos(pi x)) / 2 or 1 - sqrt(x).
 
     Args:
         init_value, peak_value, end_value: the values at step 0, in the middle and at the end.

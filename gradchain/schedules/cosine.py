@@ -25,13 +25,13 @@ def cosine_decay_schedule(
 ) -> Schedule:
     """Decays along half a cosine.
 
-    v(t) = init_value ((1 - alpha) ((1 + cos(pi t / decay_steps)) / 2)^exponent + alpha), with t
-    held at `decay_steps`, so both ends are exact.
+    v(t) = init_value ((1 - alpha) ((1 + cos(pi t / decay_steps)) / 2)^exponent + alpha), with t at
+    most `decay_steps`. Both ends are exact.
 
     Args:
         init_value: the value at step 0.
         decay_steps: length in steps, positive.
-        alpha: the last value as a part of `init_value`, usually in [0, 1].
+        alpha: the last value as a fraction of `init_value`, usually in [0, 1].
         exponent: power of the cosine.
 
     Raises: ValueError if `decay_steps` is not positive.

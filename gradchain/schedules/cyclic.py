@@ -1,4 +1,4 @@
-"""Up and down again and again."""
+"""Cycles between two values."""
 
 from typing import Any, Literal
 
@@ -20,10 +20,10 @@ def cyclic_schedule(
     mode: Literal["triangular", "triangular2", "exp_range"] = "triangular",
     decay_rate: Numeric = 1.0,
 ) -> Schedule:
-    """Goes in lines from the lowest value to the peak and back, for ever.
+    """Moves linearly from the lowest value to the peak and back, again and again.
 
     v(t) = init_value + (peak_value - init_value) w(t) a(t): w rises from 0 to 1 in
-    `transition_steps` and falls as long; a is 1 ("triangular"), 1/2 to the power of the full cycles
+    `transition_steps` and falls in as many; a is 1 ("triangular"), 1/2 to the power of the full cycles
     done ("triangular2") or decay_rate^t ("exp_range").
 
     Args:

@@ -26,11 +26,11 @@ def exponential_decay(
 
     Args:
         init_value: the value up to `transition_begin`.
-        transition_steps: length of a period in steps; 0 or less keeps `init_value` for ever.
-        decay_rate: factor per period, positive; 0 keeps `init_value` for ever.
+        transition_steps: length of a period in steps; 0 or less keeps `init_value`.
+        decay_rate: factor per period, positive; 0 keeps `init_value`.
         transition_begin: first step of the decay; less than 0 counts as 0.
-        staircase: decay at the end of each period instead of all along.
-        end_value: the bound, a lower one for a rate below 1 and an upper one otherwise.
+        staircase: True decays at the end of each period only.
+        end_value: a lower bound for a rate below 1, otherwise an upper bound.
     """
     steps, rate = number(transition_steps), number(decay_rate)
     if (is_known(steps) and steps <= 0) or (is_known(rate) and jnp.ndim(rate) == 0 and rate == 0):

@@ -1,11 +1,11 @@
-"""Schedules in parts of the run, so that a change of its length changes one number."""
+"""Schedules by fractions of the run: only one number depends on its length."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from ..core import schedule
 from ..core.types import Numeric, Schedule
-from .piecewise import check_shape, products, scaled_at, steps_of, through
+from .piecewise import check_shape, interpolated, products, sorted_scales, stepwise
 from .polynomial import polynomial
 from .progress import check_positive
 
@@ -20,7 +20,7 @@ def _at_steps(
     name: str, total_steps: int, fractions_and_scales: dict[float, float] | None
 ) -> list[tuple[int, Any]]:
     check_positive(name, total_steps=total_steps)
-    table = scaled_at(name, fractions_and_scales)
+    table = sorted_scales(name, fractions_and_scales)
     _check_fractions(name, (fraction for fraction, _ in table))
     return [(round(fraction * total_steps), scale) for fraction, scale in table]
 
@@ -34,14 +34,14 @@ def polynomial_schedule_by_fraction(
     begin_fraction: float = 0.0,
     end_fraction: float = 1.0,
 ) -> Schedule:
-    """`polynomial_schedule` between two parts of the run.
+    """`polynomial_schedule` between two fractions of the run.
 
     Args:
         init_value, end_value: the values before and after.
-        power: 1 is a line, more is steep first.
+        power: 1 is linear; above 1 it is steep first.
         total_steps: length of the run in steps, positive.
-        begin_fraction, end_fraction: where the transition begins and ends, in [0, 1], rising;
-            rounded to whole steps.
+        begin_fraction, end_fraction: where the transition begins and ends, in [0, 1];
+            rounded to whole steps, the second after the first.
 
     Raises: ValueError for fractions or steps out of range.
     """
@@ -61,17 +61,17 @@ def polynomial_schedule_by_fraction(
 def piecewise_constant_schedule_by_fraction(
     init_value: Numeric, total_steps: int, fractions_and_scales: dict[float, float] | None = None
 ) -> Schedule:
-    """`piecewise_constant_schedule` with its boundaries in parts of the run.
+    """`piecewise_constant_schedule` with boundaries in fractions of the run.
 
     Args:
         init_value: the value before the first boundary.
         total_steps: length of the run in steps, positive.
-        fractions_and_scales: from parts in [0, 1], rounded to whole steps, to factors, at least 0.
+        fractions_and_scales: from fractions in [0, 1], rounded to whole steps, to factors, at least 0.
 
     Raises: ValueError for fractions, factors or steps out of range.
     """
     name = "piecewise_constant_schedule_by_fraction"
-    return steps_of(init_value, _at_steps(name, total_steps, fractions_and_scales))
+    return stepwise(init_value, _at_steps(name, total_steps, fractions_and_scales))
 
 
 @schedule
@@ -81,13 +81,13 @@ def piecewise_interpolate_schedule_by_fraction(
     total_steps: int,
     fractions_and_scales: dict[float, float] | None = None,
 ) -> Schedule:
-    """`piecewise_interpolate_schedule` with its boundaries in parts of the run.
+    """`piecewise_interpolate_schedule` with boundaries in fractions of the run.
 
     Args:
         interpolate_type: "linear" or "cosine".
         init_value: the value at step 0.
         total_steps: length of the run in steps, positive.
-        fractions_and_scales: from parts in [0, 1], rounded to whole steps, to factors, at least 0.
+        fractions_and_scales: from fractions in [0, 1], rounded to whole steps, to factors, at least 0.
 
     Raises: ValueError for another type, or fractions, factors or steps out of range.
     """
@@ -95,4 +95,4 @@ def piecewise_interpolate_schedule_by_fraction(
     check_shape(name, interpolate_type)
     table = _at_steps(name, total_steps, fractions_and_scales)
     steps, factors = [0, *(step for step, _ in table)], [scale for _, scale in table]
-    return lambda count: through(interpolate_type, steps, products(init_value, factors))(count)
+    return lambda count: interpolated(interpolate_type, steps, products(init_value, factors))(count)

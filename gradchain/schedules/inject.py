@@ -87,11 +87,11 @@ class _Arguments(NamedTuple):
 
     schedules: dict[str, StatefulSchedule]
     numbers: dict[str, Any]  # kept in the state
-    others: dict[str, Any]  # left as they were given
+    others: dict[str, Any]  # passed on unchanged
 
 
 def _sorted(factory: Callable[..., Any], arguments: dict[str, Any], static: frozenset[str]) -> _Arguments:
-    """Sorts arguments by the annotations of the factory, or by their values where it has none of ours."""
+    """Sorts arguments by the factory's annotations, or by value if it has none of this library's."""
     declared = declared_numbers(factory)
     parameters = signature(factory).parameters
     found = _Arguments({}, {}, {})
@@ -130,21 +130,20 @@ def inject_hyperparams(
     """Keeps the numeric arguments of a factory in the state: `inject_hyperparams(adam)(1e-3)`.
 
     `state.hyperparams["learning_rate"]` is the rate in use; assign to it to change it, without
-    compiling anew. Schedules are evaluated at each step and their values can be read there too.
+    recompilation. Schedules are evaluated at each step; their values can be read there too.
     The steps are those of the plain optimizer, bit for bit.
 
     Args:
         inner_factory: makes the transformation from its arguments.
         static_args: names of arguments to leave out of the state.
-        hyperparam_dtype: dtype of the numbers, by default the parameters' widest, at least float32:
-            in bfloat16, b2 = 0.999 would be 1.
+        hyperparam_dtype: dtype of the numbers, by default the widest of the parameters, at least
+            float32: in bfloat16, b2 = 0.999 would be 1.
 
-    Returns: a factory with the signature of `inner_factory`. Booleans, strings, dtypes, trees
-        (models too, callable or not), and whatever
-        its annotation says is no number, stay as given; so does a number that Optax's factory lacks,
-        while it has its default.
+    Returns: a factory with the signature of `inner_factory`. Booleans, strings, dtypes and trees
+        (models too) are passed on unchanged, and so are arguments that are no numbers by their
+        annotation. A number that Optax's factory lacks enters the state only if it is not the default.
     State: `InjectStatefulHyperparamsState(count, hyperparams, hyperparams_states, inner_state)`.
-    Raises: ValueError if `static_args` names no argument of the factory.
+    Raises: ValueError if a name in `static_args` is not an argument of the factory.
     """
     static = frozenset([static_args] if isinstance(static_args, str) else static_args)
     known = signature(inner_factory).parameters

@@ -1,4 +1,4 @@
-"""Decay with the square root of the step."""
+"""Decay with the inverse square root of the step."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from .progress import blend, check_positive, quotient
 def warmup_inverse_sqrt_schedule(
     init_value: Numeric, peak_value: Numeric, warmup_steps: int, timescale: int | None = None
 ) -> Schedule:
-    """Rises in a line to the peak, then decays with the square root of the step, without an end.
+    """Rises linearly to the peak, then decays with the inverse square root of the step, without end.
 
     v(t) = peak_value / sqrt(1 + (t - warmup_steps) / timescale) from `warmup_steps` on, which is
     peak_value sqrt(warmup_steps / t) if the timescale is `warmup_steps`. The Transformer's schedule
@@ -24,7 +24,7 @@ def warmup_inverse_sqrt_schedule(
     Args:
         init_value, peak_value: the values at step 0 and at `warmup_steps`.
         warmup_steps: length of the rise in steps, at least 0.
-        timescale: steps, positive, by default `warmup_steps`; three of them halve the peak.
+        timescale: in steps, positive, by default `warmup_steps`; the peak is halved after three times it.
 
     Raises: ValueError if the timescale is not positive.
     Reference: Vaswani et al., 2017, Attention Is All You Need, section 5.3, arXiv:1706.03762.

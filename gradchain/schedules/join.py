@@ -12,7 +12,7 @@ from .progress import as_count, reached, real, since
 
 
 def joined(schedules: Sequence[Callable[[Any], Any]], boundaries: Sequence[Any]) -> Schedule:
-    """Each schedule from its boundary on, counting from there."""
+    """Each schedule from its boundary on, where its count is 0."""
 
     def value(count: Any) -> jax.Array:
         count = as_count(count)
@@ -31,15 +31,15 @@ def joined(schedules: Sequence[Callable[[Any], Any]], boundaries: Sequence[Any])
 
 @schedule
 def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> Schedule:
-    """One schedule after another, each counting from 0 at its own beginning.
+    """One schedule after another. Each counts from 0 at its first step.
 
     v(t) = schedules[i](t - boundaries[i - 1]) for boundaries[i - 1] <= t < boundaries[i].
 
     Args:
-        schedules: functions of the step count; none but the first is called with a negative count.
-        boundaries: in steps, rising, one less than the schedules.
+        schedules: functions of the step count; only the first is called with a negative count, if any.
+        boundaries: the first step of each schedule but the first, increasing.
 
-    Raises: ValueError if the numbers of schedules and boundaries do not fit.
+    Raises: ValueError unless there is one boundary less than there are schedules.
     """
     if len(boundaries) != len(schedules) - 1:
         raise ValueError(

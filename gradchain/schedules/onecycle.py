@@ -1,4 +1,4 @@
-"""Up to the peak and down again, once in a run."""
+"""One cycle: up to the peak and down again, once in a run."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import jax
 
 from ..core import schedule
 from ..core.types import Numeric, Schedule
-from .piecewise import through
+from .piecewise import interpolated
 from .progress import check_positive, quotient
 
 
@@ -19,14 +19,15 @@ def linear_onecycle_schedule(
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
 ) -> Schedule:
-    """Rises in a line to the peak, returns to the first value, then fades out.
+    """Rises linearly to the peak, returns to the first value, then falls to the last value.
 
     Args:
-        transition_steps: length of the whole in steps, positive.
+        transition_steps: total length in steps, positive.
         peak_value: the highest value.
-        pct_start, pct_final: parts in [0, 1] of the run at which the peak and the return end.
+        pct_start, pct_final: fractions of the run, in [0, 1], at which the peak is reached and the first
+            value is reached again.
         div_factor: the first value is peak_value / div_factor.
-        final_div_factor: the last value is the first divided by this.
+        final_div_factor: the last value is the first value divided by this.
 
     Raises: ValueError if `transition_steps` is not positive.
     Reference: Smith and Topin, 2017, Super-Convergence, arXiv:1708.07120.
@@ -37,7 +38,7 @@ def linear_onecycle_schedule(
     def value(count: Any) -> jax.Array:
         low = quotient(peak_value, div_factor)
         values = (low, peak_value, low, quotient(low, final_div_factor))
-        return through("linear", (0, peak, middle, transition_steps), values)(count)
+        return interpolated("linear", (0, peak, middle, transition_steps), values)(count)
 
     return value
 
@@ -53,11 +54,11 @@ def cosine_onecycle_schedule(
     """Rises along half a cosine to the peak and falls along another.
 
     Args:
-        transition_steps: length of the whole in steps, positive.
+        transition_steps: total length in steps, positive.
         peak_value: the highest value.
-        pct_start: part in [0, 1] of the run at which the peak is.
+        pct_start: fraction of the run, in [0, 1], at which the peak is reached.
         div_factor: the first value is peak_value / div_factor.
-        final_div_factor: the last value is the first divided by this.
+        final_div_factor: the last value is the first value divided by this.
 
     Raises: ValueError if `transition_steps` is not positive.
     Reference: Smith and Topin, 2017, Super-Convergence, arXiv:1708.07120.
@@ -68,6 +69,6 @@ def cosine_onecycle_schedule(
     def value(count: Any) -> jax.Array:
         low = quotient(peak_value, div_factor)
         values = (low, peak_value, quotient(low, final_div_factor))
-        return through("cosine", (0, peak, int(transition_steps)), values)(count)
+        return interpolated("cosine", (0, peak, int(transition_steps)), values)(count)
 
     return value

@@ -1,4 +1,4 @@
-"""Values given at chosen steps, held or joined by curves."""
+"""Values at chosen steps, constant or interpolated between them."""
 
 import itertools
 import operator
@@ -16,7 +16,7 @@ from .progress import blend, done_and_left, half_cosine, is_known, is_number, nu
 SHAPES = {"linear": lambda left: left, "cosine": half_cosine}
 
 
-def scaled_at(name: str, boundaries_and_scales: Mapping[Any, Any] | None) -> list[tuple[Any, Any]]:
+def sorted_scales(name: str, boundaries_and_scales: Mapping[Any, Any] | None) -> list[tuple[Any, Any]]:
     """The boundaries in order, each with its factor. ValueError for a negative factor."""
     table = sorted((boundaries_and_scales or {}).items())
     for boundary, factor in table:
@@ -33,8 +33,8 @@ def check_shape(name: str, interpolate_type: str) -> None:
         )
 
 
-def through(shape: str, steps: Sequence[Any], values: Sequence[Any]) -> Schedule:
-    """Takes each value at its step, or the last of several at one step, and goes between them."""
+def interpolated(shape: str, steps: Sequence[Any], values: Sequence[Any]) -> Schedule:
+    """Has each value at its step (the last one if a step has several), and interpolates between."""
 
     def value(count: Any) -> jax.Array:
         result = constant(real(values[0]), count)
@@ -52,9 +52,10 @@ def through(shape: str, steps: Sequence[Any], values: Sequence[Any]) -> Schedule
 
 
 def products(init_value: Any, factors: Sequence[Any]) -> list[jax.Array]:
-    """The running products of `init_value` and the factors; of numbers, rounded once.
+    """The running products of `init_value` and the factors.
 
-    XLA reassociates products by constants, so that several roundings would be others when compiled.
+    Products of Python numbers are rounded once: XLA reorders products with constants, so compiled code
+    would round them in another way.
     """
     if not all(map(is_number, factors)):
         return list(itertools.accumulate(map(real, factors), jnp.multiply, initial=real(init_value)))
@@ -64,7 +65,7 @@ def products(init_value: Any, factors: Sequence[Any]) -> list[jax.Array]:
     return [real(init_value) * real(scale) for scale in scales]
 
 
-def steps_of(init_value: Any, table: Sequence[tuple[Any, Any]]) -> Schedule:
+def stepwise(init_value: Any, table: Sequence[tuple[Any, Any]]) -> Schedule:
     """`init_value`, multiplied by each factor from its boundary on."""
 
     def value(count: Any) -> jax.Array:
@@ -91,14 +92,14 @@ def piecewise_constant_schedule(
 
     Raises: ValueError for a negative factor.
     """
-    return steps_of(init_value, scaled_at("piecewise_constant_schedule", boundaries_and_scales))
+    return stepwise(init_value, sorted_scales("piecewise_constant_schedule", boundaries_and_scales))
 
 
 @schedule
 def piecewise_interpolate_schedule(
     interpolate_type: str, init_value: Numeric, boundaries_and_scales: dict[int, float] | None = None
 ) -> Schedule:
-    """Goes from value to value by lines or half cosines.
+    """Interpolates between values, linearly or along half cosines.
 
     The value at a boundary is `init_value` times the scales of all boundaries up to it.
 
@@ -111,7 +112,7 @@ def piecewise_interpolate_schedule(
     """
     name = "piecewise_interpolate_schedule"
     check_shape(name, interpolate_type)
-    table = scaled_at(name, boundaries_and_scales)
+    table = sorted_scales(name, boundaries_and_scales)
     steps = [0, *(boundary for boundary, _ in table)]
     factors = [factor for _, factor in table]
-    return lambda count: through(interpolate_type, steps, products(init_value, factors))(count)
+    return lambda count: interpolated(interpolate_type, steps, products(init_value, factors))(count)

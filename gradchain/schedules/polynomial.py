@@ -1,4 +1,4 @@
-"""Decay or growth along a power of the steps left."""
+"""Decay or growth along a power of the remaining steps."""
 
 from typing import Any
 
@@ -31,15 +31,15 @@ def polynomial_schedule(
     transition_steps: int,
     transition_begin: int = 0,
 ) -> Schedule:
-    """Goes from one value to another along a power of the steps left.
+    """Goes from one value to another along a power of the remaining steps.
 
     v(t) = end_value + (init_value - end_value) (1 - x)^power with
-    x = (t - transition_begin) / transition_steps held in [0, 1], so both ends are exact.
+    x = (t - transition_begin) / transition_steps clipped to [0, 1]. Both ends are exact.
 
     Args:
         init_value, end_value: the values before and after.
-        power: 1 is a line, more is steep first.
-        transition_steps: length in steps; 0 or less keeps `init_value` for ever.
+        power: 1 is linear; above 1 it is steep first.
+        transition_steps: length in steps; 0 or less keeps `init_value`.
         transition_begin: first step of the transition; less than 0 counts as 0.
     """
     return polynomial(init_value, end_value, power, transition_steps, transition_begin)
@@ -52,11 +52,11 @@ def linear_schedule(
     """Goes from one value to another in a straight line.
 
     v(t) = init_value + (end_value - init_value) x with
-    x = (t - transition_begin) / transition_steps held in [0, 1], so both ends are exact.
+    x = (t - transition_begin) / transition_steps clipped to [0, 1]. Both ends are exact.
 
     Args:
         init_value, end_value: the values before and after.
-        transition_steps: length in steps; 0 or less keeps `init_value` for ever.
+        transition_steps: length in steps; 0 or less keeps `init_value`.
         transition_begin: first step of the transition; less than 0 counts as 0.
     """
     return polynomial(init_value, end_value, 1, transition_steps, transition_begin)

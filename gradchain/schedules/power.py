@@ -1,4 +1,4 @@
-"""Decay along a power of what was trained on, whatever the length of the run."""
+"""Decay along a power of the tokens seen, for runs of any length."""
 
 from typing import Any
 
@@ -19,17 +19,17 @@ def power_schedule(
     batch_size: Numeric = 1.0,
     tokens_per_step: Numeric = 1.0,
 ) -> Schedule:
-    """A power of the tokens seen, bounded above: no length of run is needed.
+    """A power of the tokens seen, bounded above. It does not depend on the length of the run.
 
-    v(t) = min(peak_value, batch_size amplitude (tokens_per_step t)^power), from `warmup_steps` on;
-    before it a line from 0 up to v(warmup_steps). End it with `cooldown_schedule`.
+    v(t) = min(peak_value, batch_size amplitude (tokens_per_step t)^power), from `warmup_steps` on.
+    Before that it rises linearly from 0 to v(warmup_steps). End it with `cooldown_schedule`.
 
     Args:
         peak_value: the bound.
-        amplitude, power: a and b of the paper, which finds a near 4 and b = -0.51 in tokens.
+        amplitude, power: a and b of the paper; there a is about 4 and b = -0.51, for tokens.
         warmup_steps: length of the rise in steps, at least 0.
-        batch_size: sequences per step; 1 leaves it in the amplitude.
-        tokens_per_step: tokens per step; 1 makes the power one of steps.
+        batch_size: sequences per step; 1 if the amplitude includes it.
+        tokens_per_step: tokens per step; 1 counts steps in place of tokens.
 
     Raises: ValueError if `warmup_steps` is negative.
     Reference: Shen et al., 2024, Power Scheduler: A Batch Size and Token Number Agnostic Learning
@@ -38,15 +38,17 @@ def power_schedule(
     if is_known(warmup_steps) and warmup_steps < 0:
         raise ValueError(f"power_schedule: warmup_steps must be at least 0, received {warmup_steps!r}.")
 
-    def at(count: Any) -> jax.Array:
-        tokens = real(tokens_per_step) * jnp.maximum(real(count), 1)  # 0 to a negative power
+    def bounded_power(count: Any) -> jax.Array:
+        tokens = real(tokens_per_step) * jnp.maximum(real(count), 1)  # 0 to a negative power is infinite
         law = real(batch_size) * real(amplitude) * tokens ** real(power)
         return jnp.minimum(real(peak_value), law)
 
     def value(count: Any) -> jax.Array:
         if is_known(warmup_steps) and warmup_steps == 0:
-            return at(as_count(count))
+            return bounded_power(as_count(count))
         done, _ = done_and_left(count, warmup_steps)
-        return jnp.where(reached(count, warmup_steps), at(count), at(warmup_steps) * done)
+        return jnp.where(
+            reached(count, warmup_steps), bounded_power(count), bounded_power(warmup_steps) * done
+        )
 
     return value

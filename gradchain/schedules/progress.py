@@ -1,10 +1,11 @@
-"""How far along a step count is: exact at both ends of an interval, however long it is.
+"""The progress of a step count through an interval, exact at both ends of an interval of any length.
 
 Differences and bounds are taken while the count is still an integer. A float32 cannot tell counts
 above 2**24 apart, and `1 - n / steps` loses all its digits near the end of a long decay.
 
-Values at the ends are selected, not computed: XLA contracts `a * w + b * (1 - w)` and divides by
-constants by multiplying with their inverses, so a formula that is exact as written is not so compiled.
+Values at the ends are selected, not computed. XLA fuses `a * w + b * (1 - w)`, and it multiplies by the
+inverse of a constant in place of a division. So a formula that is exact on paper may not be exact when
+compiled.
 """
 
 import math
@@ -59,7 +60,7 @@ def since(count: Any, boundary: Any) -> jax.Array:
 
 @jax.custom_jvp
 def _valued(value: jax.Array, formula: jax.Array) -> jax.Array:
-    """`value`, to be differentiated as the formula of which it is a rounding."""
+    """`value`, with the derivative of `formula`, which is the same before rounding."""
     del formula
     return value
 
@@ -71,7 +72,7 @@ def _valued_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[An
 
 @jax.jit
 def _divided(x: jax.Array, y: jax.Array) -> jax.Array:
-    return x / jnp.where(jnp.isnan(x), 0, y)  # no constant, by whose inverse XLA would multiply
+    return x / jnp.where(jnp.isnan(x), 0, y)  # not a constant: XLA would multiply by its inverse
 
 
 def is_number(x: Any) -> bool:
@@ -80,7 +81,7 @@ def is_number(x: Any) -> bool:
 
 
 def quotient(x: Any, y: Any) -> Any:
-    """x / y, correctly rounded, also where it is compiled; Python's number of two of Python's."""
+    """x / y, correctly rounded even if compiled; a Python number if both are Python numbers."""
     return x / y if is_number(x) and is_number(y) and y != 0 else _divided(real(x), real(y))
 
 
@@ -91,7 +92,7 @@ def _parts(n: jax.Array, left: jax.Array, steps: jax.Array) -> tuple[jax.Array, 
 
 
 def done_and_left(count: Any, steps: Any, begin: Any = 0) -> tuple[jax.Array, jax.Array]:
-    """The parts in [0, 1] of the interval `begin ... begin + steps` that lie behind and ahead.
+    """The parts in [0, 1] of the interval `begin ... begin + steps` that are done and left.
 
     They are (0, 1) up to `begin` and (1, 0) from `begin + steps` on, exactly; each is correctly
     rounded in between.
@@ -110,7 +111,7 @@ def _blended(start: jax.Array, end: jax.Array, weight: jax.Array) -> jax.Array:
 
 
 def blend(start: Any, end: Any, weight: Any) -> jax.Array:
-    """The mean of weight in [0, 1]: `start` at 1 and `end` at 0, exactly, and never past either."""
+    """weight start + (1 - weight) end: exact at weights 0 and 1, and always between `start` and `end`."""
     return _blended(real(start), real(end), real(weight))
 
 
@@ -130,12 +131,12 @@ def power(x: Any, exponent: Any) -> jax.Array:
 
 
 def is_known(x: Any) -> bool:
-    """Whether `x` has a value now, rather than one per trace."""
+    """Whether the value of `x` is known now: it is not a tracer."""
     return not isinstance(x, Tracer)
 
 
 def check_positive(name: str, **steps: Any) -> None:
-    """Raises ValueError in the name of a schedule for a number of steps that is not positive."""
+    """Raises ValueError for a number of steps that is not positive; `name` is the schedule's."""
     for argument, value in steps.items():
         if is_known(value) and not value > 0:
             raise ValueError(f"{name}: {argument} must be positive, received {value!r}.")

@@ -1,4 +1,4 @@
-"""A gentle start after a restart."""
+"""A warm-up after a restart."""
 
 from typing import Any
 
@@ -14,10 +14,10 @@ from .progress import blend, check_positive, done_and_left, reached, real
 def rewarmup_schedule(
     schedule: Schedule, resume_step: int, warmup_steps: int, init_value: Numeric = 0.0
 ) -> Schedule:
-    """Any schedule, with a warm-up where a run was resumed: for new data, or new optimizer state.
+    """Any schedule, with a warm-up after a restart: for new data, or a new optimizer state.
 
-    v(t) = init_value + (schedule(t) - init_value) x with x = (t - resume_step) / warmup_steps held
-    in [0, 1], from `resume_step` on; schedule(t) before it.
+    v(t) = init_value + (schedule(t) - init_value) x with x = (t - resume_step) / warmup_steps clipped
+    to [0, 1], from `resume_step` on; schedule(t) before it.
 
     Args:
         schedule: a function of the step count.

@@ -1,4 +1,4 @@
-"""Slow first, fast at the end."""
+"""Decay that is slow first and fast at the end."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from .progress import blend, check_positive, done_and_left
 
 @schedule
 def rex_schedule(init_value: Numeric, decay_steps: int, end_value: Numeric = 0.0) -> Schedule:
-    """Decays along a reflected exponential, above the line all the way.
+    """Decays along a reflected exponential, which is above the linear decay everywhere.
 
     v(t) = end_value + (init_value - end_value) (1 - x) / (1/2 + (1 - x) / 2) with
-    x = t / decay_steps held in [0, 1], so both ends are exact.
+    x = t / decay_steps clipped to [0, 1]. Both ends are exact.
 
     Args:
         init_value, end_value: the values at step 0 and from `decay_steps` on.

@@ -11,11 +11,11 @@ from .warmup import warmup_cosine_decay_schedule
 
 @schedule
 def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Any]]) -> Schedule:
-    """Rises and cosine decays one after another.
+    """Several cycles, each a linear rise and a cosine decay.
 
-    Args: cosine_kwargs, the arguments of one `warmup_cosine_decay_schedule` each; its `decay_steps`
-        is how long it lasts.
-    Raises: ValueError for an empty sequence, or where a cycle's arguments are wrong.
+    Args: cosine_kwargs, for each cycle the arguments of `warmup_cosine_decay_schedule`; its
+        `decay_steps` is the length of the cycle.
+    Raises: ValueError for an empty sequence, or if a cycle's arguments are wrong.
     Reference: Loshchilov and Hutter, 2016, SGDR, arXiv:1608.03983.
     """
     cycles = [dict(kwargs) for kwargs in cosine_kwargs]

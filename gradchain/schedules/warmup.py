@@ -1,4 +1,4 @@
-"""A line up to the peak, then a decay."""
+"""A linear rise to the peak, then a decay."""
 
 from typing import Any
 
@@ -14,19 +14,19 @@ from .resume import rewarmup_schedule
 
 @schedule
 def warmup_constant_schedule(init_value: Numeric, peak_value: Numeric, warmup_steps: int) -> Schedule:
-    """Rises in a line to the peak and stays there.
+    """Rises linearly to the peak and stays there.
 
     Args:
         init_value, peak_value: the values at step 0 and from `warmup_steps` on.
-        warmup_steps: length of the rise in steps; 0 or less keeps `init_value` for ever.
+        warmup_steps: length of the rise in steps; 0 or less keeps `init_value`.
     """
     return polynomial(init_value, peak_value, 1, warmup_steps, 0)
 
 
 def warmed_up(name: str, learning_rate: ScalarOrSchedule, steps: int | None) -> ScalarOrSchedule:
-    """The number or schedule times min(1, t / steps): a line up from 0, for the factory `name`.
+    """The number or schedule times min(1, t / steps), a linear rise from 0; `name` is the factory's.
 
-    A schedule goes on counting from 0 during the rise. None or 0 steps are no warm-up.
+    A schedule counts the steps of the rise too. None or 0 steps mean no warm-up.
     """
     if steps is None or (is_known(steps) and steps == 0):
         return learning_rate
@@ -46,13 +46,13 @@ def warmup_cosine_decay_schedule(
     end_value: Numeric = 0.0,
     exponent: Numeric = 1.0,
 ) -> Schedule:
-    """Rises in a line to the peak, then decays along half a cosine.
+    """Rises linearly to the peak, then decays along half a cosine.
 
     Args:
         init_value, peak_value: the values at step 0 and at `warmup_steps`.
         warmup_steps: length of the rise in steps.
-        decay_steps: length of the whole in steps, the rise included; more than `warmup_steps`.
-        end_value: the value from `decay_steps` on; a peak of 0 is kept instead.
+        decay_steps: total length in steps, including the rise; more than `warmup_steps`.
+        end_value: the value from `decay_steps` on; a peak of 0 stays 0.
         exponent: power of the cosine.
 
     Raises: ValueError if `decay_steps` is not more than `warmup_steps`.
@@ -81,7 +81,7 @@ def warmup_exponential_decay_schedule(
     staircase: bool = False,
     end_value: Numeric | None = None,
 ) -> Schedule:
-    """Rises in a line to the peak, then decays by a constant factor per period.
+    """Rises linearly to the peak, then decays by a constant factor per period.
 
     Args:
         init_value, peak_value: the values at step 0 and at `warmup_steps`.
@@ -89,8 +89,8 @@ def warmup_exponential_decay_schedule(
         transition_steps: length of a period in steps.
         decay_rate: factor per period, positive.
         transition_begin: steps from the peak to the beginning of the decay.
-        staircase: decay at the end of each period instead of all along.
-        end_value: the bound, a lower one for a rate below 1 and an upper one otherwise.
+        staircase: True decays at the end of each period only.
+        end_value: a lower bound for a rate below 1, otherwise an upper bound.
     """
     rise = polynomial(init_value, peak_value, 1, warmup_steps, 0)
     fall = exponential_decay(

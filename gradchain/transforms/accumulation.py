@@ -1,11 +1,11 @@
-"""Accumulating gradients over micro-steps, and stepping once for all of them."""
+"""Accumulation of gradients over micro-steps, with one step for all of them."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from ..core import (
     GradientTransformation,
@@ -24,29 +24,31 @@ from ..core import (
     zeros_of,
 )
 from ..core.numerics import safe_increment, zeros_like
-from ..core.types import Params, Updates
+from ..core.types import Array, Count, DTypeLike, Numeric, OptState, Params, PyTree, Schedule, Updates
 from ..tree.norm import sum_of_squares
 
 
 class MultiStepsState(NamedTuple):
     """State of `MultiSteps` and `accumulate_gradients`."""
 
-    mini_step: jax.Array  # i32[]  micro-steps since the last step
-    gradient_step: jax.Array  # i32[]  steps taken
-    inner_opt_state: Any  # the inner transformation's
-    acc_grads: Any  # like params in the accumulator's dtype; mean or sum so far; () for k = 1
-    skip_state: Any = ()  # what should_skip_update_fn last returned
+    mini_step: Array  # i32[]  micro-steps since the last step
+    gradient_step: Array  # i32[]  steps taken
+    inner_opt_state: OptState  # the inner transformation's
+    acc_grads: Updates  # like params in the accumulator's dtype; mean or sum so far; () for k = 1
+    skip_state: PyTree = ()  # what should_skip_update_fn last returned
 
 
 class ShouldSkipUpdateFunction(Protocol):
     """Decides whether a micro-step is left out, e.g. because its gradient is not finite."""
 
-    def __call__(self, updates: Updates, gradient_step: Any, params: Params | None) -> tuple[Any, Any]: ...
+    def __call__(
+        self, updates: Updates, gradient_step: Array, params: Params | None
+    ) -> tuple[ArrayLike, PyTree]: ...
 
 
 def skip_not_finite(
-    updates: Updates, gradient_step: Any, params: Params | None
-) -> tuple[jax.Array, dict[str, jax.Array]]:
+    updates: Updates, gradient_step: Count, params: Params | None
+) -> tuple[Array, dict[str, Array]]:
     """A `should_skip_update_fn`: leaves out gradients with a NaN or an infinity.
 
     Args: updates, any tree; gradient_step and params are not read.
@@ -59,12 +61,12 @@ def skip_not_finite(
 
 
 def skip_large_updates(
-    updates: Updates, gradient_step: Any, params: Params | None, max_squared_norm: Any
-) -> tuple[jax.Array, dict[str, jax.Array]]:
+    updates: Updates, gradient_step: Count, params: Params | None, max_squared_norm: Numeric
+) -> tuple[Array, dict[str, Array]]:
     """A `should_skip_update_fn` (through `functools.partial`): leaves out large gradients.
 
     Args: updates, any tree; max_squared_norm, skip unless the squared global norm, summed in at
-        least float32, is below it (NaN is skipped); gradient_step and params are not read.
+        least float32, is below it (so NaN is skipped); gradient_step and params are not read.
     Returns: a boolean scalar, and `{"should_skip", "norm_squared"}`.
     """
     del gradient_step, params
@@ -73,34 +75,34 @@ def skip_large_updates(
     return skip, {"should_skip": skip, "norm_squared": squared}
 
 
-def _never(updates: Updates, gradient_step: Any, params: Params | None) -> tuple[Any, tuple[()]]:
+def _never(updates: Updates, gradient_step: Count, params: Params | None) -> tuple[np.bool_, tuple[()]]:
     return np.False_, ()
 
 
 class MultiSteps:
     """Accumulates gradients over k micro-steps and gives the inner transformation their mean.
 
-    Micro-steps before the k-th return zero updates and do not run the inner transformation at all;
-    with k = 1 nothing is kept. See `accumulate_gradients`, the same as an ordinary pair.
+    Micro-steps before the k-th return zeros and do not run the inner transformation. With k = 1
+    nothing is accumulated. `accumulate_gradients` is the same as an ordinary pair.
 
     Args:
         opt: any transformation.
-        every_k_schedule: k, an integer of at least 1 or a function of the steps taken to one.
-        use_grad_mean: give the mean of the gradients, else their sum.
+        every_k_schedule: k, an integer of at least 1, or a function from the steps taken to k.
+        use_grad_mean: True passes on the mean of the gradients, False their sum.
         should_skip_update_fn: decides from `(updates, gradient_step, params)` whether a micro-step
             is left out; it returns a boolean scalar and a tree to keep in `skip_state`.
         accumulator_dtype: dtype of the accumulator.
 
-    Raises: ValueError for k below 1; TypeError if `opt` is no pair.
+    Raises: ValueError for k below 1; TypeError if `opt` is not a pair `(init, update)`.
     """
 
     def __init__(
         self,
         opt: GradientTransformation,
-        every_k_schedule: int | Callable[[Any], Any],
+        every_k_schedule: int | Schedule,
         use_grad_mean: bool = True,
         should_skip_update_fn: ShouldSkipUpdateFunction | None = None,
-        accumulator_dtype: Any = jnp.float32,
+        accumulator_dtype: DTypeLike = jnp.float32,
     ):
         if not callable(every_k_schedule) and every_k_schedule < 1:
             raise ValueError(
@@ -126,7 +128,7 @@ class MultiSteps:
     def init(self, params: Params) -> MultiStepsState:
         """The first state; the accumulator is sharded like the parameters."""
 
-        def zeros(p: Any) -> Any:
+        def zeros(p: Array) -> Array | None:
             return zeros_like(p, self._dtype) if hasattr(p, "shape") else None
 
         step = jnp.zeros([], jnp.int32)
@@ -138,7 +140,7 @@ class MultiSteps:
     def update(
         self, updates: Updates, state: MultiStepsState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, MultiStepsState]:
-        """One micro-step: zero updates, or at the k-th the inner transformation's."""
+        """One micro-step: zeros, or at the k-th micro-step the updates of the inner transformation."""
         check_updates("MultiSteps", updates, params)
         return self._step(updates, state, params, **extra_args)
 
@@ -155,12 +157,12 @@ class MultiSteps:
         take = jnp.logical_not(skip)
         emit = jnp.logical_and(take, state.mini_step >= k - 1)
 
-        def run() -> tuple[Updates, Any]:
+        def run() -> tuple[Updates, OptState]:
             grads = updates if self._plain else self._mean_gradient(updates, state)
             us, inner = self._opt.update(grads, state.inner_opt_state, params, **extra_args)
             return us, (inner, zeros_of(state.acc_grads))
 
-        def hold() -> tuple[Updates, Any]:
+        def hold() -> tuple[Updates, OptState]:
             acc = state.acc_grads
             if not self._plain:
                 acc = self._add(updates, state)
@@ -178,12 +180,12 @@ class MultiSteps:
         step = jnp.where(emit, safe_increment(state.gradient_step), state.gradient_step)
         return updates, MultiStepsState(mini_step, step, inner, acc, skip_state)
 
-    def _add(self, updates: Updates, state: Any) -> Updates:
+    def _add(self, updates: Updates, state: MultiStepsState) -> Updates:
         """The accumulator with one more gradient: a running mean, or a sum."""
         gs, treedef = jax.tree.flatten(updates, is_leaf=is_none)
         accs = leaves_like("MultiSteps", "gradient", updates, "accumulator", state.acc_grads)
 
-        def add(g: Any, a: Any) -> Any:
+        def add(g: Array, a: Array | None) -> Array | None:
             if is_absent(g) or a is None:
                 return a
             with relaxed_promotion():
@@ -192,13 +194,13 @@ class MultiSteps:
 
         return jax.tree.unflatten(treedef, [add(g, a) for g, a in zip(gs, accs, strict=True)])
 
-    def _mean_gradient(self, updates: Updates, state: Any) -> Updates:
-        def like(g: Any, a: Any) -> Any:
+    def _mean_gradient(self, updates: Updates, state: MultiStepsState) -> Updates:
+        def mean(g: Array, a: Array) -> Array:
             return g if is_absent(g) else cast(a, dtype_of(g))
 
-        return jax.tree.map(like, updates, self._add(updates, state), is_leaf=is_none)
+        return jax.tree.map(mean, updates, self._add(updates, state), is_leaf=is_none)
 
-    def has_updated(self, state: MultiStepsState) -> jax.Array:
+    def has_updated(self, state: MultiStepsState) -> Array:
         """Whether the last micro-step was a step of the inner transformation: a boolean scalar."""
         return jnp.logical_and(state.mini_step == 0, state.gradient_step > 0)
 
@@ -210,20 +212,20 @@ class MultiSteps:
 @transformation
 def accumulate_gradients(
     tx: GradientTransformation,
-    every_k: int | Callable[[Any], Any],
+    every_k: int | Schedule,
     *,
     use_grad_mean: bool = True,
     should_skip_update_fn: ShouldSkipUpdateFunction | None = None,
-    accumulator_dtype: Any = "float32",
+    accumulator_dtype: DTypeLike = "float32",
 ):
-    """Takes one step of `tx` for every k gradients, with their mean: k small batches as a large one.
+    """Takes one step of `tx` with the mean of every k gradients: k small batches act as a large one.
 
-    The other k - 1 updates are zeros and cost one addition; `tx` runs in a conditional, only when
-    its step is due. With k = 1 nothing is kept and nothing is added.
+    The other k - 1 updates are zeros and cost one addition each: `tx` runs only when its step is
+    due. With k = 1 nothing is accumulated.
 
     Args:
         tx: any transformation.
-        every_k: k, an integer of at least 1 or a function of the steps taken to one.
+        every_k: k, an integer of at least 1, or a function from the steps taken to k.
         use_grad_mean, should_skip_update_fn, accumulator_dtype: see `MultiSteps`.
 
     State: `MultiStepsState(mini_step, gradient_step, inner_opt_state, acc_grads, skip_state)`.

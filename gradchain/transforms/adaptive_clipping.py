@@ -1,8 +1,5 @@
 """Clipping each unit's gradient by the size of the unit's weights."""
 
-from typing import Any
-
-import jax
 import jax.numpy as jnp
 
 from ..core import Trait, init_empty_state, leafwise, transformation
@@ -13,14 +10,14 @@ AdaptiveGradClipState = EmptyState
 Axis = int | tuple[int, ...] | None
 
 
-def unitwise_norm(x: Any, axis: Axis = None) -> jax.Array:
+def unitwise_norm(x: Array, axis: Axis = None) -> Array:
     """The norm of each output unit of a weight, broadcast to the weight's shape.
 
     Args:
-        x: an array. Without `axis`: a scalar or vector is one unit; a matrix (in, out) or a stack
-            of three dimensions is summed over its first, a convolution (height, width, in, out) of
-            four or five dimensions over all but its last.
-        axis: the axes to sum over instead.
+        x: an array.
+        axis: the axes to sum over. None: all axes of a scalar or vector; the first axis of an array
+            with two or three dimensions, such as a matrix (in, out); all but the last axis with four
+            or five dimensions, such as a convolution (height, width, in, out).
 
     Raises: ValueError for more than five dimensions without `axis`.
     """
@@ -41,10 +38,10 @@ def unitwise_norm(x: Any, axis: Axis = None) -> jax.Array:
     return jnp.broadcast_to(sqrt(jnp.sum(abs_sq(x), axis=axis, keepdims=True)), x.shape)
 
 
-def unitwise_clip(g_norm: Any, max_norm: Any, grad: Any, div_eps: Any = 1e-6) -> jax.Array:
-    """`grad` shrunk to norm `max_norm` where `g_norm` is not below it.
+def unitwise_clip(g_norm: Array, max_norm: Array, grad: Array, div_eps: Numeric = 1e-6) -> Array:
+    """`grad`, scaled down to norm `max_norm` where `g_norm` is at least `max_norm`.
 
-    Args: three arrays of one shape (norms as `unitwise_norm` gives them); div_eps, the least divisor.
+    Args: three arrays of one shape (norms as `unitwise_norm` gives them); div_eps, the smallest divisor.
     Raises: ValueError for unequal shapes.
     """
     shapes = [jnp.shape(x) for x in (g_norm, max_norm, grad)]
@@ -59,11 +56,11 @@ def unitwise_clip(g_norm: Any, max_norm: Any, grad: Any, div_eps: Any = 1e-6) ->
 def adaptive_grad_clip(clipping: Numeric, eps: Numeric = 1e-3, axis: Axis = None):
     """Clips each unit's gradient to a fraction of the unit's weights.
 
-    |g_i| is brought down to clipping max(|p_i|, eps), with norms over each output unit i.
+    |g_i| becomes at most clipping max(|p_i|, eps), with norms over each output unit i.
 
     Args:
         clipping: the largest ratio of norms, at least 0.
-        eps: the least weight norm, so that units at zero can leave it; at least 0.
+        eps: lower bound of the weight norm, so that units at zero can move; at least 0.
         axis: axes over which a unit's norm sums, see `unitwise_norm`.
 
     State: `EmptyState`.

@@ -1,4 +1,4 @@
-"""Emitting the sum of updates every k steps."""
+"""The sum of updates, every k steps."""
 
 from typing import Any, NamedTuple
 
@@ -18,22 +18,22 @@ from ..core import (
     widen,
 )
 from ..core.numerics import zeros_like
-from ..core.types import Numeric, Params, Updates
+from ..core.types import Array, Numeric, Params, Updates
 
 
 class ApplyEvery(NamedTuple):
     """State of `apply_every`."""
 
-    count: jax.Array  # i32[]  updates summed since the last emission
-    grad_acc: Any  # like params; their sum
+    count: Array  # i32[]  updates summed since the sum was last returned
+    grad_acc: Updates  # like params; their sum
 
 
 @transformation
 def apply_every(k: Numeric = 1):
-    """Sums updates and emits the sum every k-th time; in between, zeros.
+    """Sums updates and returns the sum every k-th time; in between it returns zeros.
 
-    The links before it run every time, so their state sees every gradient: with a rescaling rule
-    that is not a larger batch. For that, see `accumulate_gradients`.
+    The links before it run every time, so their states see every gradient. After a rule such as
+    Adam's, this differs from a larger batch. For a larger batch, use `accumulate_gradients`.
 
     Args: k, at least 1.
     State: `ApplyEvery(count, grad_acc)`. Memory: 1 x the parameters.
@@ -53,7 +53,7 @@ def apply_every(k: Numeric = 1):
         gs, treedef = jax.tree.flatten(updates, is_leaf=is_none)
         sums = leaves_like("apply_every", "gradient", updates, "sum", state.grad_acc)
 
-        def add(g: Any, a: Any) -> tuple[Any, Any]:
+        def add(g: Array, a: Array) -> tuple[Array, Array]:
             if is_absent(g):
                 return g, a
             with relaxed_promotion():

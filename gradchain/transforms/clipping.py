@@ -1,4 +1,4 @@
-"""Bounding gradients, one entry at a time or all together."""
+"""Clipping of gradients, by entry or by their global norm."""
 
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from ..core import (
     with_extra_args_support,
 )
 from ..core.norms import root_and_scale
-from ..core.types import Array, EmptyState, Numeric, OptState, Params, Updates
+from ..core.types import Array, DTypeLike, EmptyState, Numeric, OptState, Params, Updates
 from ..tree.norm import norm
 
 ClipState = EmptyState
@@ -50,19 +50,19 @@ def clip(max_delta: Numeric):
 class GlobalNormState(NamedTuple):
     """State of `with_global_norm`."""
 
-    global_norm: jax.Array  # f32[]  norm of the last gradient, before anything was done to it
-    inner_state: Any  # the inner transformation's
+    global_norm: Array  # f32[]  norm of the last gradient, before `inner` changed it
+    inner_state: OptState  # the inner transformation's
 
 
 @transformation
 def with_global_norm(inner: GradientTransformation):
-    """Takes the global norm of the gradient once, for everything inside.
+    """Computes the global norm of the gradient once, for all transformations inside.
 
-    `clip_by_global_norm` and `measure_norm` anywhere inside use it, in groups of a `partition` too:
-    then one norm, that of all parameters, serves every group.
+    `clip_by_global_norm` and `measure_norm` inside `inner` use this norm. In a `partition`, every
+    group then uses the norm over all parameters.
 
     Args: inner, any transformation; it gets the norm as the extra argument `global_norm`.
-    State: `GlobalNormState(global_norm, inner_state)`: the norm before clipping is there to read.
+    State: `GlobalNormState(global_norm, inner_state)`; `global_norm` is the norm before clipping.
     """
     tx = with_extra_args_support(inner)
 
@@ -85,18 +85,18 @@ def clip_by_global_norm(max_norm: Numeric):
     """Shrinks all updates together so that their global norm is at most `max_norm`.
 
     u = g min(1, max_norm / |g|), with |g| the 2-norm over all entries of all leaves, summed in at
-    least float32, and finite for finite entries of any size. Directions are kept. A gradient that is not
-    finite stays visibly so: nothing is scaled, and no entry turns into a different finite one.
+    least float32 without overflow. The direction is kept. A gradient with a NaN or an infinity passes
+    unchanged.
 
     Args: max_norm, at least 0; 0 gives zeros.
-    State: `EmptyState`. Inside `with_global_norm`, |g| is the norm that wrapper took.
+    State: `EmptyState`. Inside `with_global_norm`, |g| is the norm that the wrapper computed.
     Reference: Pascanu, Mikolov and Bengio, 2012, On the difficulty of training recurrent neural
         networks, arXiv:1211.5063.
     """
 
     def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
+        updates: Updates, state: EmptyState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, EmptyState]:
         check_updates("clip_by_global_norm", updates, params)
         gs = [g for g in jax.tree.leaves(updates) if not is_absent(g)]
         if not gs:
@@ -112,19 +112,19 @@ def clip_by_global_norm(max_norm: Numeric):
 
 
 @jax.jit
-def _times_two(g: Any, first: Any, second: Any) -> jax.Array:
+def _times_two(g: Array, first: Numeric, second: Numeric) -> Array:
     with relaxed_promotion():
         return cast(widen(g) * first * second, dtype_of(g))
 
 
-def _times_both(updates: Updates, first: Any, second: Any) -> Updates:
-    """Every update times two numbers in turn, whose product may be too small to be a number."""
+def _times_both(updates: Updates, first: Numeric, second: Numeric) -> Updates:
+    """Every update times `first`, then times `second`: the product of the two could underflow."""
     return jax.tree.map(
         lambda g: g if is_absent(g) else _times_two(g, first, second), updates, is_leaf=is_none
     )
 
 
-def _norm_dtype(params: Params) -> Any:
+def _norm_dtype(params: Params) -> DTypeLike:
     """The dtype of the norm of a tree like `params`."""
     dtypes = [accumulator_dtype(dtype_of(p)) for p in jax.tree.leaves(params)]
     return max(dtypes, key=lambda d: d.itemsize, default=jnp.float32)

@@ -1,5 +1,6 @@
 """Transformations that run only on some steps."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -16,40 +17,47 @@ from ..core import (
     zeros_of,
 )
 from ..core.numerics import safe_increment
-from ..core.types import OptState, Params, Updates
+from ..core.types import Array, OptState, Params, Updates
 
 
 class ConditionFn(Protocol):
     """Decides from the step count (and the extra arguments, if forwarded) whether to run."""
 
-    def __call__(self, step: Any, **extra_args: Any) -> Any: ...
+    def __call__(self, step: Array, **extra_args: Any) -> bool | Array: ...
 
 
 class ConditionallyTransformState(NamedTuple):
     """State of `conditionally_transform`."""
 
-    inner_state: Any  # the inner transformation's
-    step: jax.Array  # i32[]  calls of update
+    inner_state: OptState  # the inner transformation's
+    step: Array  # i32[]  calls of update
 
 
 class ConditionallyMaskState(NamedTuple):
     """State of `conditionally_mask`."""
 
-    step: jax.Array  # i32[]  calls of update
-    inner_state: Any  # the inner transformation's
+    step: Array  # i32[]  calls of update
+    inner_state: OptState  # the inner transformation's
+
+
+_ConditionalState = ConditionallyTransformState | ConditionallyMaskState
 
 
 def _conditionally(
-    state_type: Any, inner: GradientTransformation, should: Any, forward: bool, otherwise: Any
+    state_type: type[_ConditionalState],
+    inner: GradientTransformation,
+    should: ConditionFn,
+    forward: bool,
+    otherwise: Callable[[Updates], Updates],
 ) -> GradientTransformationExtraArgs:
     tx = with_extra_args_support(inner)
 
-    def init(params: Params) -> OptState:
+    def init(params: Params) -> _ConditionalState:
         return state_type(inner_state=tx.init(params), step=jnp.zeros([], jnp.int32))
 
     def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
+        updates: Updates, state: _ConditionalState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, _ConditionalState]:
         updates, inner_state = either(
             should(state.step, **(extra_args if forward else {})),
             lambda: tx.update(updates, state.inner_state, params, **extra_args),
@@ -66,14 +74,14 @@ def _conditionally(
 def conditionally_transform(
     inner: GradientTransformation, should_transform_fn: ConditionFn, forward_extra_args: bool = False
 ):
-    """Applies `inner` on some steps; on the others the updates pass unchanged and `inner` rests.
+    """Applies `inner` on some steps; on the others the updates pass unchanged and `inner` does not run.
 
-    Unchanged updates still reach the parameters: to take no step, use `conditionally_mask`.
+    Unchanged updates still change the parameters. To take no step, use `conditionally_mask`.
 
     Args:
         inner: any transformation.
         should_transform_fn: a function of the step count, from 0, to a boolean scalar.
-        forward_extra_args: give it the extra arguments of `update` too.
+        forward_extra_args: True passes it the extra arguments of `update` too.
 
     State: `ConditionallyTransformState(inner_state, step)`.
     """
@@ -86,12 +94,12 @@ def conditionally_transform(
 def conditionally_mask(
     inner: GradientTransformation, should_transform_fn: ConditionFn, forward_extra_args: bool = False
 ):
-    """Applies `inner` on some steps; on the others the updates are zeros and `inner` rests.
+    """Applies `inner` on some steps; on the others the updates are zeros and `inner` does not run.
 
     Args:
         inner: any transformation.
         should_transform_fn: a function of the step count, from 0, to a boolean scalar.
-        forward_extra_args: give it the extra arguments of `update` too.
+        forward_extra_args: True passes it the extra arguments of `update` too.
 
     State: `ConditionallyMaskState(step, inner_state)`.
     """
@@ -101,21 +109,21 @@ def conditionally_mask(
 class ApplyIfFiniteState(NamedTuple):
     """State of `apply_if_finite`."""
 
-    notfinite_count: jax.Array  # i32[]  gradients rejected in a row
-    last_finite: jax.Array  # bool[]  whether the last gradient was finite
-    total_notfinite: jax.Array  # i32[]  gradients that were not finite, in all
-    inner_state: Any  # the inner transformation's
+    notfinite_count: Array  # i32[]  gradients rejected in a row
+    last_finite: Array  # bool[]  whether the last gradient was finite
+    total_notfinite: Array  # i32[]  gradients that were not finite, in all
+    inner_state: OptState  # the inner transformation's
 
 
 @jax.jit
-def _is_finite(x: Any) -> jax.Array:
-    # |x| times zero is zero or NaN: a sum vectorizes where a conjunction does not, best over the
-    # first axis
+def _is_finite(x: Array) -> Array:
+    # |x| * 0 is 0 or NaN. A sum of these vectorizes, a logical `all` does not; it is fastest when the
+    # first axis is summed first.
     zeros = jnp.abs(x) * 0
     return jnp.isfinite(jnp.sum(jnp.sum(zeros, axis=0) if zeros.ndim else zeros))
 
 
-def all_finite(tree: Updates) -> jax.Array:
+def all_finite(tree: Updates) -> Array:
     """Whether every entry of every leaf is finite: a boolean scalar."""
     parts = [_is_finite(x) for x in jax.tree.leaves(tree)]
     return jnp.all(jnp.stack(parts)) if parts else jnp.array(True)
@@ -125,8 +133,8 @@ def all_finite(tree: Updates) -> jax.Array:
 def apply_if_finite(inner: GradientTransformation, max_consecutive_errors: int):
     """Leaves out gradients with a NaN or an infinity: zero updates, and `inner` does not run.
 
-    After `max_consecutive_errors` rejections in a row the next bad gradient is let through, in case
-    the parameters themselves are lost and should be seen to be; then counting begins again.
+    After `max_consecutive_errors` rejections in a row the next bad gradient is applied, because the
+    parameters themselves may not be finite and this must become visible. Then the count starts again.
 
     Args:
         inner: any transformation.

@@ -1,4 +1,4 @@
-"""Keeping parameters and updates inside bounds."""
+"""Bounds on parameters, and updates without NaNs."""
 
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from ..core import (
     leafwise,
     transformation,
 )
-from ..core.types import Array, EmptyState, OptState, Params, Updates
+from ..core.types import Array, EmptyState, Params, PyTree, Updates
 
 NonNegativeParamsState = EmptyState
 
@@ -21,7 +21,7 @@ NonNegativeParamsState = EmptyState
 class ZeroNansState(NamedTuple):
     """State of `zero_nans`."""
 
-    found_nan: Any  # like params, bool[] each; whether the last gradient of the leaf had a NaN
+    found_nan: PyTree  # like params, bool[] each; whether the last gradient of the leaf had a NaN
 
 
 @transformation
@@ -49,13 +49,13 @@ def zero_nans():
         return ZeroNansState(jax.tree.map(lambda p: jnp.array(False), params))
 
     def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+        updates: Updates, state: ZeroNansState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, ZeroNansState]:
 
-        def found(g: Any, before: Any) -> Any:
+        def found(g: Array, before: Array) -> Array:
             return before if is_absent(g) else jnp.any(jnp.isnan(g))
 
-        def mend(g: Any) -> Any:
+        def mend(g: Array) -> Array:
             return g if is_absent(g) else jnp.where(jnp.isnan(g), jnp.zeros_like(g), g)
 
         nans = jax.tree.map(found, updates, state.found_nan, is_leaf=is_none)

@@ -1,7 +1,7 @@
 """Weight decay."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,16 @@ from ..core import (
     leafwise,
     transformation,
 )
-from ..core.types import Array, Count, EmptyState, Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
+from ..core.types import (
+    Array,
+    Count,
+    EmptyState,
+    Hyperparameter,
+    MaskOrFn,
+    Numeric,
+    Params,
+    ScalarOrSchedule,
+)
 from .masking import is_tree_fn, masked
 
 AddDecayedWeightsState = EmptyState
@@ -27,7 +36,7 @@ class WeightDecaySchedule(NamedTuple):
 
 
 def is_zero(weight_decay: ScalarOrSchedule) -> bool:
-    """Whether a weight decay is the Python number 0, so that nothing need be done."""
+    """Whether a weight decay is the Python number 0, so that there is nothing to do."""
     return isinstance(weight_decay, (int, float)) and weight_decay == 0
 
 
@@ -50,12 +59,12 @@ def _decay_all(weight_decay: Hyperparameter):
 def add_decayed_weights(weight_decay: ScalarOrSchedule = 0.0, mask: MaskOrFn = None):
     """Adds a multiple of the parameters to the updates: u = g + weight_decay p.
 
-    Before the learning rate and after a rescaling rule this is decoupled weight decay (AdamW); before
-    the rule it is an L2 penalty.
+    After a rule such as Adam's and before the learning rate, this is decoupled weight decay (AdamW).
+    Before the rule, it is an L2 penalty.
 
     Args:
         weight_decay: a number, an array or a schedule; the number 0 adds nothing.
-        mask: a tree of booleans, or a function from the parameters to one: where to decay.
+        mask: where to decay: a tree of booleans, or a function from the parameters to one.
 
     State: `EmptyState`, `WeightDecaySchedule(count)` for a schedule, in a `MaskedState` with a mask.
     Raises: ValueError if `update` gets no parameters.
@@ -68,14 +77,14 @@ def add_decayed_weights(weight_decay: ScalarOrSchedule = 0.0, mask: MaskOrFn = N
 def decoupled(
     weight_decay: ScalarOrSchedule, weight_decay_mask: MaskOrFn
 ) -> tuple[GradientTransformationExtraArgs, ...]:
-    """The link for an optimizer's `weight_decay`, or none where it is the number 0."""
+    """The link for an optimizer's `weight_decay`; no link for the number 0."""
     if is_zero(weight_decay):
         return ()
     return (add_decayed_weights(weight_decay, weight_decay_mask),)
 
 
 def decays(mask: MaskOrFn) -> Callable[[Params], Params] | None:
-    """The `settings` of rules that decay by themselves: whether a leaf decays. None for no mask."""
+    """The `settings` of `treewise` for a rule with its own decay: whether each leaf decays."""
     if mask is None:
         return None
 
@@ -86,12 +95,12 @@ def decays(mask: MaskOrFn) -> Callable[[Params], Params] | None:
     return settings
 
 
-def decay_of(factor: Any, ps: list[Array], settings: Sequence[bool]) -> list[Array]:
+def decay_of(factor: Numeric, ps: list[Array], settings: Sequence[bool]) -> list[Array]:
     """`factor` for each parameter that decays, 0 for the others."""
     factor = jnp.asarray(factor)
     return [factor if decays else jnp.zeros_like(factor) for decays in settings or [True] * len(ps)]
 
 
-def shrinkage(factor: Any, ps: list[Array], settings: Sequence[bool]) -> list[Array]:
+def shrinkage(factor: Numeric, ps: list[Array], settings: Sequence[bool]) -> list[Array]:
     """1 + factor for each parameter that decays, 1 for the others."""
     return [1 + decay for decay in decay_of(factor, ps, settings)]

@@ -1,9 +1,10 @@
-"""Ready masks: where weight decay belongs."""
+"""Masks for weight decay."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+from jax.tree_util import KeyPath
 
 from ..core import Call, Remembers
 from ..core.types import Params, PyTree
@@ -21,7 +22,7 @@ class Mask(Remembers):
         return self.function(params)
 
 
-def _names(path: Sequence[Any]) -> list[str]:
+def _names(path: KeyPath) -> list[str]:
     """The names along a path, in lower case; positions in lists have none."""
     keys = [getattr(key, "key", getattr(key, "name", None)) for key in path]
     return [key.lower() for key in keys if isinstance(key, str)]
@@ -29,27 +30,27 @@ def _names(path: Sequence[Any]) -> list[str]:
 
 def decay_matrices_only(
     params: Params | None = None, *, exclude: Sequence[str] = ("norm", "bias", "embed")
-) -> Any:
-    """A mask for weight decay: True for matrices, no biases, norms or embeddings.
+) -> PyTree | Mask:
+    """A mask for weight decay: True for matrices, False for biases, norms and embeddings.
 
-    True where a leaf has at least two dimensions and no name on its path contains a word of `exclude`,
-    in any case. The words matter where layers are stacked, so that biases have two dimensions too.
-    `adamw(1e-3, mask=decay_matrices_only)`; to decay embeddings as well,
+    A leaf is True if it has at least two dimensions and no name on its path contains a word of
+    `exclude` (upper or lower case). The words are needed when layers are stacked: then biases have two
+    dimensions too. Use it as `adamw(1e-3, mask=decay_matrices_only)`; to decay embeddings as well,
     `adamw(1e-3, mask=decay_matrices_only(exclude=("norm", "bias")))`.
 
     Args:
-        params: the parameters; without them, the mask function for this `exclude`.
-        exclude: parts of names that are not decayed.
+        params: the parameters; None returns the mask function for this `exclude`.
+        exclude: a leaf does not decay if a name on its path contains one of these words.
 
     Returns: a tree of booleans, or a mask that prints, compares and pickles by value.
     """
     if isinstance(exclude, str):
         raise TypeError(f"decay_matrices_only: exclude must be a sequence of words, received {exclude!r}.")
-    words = [word.lower() for word in exclude]
+    excluded = [word.lower() for word in exclude]
 
     def mask(tree: Params) -> PyTree:
-        def decays(path: Sequence[Any], leaf: Any) -> bool:
-            named = any(word in name for name in _names(path) for word in words)
+        def decays(path: KeyPath, leaf: Any) -> bool:
+            named = any(word in name for name in _names(path) for word in excluded)
             return len(getattr(leaf, "shape", ())) >= 2 and not named
 
         return jax.tree_util.tree_map_with_path(decays, tree)

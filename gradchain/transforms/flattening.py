@@ -1,4 +1,4 @@
-"""Running a transformation on all parameters as one vector."""
+"""A transformation applied to all parameters as one vector."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ from ..core import (
     transformation,
     with_extra_args_support,
 )
-from ..core.types import OptState, Params, Updates
+from ..core.types import Array, OptState, Params, PyTree, Updates
 from ..tree.placeholder import is_placeholder
 
 
-def _join(tree: Any) -> jax.Array:
+def _join(tree: PyTree) -> Array:
     leaves = jax.tree.leaves(tree)
     if not leaves:
         return jnp.zeros((0,))
@@ -25,7 +25,7 @@ def _join(tree: Any) -> jax.Array:
         return jnp.concatenate([jnp.ravel(leaf) for leaf in leaves])
 
 
-def _split(flat: Any, like: Any) -> Any:
+def _split(flat: Array, like: PyTree) -> PyTree:
     leaves, treedef = jax.tree.flatten(like)
     ends = np.cumsum([np.prod(jnp.shape(leaf), dtype=int) for leaf in leaves])[:-1]
     parts = jnp.split(flat, ends) if leaves else []
@@ -40,11 +40,11 @@ def _split(flat: Any, like: Any) -> Any:
 
 @transformation
 def flatten(inner: GradientTransformation):
-    """Applies `inner` to all updates joined into one vector, and takes the result apart again.
+    """Applies `inner` to all updates joined into one vector, and splits the result again.
 
-    Fewer, larger operations for many small leaves. What a rule does by leaf (a norm, a factored
-    moment) it then does for all of them at once. Leaves of several dtypes are joined in the widest.
-    Shardings of single leaves are lost.
+    Many small leaves then cost fewer and larger operations. What a rule computes for each leaf (a
+    norm, a factored moment) it computes once for all of them. Leaves of different dtypes are joined in
+    the widest dtype. The shardings of the leaves are lost.
 
     Args: inner, any transformation.
     State: `inner`'s, for one vector of all entries.

@@ -1,11 +1,9 @@
-"""Keeping some parameters as they are."""
-
-from typing import Any
+"""Parameters that stay as they are."""
 
 import jax
 
 from ..core import GradientTransformation, set_to_zero, transformation
-from ..core.types import ArrayTree
+from ..core.types import ArrayTree, Params, PyTree
 from .masking import is_tree_fn, masked
 from .partitioning import partition
 
@@ -14,8 +12,8 @@ from .partitioning import partition
 def freeze(mask: bool | ArrayTree):
     """Sets the updates to zero where `mask` is True; the others pass through.
 
-    Put it last in a chain: what follows it may move the frozen parameters again. To spare the
-    state of frozen parameters too, use `selective_transform`.
+    Put it last in a chain: a later link could move the frozen parameters again. To save the memory
+    of their states too, use `selective_transform`.
 
     Args: mask, a boolean, a tree of booleans like the parameters, or a function from them to one.
     State: `MaskedState(EmptyState())`: nothing is kept for any leaf.
@@ -29,13 +27,13 @@ def selective_transform(optimizer: GradientTransformation, *, freeze_mask: bool 
 
     Args:
         optimizer: any transformation.
-        freeze_mask: a boolean, a tree of booleans like the parameters, or a function from them to
-            one: True where a parameter stays as it is.
+        freeze_mask: True where a parameter stays as it is: a boolean, a tree of booleans like the
+            parameters, or a function from them to one.
 
     State: `PartitionState`; `optimizer` keeps nothing for frozen parameters.
     """
 
-    def label(tree: Any) -> Any:
+    def label(tree: Params) -> PyTree:
         mask = freeze_mask(tree) if is_tree_fn(freeze_mask) else freeze_mask  # type: ignore[operator]
         return jax.tree.map(lambda frozen: "freeze" if frozen else "train", mask)
 

@@ -21,18 +21,18 @@ from ..core import (
     widen,
     with_extra_args_support,
 )
-from ..core.types import Numeric, Params, Updates
+from ..core.types import Array, Numeric, OptState, Params, Updates
 
 
 class LookaheadState(NamedTuple):
     """State of `lookahead`."""
 
-    fast_state: Any  # the fast optimizer's
-    steps_since_sync: jax.Array  # i32[]  fast steps since slow and fast weights were the same
-    slow_params: Any = ()  # like params; slow weights, or () where the parameters carry them
+    fast_state: OptState  # the fast optimizer's
+    steps_since_sync: Array  # i32[]  fast steps since the last slow step
+    slow_params: Params = ()  # like params; slow weights, or () if the parameters are `LookaheadParams`
 
     def eval_params(self, params: Params) -> Params:
-        """The slow weights, which are the ones to evaluate and to keep."""
+        """The slow weights: evaluate and save these."""
         return params.slow if isinstance(params, LookaheadParams) else self.slow_params
 
 
@@ -49,7 +49,7 @@ class LookaheadParams(NamedTuple):
 
 
 @jax.jit
-def _sync(u: Any, fast: Any, slow: Any, due: Any, step_size: Any) -> tuple[Any, Any]:
+def _sync(u: Array, fast: Array, slow: Array, due: Array, step_size: Numeric) -> tuple[Array, Array]:
     """The updates that bring fast and slow weights to slow + step_size (fast + u - slow), if due."""
     with relaxed_promotion():
         difference = widen(fast) + widen(u) - widen(slow)
@@ -65,7 +65,7 @@ def lookahead(
     slow_step_size: Numeric,
     reset_state: bool = False,
 ):
-    """Takes k fast steps, then one slow step along the way they went, from where fast begins again.
+    """Takes k fast steps, then one slow step towards them; the fast weights continue from there.
 
     Every k = sync_period steps: s = s + slow_step_size (f - s);  f = s.
 
@@ -73,10 +73,10 @@ def lookahead(
         fast_optimizer: any transformation.
         sync_period: k, at least 1.
         slow_step_size: in [0, 1].
-        reset_state: begin with a fresh state of the fast optimizer after each slow step.
+        reset_state: True gives the fast optimizer a fresh state after each slow step.
 
-    With plain parameters, these are the fast weights and the slow ones live in the state
-    (`eval_params` gives them); with `LookaheadParams` both are parameters, as in Optax.
+    Plain parameters are the fast weights; the slow weights are in the state, and `eval_params` gives
+    them. With `LookaheadParams` both are parameters, as in Optax.
 
     State: `LookaheadState(fast_state, steps_since_sync, slow_params)`.
     Memory: 1 x the parameters, and the fast optimizer's.
@@ -92,7 +92,7 @@ def lookahead(
         zero = jnp.zeros([], jnp.int32)
         if isinstance(params, LookaheadParams):
             return LookaheadState(tx.init(params.fast), zero)
-        slow = jax.tree.map(_own, params)
+        slow = jax.tree.map(_copy, params)
         return LookaheadState(tx.init(params), zero, slow)
 
     def update(
@@ -125,7 +125,7 @@ def lookahead(
     return GradientTransformationExtraArgs(init, compiled(update))
 
 
-def _own(p: Any) -> Any:
+def _copy(p: Array | jax.ShapeDtypeStruct) -> Array:
     # A copy: the parameters' own buffers may be donated to the next step.
     if isinstance(p, jax.ShapeDtypeStruct):
         return jnp.zeros(p.shape, p.dtype)

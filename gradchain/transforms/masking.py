@@ -1,4 +1,4 @@
-"""Applying a transformation to some of the parameters only."""
+"""A transformation applied to only some of the parameters."""
 
 import functools
 from collections.abc import Callable
@@ -13,21 +13,21 @@ from ..core import (
     tree_mismatch,
     with_extra_args_support,
 )
-from ..core.types import Params, PyTree, Updates
+from ..core.types import OptState, Params, PyTree, Updates
 from ..tree.placeholder import is_placeholder
 
 
 class MaskedNode(NamedTuple):
-    """Stands where a leaf was masked away: a node without leaves."""
+    """Takes the place of a masked leaf: a node without leaves."""
 
 
 class MaskedState(NamedTuple):
     """State of `masked`."""
 
-    inner_state: Any  # the inner transformation's, with MaskedNode where the mask is False
+    inner_state: OptState  # the inner transformation's, with MaskedNode where the mask is False
 
 
-def is_tree_fn(tree_or_fn: Any) -> bool:
+def is_tree_fn(tree_or_fn: PyTree | Callable[[Params], PyTree]) -> bool:
     """Whether this is a function from parameters to a tree, rather than the tree itself.
 
     A module of Equinox or NNX is callable too, but it is a tree.
@@ -58,21 +58,22 @@ def mask_extra_args(
     extra_args: dict[str, Any],
     compatible: bool,
 ) -> dict[str, Any]:
-    """The extra arguments as a transformation of the masked parameters needs them.
+    """The extra arguments, made to fit a transformation of the masked parameters.
 
-    Trees like the updates are masked too (a single array is one only if `compatible`, since a loss
-    value looks the same). A `..._fn` of the parameters gets the masked ones completed by the others.
+    Trees with the structure of the updates are masked too. If the updates are one array, arrays are
+    masked only if `compatible`: an array may also be a loss value. A function `..._fn` of the
+    parameters gets all of them: the masked ones are merged with the others.
     """
     structure = jax.tree.structure(updates)
-    alone = jax.tree_util.treedef_is_leaf(structure)
+    single_array = jax.tree_util.treedef_is_leaf(structure)
 
     def masked_arg(argument: str, value: Any) -> Any:
         if argument.endswith("_fn") and callable(value) and params is not None:
-            # With the signature of the function itself, by which a line search knows what it reads.
+            # `wraps` keeps the signature: a line search reads from it which arguments the function takes.
             return functools.wraps(value)(
                 lambda inside, *args, **kwargs: value(merge(mask, inside, params), *args, **kwargs)
             )
-        if (compatible or not alone) and jax.tree.structure(value) == structure:
+        if (compatible or not single_array) and jax.tree.structure(value) == structure:
             return keep(name, mask, value)
         return value
 
@@ -88,8 +89,8 @@ def masked(
 ):
     """Applies `inner` where the mask is True; other updates pass through unchanged.
 
-    Unchanged means that they still reach the parameters: to keep parameters fixed use `freeze` or
-    `selective_transform`, to treat groups differently use `partition`.
+    Unchanged updates still change the parameters. To keep parameters fixed, use `freeze` or
+    `selective_transform`; for different transformations of different groups, use `partition`.
 
     Args:
         inner: any transformation.
@@ -100,7 +101,7 @@ def masked(
             parameters (`value_fn`) always see all of them.
 
     State: `MaskedState(inner_state)`; nothing is kept for leaves where the mask is False.
-    Raises: ValueError where the mask is no prefix of the parameters.
+    Raises: ValueError if the mask is not a prefix of the parameters.
     """
     tx = with_extra_args_support(inner)
 

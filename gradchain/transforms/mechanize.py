@@ -21,19 +21,19 @@ from ..core import (
 )
 from ..core.lists import dot, each, scalar_dtype, sum_sq
 from ..core.numerics import copy_of, ratio, safe_increment, sqrt
-from ..core.types import Count, Numeric, Params, Updates
+from ..core.types import Array, Count, Numeric, OptState, Params, Updates
 
 
 class MechanicState(NamedTuple):
     """State of `mechanize`."""
 
-    base_optimizer_state: Any  # the base optimizer's
+    base_optimizer_state: OptState  # the base optimizer's
     count: Count  # i32[]  steps taken
-    r: jax.Array  # f32[num_betas] (f64 for f64 params); what each bet has won
-    m: jax.Array  # f32[num_betas]; largest |h| of late
-    v: jax.Array  # f32[num_betas]; sum of h^2 of late
-    s: jax.Array  # f32[num_betas]; their sum is the learning rate's factor
-    x0: Params  # like params; where the run began
+    r: Array  # f32[num_betas] (f64 for f64 params); reward of each beta's bets
+    m: Array  # f32[num_betas]; decayed maximum of |h|
+    v: Array  # f32[num_betas]; decayed sum of h^2
+    s: Array  # f32[num_betas]; their sum is the factor S
+    x0: Params  # like params; the initial parameters
 
 
 @transformation(s_init=POSITIVE)
@@ -44,18 +44,18 @@ def mechanize(
     s_init: Numeric = 1e-6,
     num_betas: int = 6,
 ):
-    """Tunes the factor of another optimizer's steps while it runs, from the gradients alone.
+    """Tunes a factor S of another optimizer's steps during training, from the gradients alone.
 
     D = (x_0 - p) / S - base step;  h = <g + weight_decay S |g| / |p| p, D before the step>, S = sum s;
     m = max(beta m, |h| + eps);  v = beta^2 v + h^2;  r = beta r + clip(h, +-m) s;
     s = (s_init m / n + max(r, 0)) / (sqrt(v) + eps);  p = x_0 - S D, for n = num_betas at once.
 
     Args:
-        base_optimizer: any transformation, its learning rate as if untuned (1 for a schedule's peak).
-        weight_decay: strength of a decay that steadies the tuning, at least 0.
+        base_optimizer: any transformation, with an untuned learning rate (1, or a schedule with peak 1).
+        weight_decay: strength of a decay that stabilizes the tuning, at least 0.
         eps: at least 0.
-        s_init: where S begins, small and positive.
-        num_betas: how many decays beta = 1 - 10^-i, i from 1, bet side by side.
+        s_init: first value of S, small and positive.
+        num_betas: n, how many decays beta = 1 - 10^-i are used side by side, with i = 1, ..., n.
 
     State: `MechanicState(base_optimizer_state, count, r, m, v, s, x0)`.
     Memory: 1 x the parameters, and the base optimizer's.

@@ -1,4 +1,4 @@
-"""Memory of past gradients: a decaying sum (momentum) and a moving average."""
+"""Momentum (a decaying sum of gradients) and a moving average of gradients."""
 
 from typing import NamedTuple
 
@@ -27,8 +27,8 @@ def trace(decay: Numeric, nesterov: bool = False, accumulator_dtype: DTypeLike |
     t_n = g_n + decay t_{n-1};  u_n = t_n, or g_n + decay t_n with `nesterov`.
 
     Args:
-        decay: how much of the sum stays, usually in [0, 1).
-        nesterov: look one step ahead.
+        decay: factor of the sum at each step, usually in [0, 1).
+        nesterov: True for Nesterov momentum.
         accumulator_dtype: dtype of the sum, by default the parameter's.
 
     State: `TraceState(trace)`. Memory: 1 x the parameters.
@@ -54,7 +54,7 @@ def ema(decay: Hyperparameter, debias: bool = True, accumulator_dtype: DTypeLike
 
     Args:
         decay: in [0, 1].
-        debias: divide by the weight the average has so far.
+        debias: True divides by 1 - decay^n, which removes the bias towards 0.
         accumulator_dtype: dtype of the average, by default the parameter's.
 
     State: `EmaState(count, ema)`. Memory: 1 x the parameters.

@@ -1,4 +1,4 @@
-"""Measuring on the way: norms, ratios, anything of the updates at that place in a chain."""
+"""Measurements of the updates at any place in a chain: norms, ratios, any function."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from ..core import (
     with_extra_args_support,
 )
 from ..core.numerics import safe_increment, zeros_like
-from ..core.types import ArrayTree, DTypeLike, EmptyState, Numeric, OptState, Params, PyTree, Updates
+from ..core.types import Array, ArrayTree, DTypeLike, EmptyState, Numeric, OptState, Params, PyTree, Updates
 from ..tree.norm import norm
 from .masking import is_tree_fn, keep
 from .momentum import EmaState
@@ -30,13 +30,13 @@ Measure = Callable[[Updates], ArrayTree]
 class SnapshotState(NamedTuple):
     """State of `snapshot`."""
 
-    measurement: dict[str, Any]  # by name: what was measured at the last update
+    measurement: dict[str, ArrayTree]  # by name: what was measured at the last update
 
 
 class MonitorState(NamedTuple):
     """State of `monitor`."""
 
-    measurements: dict[str, Any]  # by name: what was measured at the last update
+    measurements: dict[str, ArrayTree]  # by name: what was measured at the last update
     measure_states: tuple[OptState, ...]  # one for each measure
 
 
@@ -44,23 +44,23 @@ class MonitorState(NamedTuple):
 def snapshot(measure_name: str, measure: Measure):
     """Keeps a measure of the updates at this place in a chain; the updates pass unchanged.
 
-    Args: measure_name, under which to find it; measure, a function of the updates.
-    State: `SnapshotState(measurement)`; `init` measures the parameters, for the shapes.
+    Args: measure_name, the key of the measurement; measure, a function of the updates.
+    State: `SnapshotState(measurement)`; `init` measures the parameters, to get the shapes.
     """
 
     def init(params: Params) -> SnapshotState:
         return SnapshotState({measure_name: _blank(measure, params)})
 
     def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+        updates: Updates, state: SnapshotState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, SnapshotState]:
         return updates, SnapshotState({measure_name: measure(updates)})
 
     return GradientTransformationExtraArgs(init, update)
 
 
-def _blank(measure: Callable[..., Any], *args: Any) -> Any:
-    """A measurement as `init` can give it: of the parameters, or zeros where these are only shapes."""
+def _blank(measure: Callable[..., ArrayTree], *args: PyTree) -> ArrayTree:
+    """The measurement for `init`: of the parameters, or zeros if they are only shapes."""
     if any(isinstance(x, jax.ShapeDtypeStruct) for x in jax.tree.leaves(args)):
         return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(measure, *args))
     return measure(*args)
@@ -70,21 +70,21 @@ def _blank(measure: Callable[..., Any], *args: Any) -> Any:
 def monitor(measures: Mapping[str, GradientTransformation | Measure]):
     """Keeps measures of the updates at this place in a chain; the updates pass unchanged.
 
-    `gradchain.tools.measurements(state)` reads all measures of a chain by one call.
+    `gradchain.tools.measurements(state)` returns all measurements of a chain.
 
     Args:
         measures: by name, functions of the updates, or transformations whose updates are the
             measurement (`measure_with_ema`, `measure_norm`, `measure_update_ratio`, ...).
 
-    State: `MonitorState(measurements, measure_states)`. `init` fills in zeros, so that the state
-        keeps its structure (Optax's is empty before the first update).
+    State: `MonitorState(measurements, measure_states)`. `init` fills in zeros, so that the
+        structure of the state never changes (Optax's is empty before the first update).
     """
     txs = {name: _as_pair(measure) for name, measure in measures.items()}
 
     def init(params: Params) -> MonitorState:
         states = tuple(tx.init(params) for tx in txs.values())
 
-        def first(params: Params) -> dict[str, Any]:
+        def first(params: Params) -> dict[str, ArrayTree]:
             return {
                 name: tx.update(params, state, params)[0]
                 for (name, tx), state in zip(txs.items(), states, strict=True)
@@ -105,19 +105,21 @@ def monitor(measures: Mapping[str, GradientTransformation | Measure]):
     return GradientTransformationExtraArgs(init, update)
 
 
-def _as_pair(measure: Any) -> GradientTransformationExtraArgs:
+def _as_pair(measure: GradientTransformation | Measure) -> GradientTransformationExtraArgs:
     if isinstance(measure, tuple):
         return with_extra_args_support(measure)  # type: ignore[arg-type]
     return _measure(lambda updates, params, extra_args: measure(updates))
 
 
-def _measure(of: Callable[[Updates, Params | None, dict[str, Any]], Any]) -> Any:
+def _measure(
+    measure: Callable[[Updates, Params | None, dict[str, Any]], ArrayTree],
+) -> GradientTransformationExtraArgs:
     """A pair without state whose updates are a measurement."""
 
     def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Any, OptState]:
-        return of(updates, params, extra_args), state
+        updates: Updates, state: EmptyState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[ArrayTree, EmptyState]:
+        return measure(updates, params, extra_args), state
 
     return GradientTransformationExtraArgs(lambda params: EmptyState(), update)
 
@@ -130,8 +132,8 @@ def measure_with_ema(
 
     Args:
         measure: a function of the updates.
-        decay: of the average, in [0, 1].
-        debias: divide by the weight the average has so far.
+        decay: decay of the average, in [0, 1].
+        debias: True divides by 1 - decay^n, which removes the bias towards 0.
         accumulator_dtype: dtype of the average, by default the measure's.
 
     State: a chain's: `(EmptyState(), EmaState(count, ema))`.
@@ -143,15 +145,18 @@ def measure_with_ema(
         return EmptyState(), EmaState(jnp.zeros([], jnp.int32), blank)
 
     def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Any, tuple[EmptyState, EmaState]]:
+        updates: Updates,
+        state: tuple[EmptyState, EmaState],
+        params: Params | None = None,
+        **extra_args: Any,
+    ) -> tuple[ArrayTree, tuple[EmptyState, EmaState]]:
         count = safe_increment(state[1].count)
         measured = measure(updates)
 
-        def average(x: Any, old: Any) -> jax.Array:
+        def average(x: Array, old: Array) -> Array:
             return cast(numerics.ema(widen(x), widen(old), decay), dtype_of(old))
 
-        def show(m: Any, x: Any) -> jax.Array:
+        def show(m: Array, x: Array) -> Array:
             return cast(numerics.debias(widen(m), decay, count) if debias else m, dtype_of(x))
 
         with relaxed_promotion():
@@ -166,25 +171,25 @@ def measure_with_ema(
 def measure_norm():
     """A measure, for `monitor`: the global 2-norm of the updates, f32[].
 
-    Inside `with_global_norm` it is the norm that wrapper has computed already (of the gradient as it
-    came in). State: `EmptyState`.
+    Inside `with_global_norm` it is the norm that the wrapper has computed, of the gradient before any
+    change. State: `EmptyState`.
     """
 
-    def of(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> Any:
+    def global_norm(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> Array:
         return extra_args["global_norm"] if "global_norm" in extra_args else norm(updates)
 
-    return _measure(of)
+    return _measure(global_norm)
 
 
 @transformation
 def measure_update_ratio():
     """A measure, for `monitor`: |updates| / |parameters|, f32[], with 0 for zero parameters.
 
-    At the end of a chain, about 1e-3 is usual for healthy training. State: `EmptyState`.
+    At the end of a chain, about 1e-3 is a usual value. State: `EmptyState`.
     Raises: ValueError if `update` gets no parameters.
     """
 
-    def ratio(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> jax.Array:
+    def ratio(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> Array:
         if params is None:
             raise MissingParamsError("measure_update_ratio")
         size = norm(params)
@@ -202,7 +207,7 @@ def measure_group_norms(param_labels: PyTree | Callable[[PyTree], PyTree]):
     State: `EmptyState`.
     """
 
-    def norms(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> dict[Any, Any]:
+    def norms(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> dict[Any, Array]:
         labels = param_labels(updates) if is_tree_fn(param_labels) else param_labels
         groups = sorted(set(jax.tree.leaves(labels)))
         masks = {g: jax.tree.map(lambda x, g=g: x == g, labels) for g in groups}

@@ -1,31 +1,32 @@
 """Orthogonalizing matrices by Newton-Schulz iterations."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
 from ..core.numerics import abs_sq, sqrt
+from ..core.types import Array, Numeric
 
 Preconditioning = Literal["frobenius", "spectral", "aol", "schatten"]
 PRECONDITIONINGS = ("frobenius", "spectral", "aol", "schatten")
 
 
-def _gram(x: Any) -> jax.Array:
+def _gram(x: Array) -> Array:
     return x @ jnp.conj(jnp.swapaxes(x, -1, -2))
 
 
-def _polynomial(x: Any, a: Any, coefficients: Any) -> jax.Array:
+def _polynomial(x: Array, a: Array, coefficients: Array) -> Array:
     """c_0 x + (c_1 a + c_2 a^2) x, with a = x x*."""
     return coefficients[0] * x + (coefficients[1] * a + coefficients[2] * a @ a) @ x
 
 
-def _frobenius(x: Any) -> jax.Array:
+def _frobenius(x: Array) -> Array:
     return sqrt(jnp.sum(abs_sq(x), axis=(-2, -1), keepdims=True))
 
 
-def _prepared(x: Any, kind: str, eps: Any) -> tuple[Any, Any]:
-    """`x` with singular values of at most about 1, and its Gram matrix where that is known."""
+def _normalized(x: Array, kind: str, eps: Numeric) -> tuple[Array, Array | None]:
+    """`x` with singular values of at most about 1, and its Gram matrix (None if not computed)."""
     if kind == "frobenius":
         return x / (_frobenius(x) + eps), None
     if kind == "spectral":
@@ -40,22 +41,22 @@ def _prepared(x: Any, kind: str, eps: Any) -> tuple[Any, Any]:
 
 
 def orthogonalized(
-    x: Any, coefficients: Any, steps: Any, preconditioning: str = "frobenius", eps: Any = 1e-8
-) -> jax.Array:
-    """Every matrix of a stack with its singular values near 1.
+    x: Array, coefficients: Array, steps: Numeric, preconditioning: str = "frobenius", eps: Numeric = 1e-8
+) -> Array:
+    """Brings the singular values of every matrix of a stack near 1.
 
-    x = c_0 x + (c_1 x x* + c_2 (x x*)^2) x, `steps` times, after dividing by a norm.
+    x = c_0 x + (c_1 x x* + c_2 (x x*)^2) x, `steps` times, after division by a norm.
 
     Args:
         x: (matrices, rows, columns), with at most as many rows as columns.
         coefficients: (3,), the same for all steps, or (steps, 3).
-        steps: an integer, where coefficients are the same for all steps.
+        steps: the number of steps, if the coefficients are the same for all of them.
         preconditioning: the norm: "frobenius", "spectral" (by singular values), "aol" (row sums of
             the Gram matrix) or "schatten" (the 4-norm).
         eps: added to the norm.
     """
     coefficients = coefficients.astype(jnp.finfo(x.dtype).dtype)
-    x, a = _prepared(x, preconditioning, eps)
+    x, a = _normalized(x, preconditioning, eps)
     if coefficients.ndim == 2:
         rows = list(coefficients)
     elif isinstance(steps, int):

@@ -1,4 +1,4 @@
-"""Updates of a given norm, and updates whose mean is zero."""
+"""Updates with a given norm, and updates with mean zero."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..core import (
     scaled,
     transformation,
 )
-from ..core.types import Array, EmptyState, Numeric, OptState, Params, Updates
+from ..core.types import Array, EmptyState, Numeric, Params, Updates
 from ..tree.norm import norm
 
 
@@ -30,8 +30,8 @@ def normalize_by_update_norm(scale_factor: Numeric = 1.0, eps: Numeric = 1e-6):
     """
 
     def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
+        updates: Updates, state: EmptyState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, EmptyState]:
         check_updates("normalize_by_update_norm", updates, params)
         size = norm(updates) + eps
         return scaled(updates, jnp.where(size > 0, scale_factor / jnp.where(size > 0, size, 1), 0)), state

@@ -1,8 +1,7 @@
-"""The optimistic gradient: the present one and what changed since the last."""
+"""The optimistic gradient: the gradient plus its change since the last step."""
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from ..core import FINITE, transformation, treewise
@@ -14,7 +13,7 @@ from ..core.types import Array, Hyperparameter, Params
 class ScaleByOptimisticGradientState(NamedTuple):
     """State of `scale_by_optimistic_gradient`."""
 
-    is_initial_step: jax.Array  # bool[]  whether no gradient was seen yet
+    is_initial_step: Array  # bool[]  whether no gradient was seen yet
     previous_gradient: Params  # like params; the last gradient
 
 
@@ -22,8 +21,8 @@ class ScaleByOptimisticGradientState(NamedTuple):
 def scale_by_optimistic_gradient(alpha: Hyperparameter = 1.0, beta: Hyperparameter = 1.0):
     """Adds the change since the last gradient: u_t = alpha g_t + beta (g_t - g_{t-1}).
 
-    The first step has no change. It makes gradient play in games converge, where plain gradient
-    descent circles.
+    At the first step the change is 0. In games (a minimum in some parameters, a maximum in others) it
+    converges where plain gradient descent moves in circles.
 
     Args: alpha, weight of the gradient; beta, weight of its change. Any finite numbers.
     State: `ScaleByOptimisticGradientState(is_initial_step, previous_gradient)`.

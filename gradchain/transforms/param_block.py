@@ -11,7 +11,7 @@ from ..core.types import Array, EmptyState, Numeric
 def scale_by_param_block_norm(min_scale: Numeric = 1e-3):
     """Multiplies each array's update by the norm of its parameter: u = g max(|p|, min_scale).
 
-    Args: min_scale, at least 0, so that parameters at zero can leave it.
+    Args: min_scale, at least 0, so that parameters at zero can move.
     State: `EmptyState`. Memory: none.
     Raises: ValueError if `update` gets no parameters.
     Reference: Shazeer and Stern, 2018, Adafactor, arXiv:1804.04235 (relative step sizes).
@@ -29,7 +29,7 @@ def scale_by_param_block_rms(min_scale: Numeric = 1e-3):
 
     u = g max(sqrt(mean |p|^2), min_scale).
 
-    Args: min_scale, at least 0, so that parameters at zero can leave it.
+    Args: min_scale, at least 0, so that parameters at zero can move.
     State: `EmptyState`. Memory: none.
     Raises: ValueError if `update` gets no parameters.
     Reference: Shazeer and Stern, 2018, Adafactor, section 8, arXiv:1804.04235.

@@ -20,13 +20,13 @@ from .masking import MaskedState, is_tree_fn, keep, mask_extra_args, merge
 class PartitionState(NamedTuple):
     """State of `partition`."""
 
-    inner_states: Mapping[Hashable, Any]  # by label: the group's state, in a MaskedState
+    inner_states: Mapping[Hashable, MaskedState]  # by label: the group's state
 
 
 MultiTransformState = PartitionState
 
 
-def _check_labels(labels: PyTree, known: Mapping[Hashable, Any]) -> None:
+def _check_labels(labels: PyTree, known: Mapping[Hashable, GradientTransformation]) -> None:
     for path, label in jax.tree_util.tree_leaves_with_path(labels):
         if label not in known:
             raise ValueError(
@@ -45,7 +45,7 @@ def partition(
 ):
     """Gives each group of parameters its own transformation: `{"decay": adamw(..), "rest": adam(..)}`.
 
-    A group's transformation sees only its own parameters, the rest of the tree being empty there.
+    The transformation of a group sees only the parameters of this group.
 
     Args:
         transforms: the transformations by label.
@@ -55,8 +55,8 @@ def partition(
 
     State: `PartitionState(inner_states)`, a dict by label; a group keeps state for its own
         parameters only.
-    Raises: ValueError for a label without transformation (its path, and the labels there are), and
-        for labels that are no prefix of the parameters.
+    Raises: ValueError for a label without a transformation (with its path and the known labels), and
+        for labels that are not a prefix of the parameters.
     """
     txs = {label: with_extra_args_support(tx) for label, tx in transforms.items()}
 

@@ -1,13 +1,12 @@
-"""Clipping the gradients of single examples, as differential privacy asks."""
+"""Clipping the gradients of single examples, for differential privacy."""
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from ..core import cast, dtype_of, is_inexact, widen
-from ..core.types import ArrayTree
+from ..core.types import Array, ArrayTree, Numeric
 from ..tree.norm import norm
 
 
@@ -21,13 +20,13 @@ def _check_batch(name: str, grads: ArrayTree) -> None:
         )
 
 
-def per_example_global_norm_clip(grads: ArrayTree, l2_norm_clip: Any) -> tuple[ArrayTree, jax.Array]:
-    """The sum over examples of gradients, each shrunk to a global norm of at most `l2_norm_clip`.
+def per_example_global_norm_clip(grads: ArrayTree, l2_norm_clip: Numeric) -> tuple[ArrayTree, Array]:
+    """The sum of the examples' gradients, each scaled down to a global norm of at most `l2_norm_clip`.
 
     Args: grads, a tree of arrays (examples, ...); l2_norm_clip, the bound, at least 0.
-    Returns: the sum, a tree of arrays (...) in the dtypes of the gradients (float32 for integers, which a
-        shrunk gradient is not), and how many examples were shrunk, i32[].
-    Raises: ValueError unless every leaf has the same number of examples first.
+    Returns: the sum, a tree of arrays (...) in the dtypes of the gradients (float32 for integers), and
+        how many examples were scaled down, i32[].
+    Raises: ValueError unless the first axis of all leaves has the same length.
     Reference: Abadi et al., 2016, Deep Learning with Differential Privacy, arXiv:1607.00133.
     """
     _check_batch("per_example_global_norm_clip", grads)
@@ -37,7 +36,7 @@ def per_example_global_norm_clip(grads: ArrayTree, l2_norm_clip: Any) -> tuple[A
     over = norms > l2_norm_clip
     factors = jnp.where(over, l2_norm_clip / jnp.where(over, norms, 1), 1)
 
-    def total(g: Any) -> jax.Array:
+    def total(g: Array) -> Array:
         wide = widen(g) if is_inexact(g) else jnp.asarray(g, factors.dtype)
         # Accelerators round the factors of a product by default: a norm could then exceed the bound.
         exact = jax.lax.Precision.HIGHEST
@@ -48,17 +47,17 @@ def per_example_global_norm_clip(grads: ArrayTree, l2_norm_clip: Any) -> tuple[A
 
 
 def per_example_layer_norm_clip(
-    grads: ArrayTree, global_l2_norm_clip: Any, uniform: bool = True
+    grads: ArrayTree, global_l2_norm_clip: Numeric, uniform: bool = True
 ) -> tuple[ArrayTree, ArrayTree]:
-    """As `per_example_global_norm_clip`, but each leaf is shrunk by itself to its share of the bound.
+    """As `per_example_global_norm_clip`, but each leaf is clipped on its own, to its share of the bound.
 
     Args:
         grads: a tree of arrays (examples, ...).
-        global_l2_norm_clip: the bound C on the whole, at least 0.
-        uniform: shares C / sqrt(leaves); otherwise C sqrt(entries of the leaf / all entries).
+        global_l2_norm_clip: the bound C on the norm of all leaves, at least 0.
+        uniform: True for shares C / sqrt(leaves), False for C sqrt(entries of the leaf / all entries).
 
-    Returns: the sums, in dtypes as there, and for each leaf how many examples were shrunk.
-    Raises: ValueError unless every leaf has the same number of examples first.
+    Returns: the sums, and for each leaf how many examples were scaled down.
+    Raises: ValueError unless the first axis of all leaves has the same length.
     Reference: McMahan et al., 2017, Learning Differentially Private Recurrent Language Models,
         arXiv:1710.06963.
     """

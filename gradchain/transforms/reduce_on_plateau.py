@@ -23,7 +23,7 @@ from ..core import (
 )
 from ..core.lists import scalar_dtype
 from ..core.numerics import safe_increment
-from ..core.types import Numeric, OptState, Params, Updates
+from ..core.types import Array, Numeric, Params, Updates
 
 INSIDE_UNIT = Range("in (0, 1)", lambda x: 0 < x < 1)
 
@@ -31,12 +31,12 @@ INSIDE_UNIT = Range("in (0, 1)", lambda x: 0 < x < 1)
 class ReduceLROnPlateauState(NamedTuple):
     """State of `reduce_on_plateau`."""
 
-    scale: jax.Array  # f32[] (f64 for f64 params); what updates are multiplied by
-    best_value: jax.Array  # f32[]; least average value so far
-    plateau_count: jax.Array  # i32[]  averages in a row without improvement
-    cooldown_count: jax.Array  # i32[]  averages still to wait after a reduction
-    count: jax.Array  # i32[]  values in the present average
-    avg_value: jax.Array  # f32[]; the average so far
+    scale: Array  # f32[] (f64 for f64 params); what updates are multiplied by
+    best_value: Array  # f32[]; smallest average value so far
+    plateau_count: Array  # i32[]  averages in a row without improvement
+    cooldown_count: Array  # i32[]  averages still to wait after a reduction
+    count: Array  # i32[]  values in the present average
+    avg_value: Array  # f32[]; the average so far
 
 
 @transformation(factor=INSIDE_UNIT, rtol=CLOSED_UNIT, atol=NON_NEGATIVE)
@@ -52,16 +52,16 @@ def reduce_on_plateau(
     """Multiplies updates by a scale that shrinks when a value stops falling; needs `value=loss`.
 
     The scale begins at 1 and is multiplied by `factor` when `patience` averages in a row were not
-    below best - rtol |best| - atol. The value may be of either sign.
+    below best - rtol |best| - atol. The value may be positive or negative.
 
     Args:
         factor: in (0, 1).
         patience: how many averages without improvement to allow, at least 1.
         rtol, atol: what counts as an improvement, relative (in [0, 1]) and absolute (at least 0);
             not both 0.
-        cooldown: averages after a reduction in which nothing is counted.
+        cooldown: how many averages to ignore after a reduction.
         accumulation_size: how many values make one average, at least 1.
-        min_scale: where the scale stops shrinking, at least 0.
+        min_scale: lower bound of the scale, at least 0.
 
     State: `ReduceLROnPlateauState(scale, best_value, plateau_count, cooldown_count, count, avg_value)`.
     Memory: none.
@@ -78,7 +78,7 @@ def reduce_on_plateau(
         best, mean = jnp.asarray(jnp.inf, high), jnp.zeros([], high)
         return ReduceLROnPlateauState(jnp.ones([], low), best, bad, wait, count, mean)
 
-    def judge(s: ReduceLROnPlateauState, value: Any) -> ReduceLROnPlateauState:
+    def after_average(s: ReduceLROnPlateauState, value: Array) -> ReduceLROnPlateauState:
         margin = jnp.where(jnp.isfinite(s.best_value), rtol * jnp.abs(s.best_value) + atol, 0)
         improved = value < s.best_value - margin
         waiting = s.cooldown_count > 0
@@ -96,19 +96,19 @@ def reduce_on_plateau(
         )
 
     @jax.jit
-    def step(state: ReduceLROnPlateauState, value: Any) -> ReduceLROnPlateauState:
+    def step(state: ReduceLROnPlateauState, value: Numeric) -> ReduceLROnPlateauState:
         with relaxed_promotion():
             count = safe_increment(state.count)
             mean = (state.count * state.avg_value + cast(value, state.avg_value.dtype)) / count
-            going, judged = state._replace(count=count, avg_value=mean), judge(state, mean)
+            unfinished, finished = state._replace(count=count, avg_value=mean), after_average(state, mean)
             due = count == accumulation_size
             return jax.tree.map(
-                lambda x, y, old: cast(jnp.where(due, x, y), old.dtype), judged, going, state
+                lambda x, y, old: cast(jnp.where(due, x, y), old.dtype), finished, unfinished, state
             )
 
     def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
+        updates: Updates, state: ReduceLROnPlateauState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, ReduceLROnPlateauState]:
         if extra_args.get("value") is None:
             raise MissingExtraError("reduce_on_plateau", "value")
         check_updates("reduce_on_plateau", updates, params)

@@ -1,4 +1,4 @@
-"""Sharpness-aware minimization: the gradient a little uphill decides the step."""
+"""Sharpness-aware minimization: steps by the gradient at a point slightly uphill."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ from ..core import (
 )
 from ..core.lists import each
 from ..core.numerics import copy_of, ratio
-from ..core.types import EmptyState, OptState, Params, Updates
+from ..core.types import Array, EmptyState, OptState, Params, PyTree, Updates
 from ..tree.norm import norm
 
 NormalizeState = EmptyState
@@ -44,8 +44,8 @@ def normalize():
     """
 
     def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
+        updates: Updates, state: EmptyState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, EmptyState]:
         check_updates("normalize", updates, params)
         return scaled(updates, ratio(1.0, norm(updates))), state
 
@@ -55,9 +55,9 @@ def normalize():
 class SAMState(NamedTuple):
     """State of `sam`."""
 
-    steps_since_sync: jax.Array  # i32[]  ascents since the last real step
-    opt_state: Any  # the optimizer's
-    adv_state: Any  # the adversary's
+    steps_since_sync: Array  # i32[]  ascent steps since the last real step
+    opt_state: OptState  # the optimizer's
+    adv_state: OptState  # the adversary's
     cache: Params | None  # like params; where the ascent began; None in opaque mode
 
 
@@ -65,7 +65,7 @@ def _negated(updates: Updates) -> Updates:
     return jax.tree.map(lambda u: u if is_absent(u) else -u, updates, is_leaf=is_none)
 
 
-def _choose(condition: Any, yes: Any, no: Any) -> Any:
+def _choose(condition: Array, yes: PyTree, no: PyTree) -> PyTree:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
 
 
@@ -78,19 +78,19 @@ def sam(
     opaque_mode: bool = False,
     batch_axis_name: str | None = None,
 ):
-    """Seeks flat minima: goes uphill for some steps, and steps from the start by the gradient there.
+    """Seeks flat minima: takes ascent steps, then a step from the start by the gradient found there.
 
     With `normalize()` before `sgd(rho)` as the adversary this is SAM: p = p - opt(g(p + rho g / |g|)).
 
     Args:
         optimizer: makes the real steps.
-        adv_optimizer: makes the ascents; its updates are turned round, e.g.
-            `chain(normalize(), sgd(rho))`.
-        sync_period: every so many updates one is a real step, at least 1; 2 is the paper's.
-        reset_state: begin with a fresh state of the adversary after each real step.
-        opaque_mode: do a whole period in one update, which then needs the extra argument
-            `grad_fn(params, i) -> gradient` for the i-th point; else each update is one gradient.
-        batch_axis_name: in opaque mode, the mapped axis to average gradients over.
+        adv_optimizer: makes the ascent steps, by minus its updates, e.g. `chain(normalize(), sgd(rho))`.
+        sync_period: one of this many updates is a real step, the others are ascents; at least 1, in the
+            paper 2.
+        reset_state: True gives the adversary a fresh state after each real step.
+        opaque_mode: True does a whole period in one update, which then needs the extra argument
+            `grad_fn(params, i) -> gradient` for the i-th point. False takes one gradient per update.
+        batch_axis_name: in opaque mode, the mapped axis over which gradients are averaged.
 
     State: `SAMState(steps_since_sync, opt_state, adv_state, cache)`.
     Memory: 1 x the parameters (none in opaque mode), and both optimizers'.
@@ -119,7 +119,7 @@ def sam(
         up, adv_state = adversary.update(updates, state.adv_state, params, **extra_args)
         down, opt_state = tx.update(updates, state.opt_state, cache, **extra_args)
 
-        def pick(g: Any, up: Any, down: Any, start: Any, p: Any) -> jax.Array:
+        def pick(g: Array, up: Array, down: Array, start: Array, p: Array) -> Array:
             with relaxed_promotion():
                 back = widen(start) - widen(p) + widen(down)
                 return cast(jnp.where(last, back, -widen(up)), dtype_of(g))
@@ -134,9 +134,9 @@ def sam(
             cache,
         )
 
-    def whole_period(
+    def full_period(
         updates: Updates,
-        state: Any,
+        state: SAMState,
         params: Params | None = None,
         *,
         grad_fn: Callable[[Params, int], Updates] | None = None,
@@ -158,4 +158,4 @@ def sam(
             adv_state = adversary.init(params)
         return updates, SAMState(jnp.zeros([], jnp.int32), opt_state, adv_state, None)
 
-    return GradientTransformationExtraArgs(init, whole_period if opaque_mode else ascend_or_step)
+    return GradientTransformationExtraArgs(init, full_period if opaque_mode else ascend_or_step)

@@ -1,4 +1,4 @@
-"""Adam's rule, which adam, adamw, nadam and others share."""
+"""Adam's rule, shared by adam, adamw, nadam and others."""
 
 from typing import NamedTuple
 

@@ -37,7 +37,7 @@ DION = (
 
 
 class MuonDimensionNumbers(NamedTuple):
-    """Which axes of a parameter are a matrix's rows and columns; the others count matrices.
+    """Which axes of a parameter are the rows and columns of a matrix; other axes stack matrices.
 
     A convolution kernel (height, width, in, out) as one matrix is `MuonDimensionNumbers((0, 1, 2), 3)`.
     """
@@ -54,7 +54,7 @@ class MuonState(NamedTuple):
 
     count: Count  # i32[]  steps taken
     mu: Params  # like params, or mu_dtype; moving average of gradients
-    ns_coeffs: jax.Array  # f32[3] or f32[steps, 3]; of the Newton-Schulz polynomials
+    ns_coeffs: Array  # f32[3] or f32[steps, 3]; of the Newton-Schulz polynomials
 
 
 def _is_numbers(x: Any) -> bool:
@@ -62,7 +62,7 @@ def _is_numbers(x: Any) -> bool:
 
 
 def matrices_only(params: Params) -> PyTree:
-    """The dimension numbers that see every array of exactly two axes as a matrix; None for the others."""
+    """The dimension numbers for which arrays with two axes are matrices; None for all others."""
     return jax.tree.map(lambda p: MuonDimensionNumbers() if jnp.ndim(p) == 2 else None, params)
 
 
@@ -77,7 +77,7 @@ def dimension_numbers(given: WeightDimNumOrFn | None, tree: PyTree) -> PyTree:
 
 
 def _views(given: WeightDimNumOrFn | None) -> Callable[[PyTree], PyTree]:
-    """How each array of a tree is a stack of matrices: the `settings` of Muon's rules."""
+    """The `settings` of Muon's rules: how to see each array of a tree as a stack of matrices."""
 
     def views(tree: PyTree) -> PyTree:
         leaves, treedef = jax.tree.flatten(tree, is_leaf=is_none)
@@ -119,14 +119,14 @@ def scale_by_muon(
 
     Args:
         ns_coeffs: (a, b, c) of x = a x + (b A + c A^2) x, A = x x*; or one such row for each step.
-        ns_steps: iterations; of rows, the last `ns_steps`.
+        ns_steps: how many iterations; if there are more rows, the last ones are used.
         beta: decay of m, in [0, 1).
-        eps: added to the norm a matrix is divided by first, at least 0.
-        adaptive: times <m', u>, the dual norm, for each matrix.
-        preconditioning: that norm: "frobenius", "spectral", "aol" or "schatten".
+        eps: added to the norm that divides each matrix before the iterations, at least 0.
+        adaptive: True multiplies each matrix by <m', u>, the dual norm of m'.
+        preconditioning: which norm divides each matrix: "frobenius", "spectral", "aol" or "schatten".
         weight_dimension_numbers: a `MuonDimensionNumbers`, a tree of them, or a function from the
-            updates to one; None sees every array as a matrix, and refuses other than two axes.
-        ns_dtype: dtype to iterate in ("bfloat16" is fast on accelerators), by default at least float32.
+            updates to one. None takes all arrays as matrices and allows two axes only.
+        ns_dtype: dtype of the iterations, by default at least float32; "bfloat16" is fast on accelerators.
 
     State: `MuonState(count, mu, ns_coeffs)`. Memory: 1 x the parameters.
     Reference: Jordan et al., 2024, Muon: An optimizer for hidden layers in neural networks; Bernstein
@@ -162,8 +162,8 @@ def scale_by_muon(
     return treewise(init, update, needs_params=False, settings=_views(weight_dimension_numbers))
 
 
-def _rows(name: str, ns_coeffs: Any, ns_steps: Any) -> Array:
-    """The coefficients as an array, (3,) or (ns_steps, 3): of rows, the last `ns_steps`."""
+def _rows(name: str, ns_coeffs: Any, ns_steps: Numeric) -> Array:
+    """The coefficients as an array, (3,) or (ns_steps, 3), from the last `ns_steps` rows."""
     coefficients = jnp.asarray(ns_coeffs, dtype=float)
     if coefficients.ndim not in (1, 2) or coefficients.shape[-1] != 3:
         raise ValueError(

@@ -1,8 +1,8 @@
-"""RMSprop's rule, which rmsprop and schedule_free_adamw share."""
+"""RMSprop's rule, shared by rmsprop and schedule_free_adamw."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
+import jax.numpy as jnp
 
 from ..core import Trait, leafwise, transformation
 from ..core.numerics import abs_sq, debias, ema, full_like, sqrt
@@ -22,10 +22,13 @@ class ScaleByRmsWithCountState(NamedTuple):
     nu: Params  # like |params|, at least float32, or nu_dtype; moving average of squared gradients
 
 
-def divide_by_root(g: Any, variance: Any, eps: Any, eps_in_sqrt: bool) -> Any:
+_RmsState = ScaleByRmsState | ScaleByRmsWithCountState
+
+
+def divide_by_root(g: Array, variance: Array, eps: Numeric, eps_in_sqrt: bool) -> Array:
     """g / sqrt(variance + eps), or g / (sqrt(variance) + eps); 0 where the divisor is 0."""
     root = sqrt(variance + eps) if eps_in_sqrt else sqrt(variance) + eps
-    return jax.numpy.where(root > 0, g / jax.numpy.where(root > 0, root, 1), 0)
+    return jnp.where(root > 0, g / jnp.where(root > 0, root, 1), 0)
 
 
 @transformation
@@ -46,20 +49,20 @@ def scale_by_rms(
     Args:
         decay: in [0, 1].
         eps: at least 0.
-        initial_scale: where v begins, at least 0.
+        initial_scale: first value of v, at least 0.
         eps_in_sqrt: whether eps is added inside the root.
-        bias_correction: debias v.
+        bias_correction: True debiases v.
 
     State: `ScaleByRmsState(nu)`, or `ScaleByRmsWithCountState(count, nu)`.
     Memory: 1 x the parameters.
     Reference: Tieleman and Hinton, 2012, Lecture 6.5, COURSERA: Neural Networks for Machine Learning.
     """
 
-    def init(p: Array) -> ScaleByRmsState | ScaleByRmsWithCountState:
+    def init(p: Array) -> _RmsState:
         nu = full_like(p, initial_scale, nu_dtype)
         return ScaleByRmsWithCountState(count=0, nu=nu) if bias_correction else ScaleByRmsState(nu=nu)
 
-    def update(g: Array, s: Any, p: Array | None) -> tuple[Array, Any]:
+    def update(g: Array, s: _RmsState, p: Array | None) -> tuple[Array, _RmsState]:
         nu = ema(abs_sq(g), s.nu, decay)
         nu_hat = debias(nu, decay, s.count) if bias_correction else nu
         return divide_by_root(g, nu_hat, eps, eps_in_sqrt), s._replace(nu=nu)

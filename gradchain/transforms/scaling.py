@@ -45,7 +45,7 @@ def scale_by_schedule(step_size_fn: Hyperparameter):
 
 @transformation
 def scale_by_learning_rate(learning_rate: Hyperparameter | None = None, *, flip_sign: bool = True):
-    """Multiplies the updates by minus the learning rate, so that adding them goes downhill.
+    """Multiplies the updates by minus the learning rate, so that adding the updates goes downhill.
 
     Args:
         learning_rate: a number, an array or a schedule; None leaves the updates as they are.

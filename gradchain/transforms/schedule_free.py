@@ -1,4 +1,4 @@
-"""Schedule-Free: averaging takes the place of decaying the learning rate."""
+"""Schedule-Free: averaging replaces the decay of the learning rate."""
 
 from typing import Any, NamedTuple
 
@@ -23,13 +23,13 @@ from ..core import (
 )
 from ..core.lists import each_of, scalar_dtype
 from ..core.numerics import copy_of, one_minus, ratio, safe_increment
-from ..core.types import DTypeLike, Numeric, OptState, Params, ScalarOrSchedule, Updates
+from ..core.types import Array, DTypeLike, Numeric, OptState, Params, ScalarOrSchedule, Updates
 from .masking import MaskedNode
 
 ABOVE_ZERO = Range("in (0, 1]", lambda x: 0 < x <= 1)
 
 
-def _average(y: Any, z: Any, b1: Any) -> Any:
+def _average(y: Array, z: Array, b1: Numeric) -> Array:
     """x from y = b1 x + (1 - b1) z."""
     return (y - (1 - b1) * z) / b1
 
@@ -37,17 +37,17 @@ def _average(y: Any, z: Any, b1: Any) -> Any:
 class ScheduleFreeState(NamedTuple):
     """State of `schedule_free`."""
 
-    b1: jax.Array  # f32[] (f64 for f64 params); share of x in y, for `eval_params`
-    weight_sum: jax.Array  # f32[]; sum of the weights in the average
-    step_count: jax.Array  # i32[]; number of the coming step, from 1
-    max_lr: jax.Array  # f32[]; largest learning rate so far
-    base_optimizer_state: Any  # the base optimizer's
-    z: Params  # like params, at least float32, or state_dtype; where the base optimizer is
+    b1: Array  # f32[] (f64 for f64 params); weight of x in y, for `eval_params`
+    weight_sum: Array  # f32[]; sum of the weights in the average
+    step_count: Array  # i32[]; number of the coming step, from 1
+    max_lr: Array  # f32[]; largest learning rate so far
+    base_optimizer_state: OptState  # the base optimizer's
+    z: Params  # like params, at least float32, or state_dtype; the base optimizer's parameters
 
     def eval_params(self, params: Params) -> Params:
-        """The averaged parameters x, which are the ones to evaluate."""
+        """The averaged parameters x: evaluate these."""
 
-        def average(z: Any, y: Any) -> Any:
+        def average(z: Array | MaskedNode, y: Array) -> Array:
             if isinstance(z, MaskedNode):
                 return y
             with relaxed_promotion():
@@ -79,18 +79,17 @@ def schedule_free(
     weight_lr_power: Numeric = 2.0,
     state_dtype: DTypeLike | None = None,
 ):
-    """Trains at y, between the base optimizer's z and its running average x, which is the result.
+    """Takes gradients at y, a mean of the base optimizer's z and its running average x, the result.
 
     z = z + base step at y;  w = (largest learning rate so far)^weight_lr_power;  c = w / sum of w;
     x = (1 - c) x + c z;  y = b1 x + (1 - b1) z. The parameters are y; `eval_params` gives x.
 
     Args:
         base_optimizer: a transformation without momentum of its own.
-        learning_rate: what it steps by, for the weights: a number, an array or a schedule, read at
-            the steps taken, as the base optimizer reads its own.
-        b1: share of x in y, in (0, 1].
-        weight_lr_power: how learning rates weigh in the average; 0 weighs all steps alike.
-        state_dtype: dtype of z, by default the parameter's, but at least float32: small steps must count.
+        learning_rate: the base optimizer's, for the weights w: a number, an array or a schedule.
+        b1: weight of x in y, in (0, 1].
+        weight_lr_power: exponent of the learning rate in the weights; at 0 all weights are equal.
+        state_dtype: dtype of z, by default the parameter's, but at least float32 to keep small steps.
 
     State: `ScheduleFreeState(b1, weight_sum, step_count, max_lr, base_optimizer_state, z)`.
     Memory: 1 x the parameters, and the base optimizer's.
@@ -125,7 +124,7 @@ def schedule_free(
             total = state.weight_sum + weight
             share = ratio(weight, total)  # 0 while the learning rate has been 0: z has not moved
 
-            def move(g: Any, u: Any, y: Any, z: Any) -> tuple[Any, Any]:
+            def move(g: Array, u: Array, y: Array, z: Array) -> tuple[Array, Array]:
                 z_new = cast(widen(z) + widen(u), dtype_of(z))
                 y, z, end = widen(y), widen(z), widen(z_new)
                 x = (1 - share) * _average(y, z, b1) + share * end

@@ -13,23 +13,23 @@ from ..core import (
     transformation,
     with_extra_args_support,
 )
-from ..core.types import Params, PyTree, Updates
+from ..core.types import Array, OptState, Params, PyTree, Updates
 
 
 class SplitRealAndImaginaryArrays(NamedTuple):
     """A complex array in two parts."""
 
-    real: Any
-    imaginary: Any
+    real: Array | jax.ShapeDtypeStruct
+    imaginary: Array | jax.ShapeDtypeStruct
 
 
 class SplitRealAndImaginaryState(NamedTuple):
     """State of `split_real_and_imaginary`."""
 
-    inner_state: Any  # the inner transformation's, over trees with two leaves for each complex one
+    inner_state: OptState  # the inner transformation's, over trees with two leaves for each complex one
 
 
-def _split(x: Any) -> Any:
+def _split(x: Array | jax.ShapeDtypeStruct) -> Array | jax.ShapeDtypeStruct | SplitRealAndImaginaryArrays:
     if not jnp.issubdtype(dtype_of(x), jnp.complexfloating):
         return x
     if isinstance(x, jax.ShapeDtypeStruct):
@@ -44,10 +44,10 @@ def _is_split(x: Any) -> bool:
 
 @transformation
 def split_real_and_imaginary(inner: GradientTransformation):
-    """Treats each complex parameter as two real ones, so that `inner` meets real numbers only.
+    """Treats each complex parameter as two real ones, so that `inner` sees real numbers only.
 
-    JAX's gradient of a real function of z = x + iy is df/dx - i df/dy: give its conjugate, as for
-    every other transformation here.
+    JAX's gradient of a real function of z = x + iy is df/dx - i df/dy. Pass its conjugate to `update`,
+    as with every other transformation here.
 
     Args: inner, any transformation.
     State: `SplitRealAndImaginaryState(inner_state)`. Memory: the inner transformation's.

@@ -1,4 +1,4 @@
-"""Steps in proportion to the parameters they change: the trust ratio of LARS, LAMB and Fromage."""
+"""Steps proportional to the parameters: the trust ratio of LARS, LAMB and Fromage."""
 
 import jax.numpy as jnp
 
@@ -11,13 +11,13 @@ ScaleByTrustRatioState = EmptyState
 
 @transformation
 def scale_by_trust_ratio(min_norm: Numeric = 0.0, trust_coefficient: Numeric = 1.0, eps: Numeric = 0.0):
-    """Gives each array's update a norm in proportion to that of the parameter.
+    """Gives each array's update a norm proportional to the norm of the parameter.
 
     u = g trust_coefficient |p| / (|g| + eps), with both 2-norms at least min_norm; u = g where either
     is 0.
 
     Args:
-        min_norm: the smallest norm reckoned with, at least 0.
+        min_norm: lower bound of both norms, at least 0.
         trust_coefficient: the norm of u over that of p, usually in (0, 1].
         eps: added to the gradient's norm, at least 0.
 

@@ -18,7 +18,7 @@ def cast(tree: ArrayTree, dtype: Any) -> ArrayTree:
 
 
 def cast_like(tree: ArrayTree, other_tree: ArrayTree) -> ArrayTree:
-    """Every leaf in the dtype of its partner in `other_tree`, where that has one."""
+    """Every leaf in the dtype of the same leaf of `other_tree`, if that leaf has a dtype."""
     return map_leaves(
         "cast_like",
         lambda x, like: cast_array(x, like.dtype) if hasattr(like, "dtype") else x,
@@ -28,15 +28,15 @@ def cast_like(tree: ArrayTree, other_tree: ArrayTree) -> ArrayTree:
 
 
 def dtype(tree: ArrayTree, mixed_dtype_handler: str | None = None) -> np.dtype:
-    """The dtype of a tree; that of an empty one is the default float's.
+    """The dtype of a tree; the default float dtype for an empty tree.
 
     Args:
         tree: a pytree of arrays.
         mixed_dtype_handler: what to do with several dtypes: None raises, "promote" gives the dtype
-            they promote to, "highest" and "lowest" one of them.
+            they promote to, "highest" and "lowest" choose one of them.
 
-    Raises: ValueError naming the leaves, for a mixed tree without handler, or for "highest" and
-        "lowest" where neither of two dtypes holds the other.
+    Raises: ValueError, with the leaves, for a mixed tree without handler; ValueError for "highest" and
+        "lowest" if neither of two dtypes can hold the other.
     """
     found = [dtype_of(x) for x in jax.tree.leaves(tree)]
     if not found:

@@ -1,4 +1,4 @@
-"""Trees shaped like another."""
+"""Trees with the shapes of another tree."""
 
 import jax.numpy as jnp
 
@@ -9,7 +9,7 @@ DType = jnp.dtype | type | str | None
 
 
 def full_like(tree: ArrayTree, fill_value: Numeric, dtype: DType = None) -> ArrayTree:
-    """A tree of one value in the shapes of another, in its dtypes or in `dtype`."""
+    """A tree filled with one value, in the shapes of another tree, in its dtypes or in `dtype`."""
     return map_leaves("full_like", lambda x: jnp.full_like(x, fill_value, dtype=dtype), tree)
 
 

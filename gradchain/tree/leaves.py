@@ -1,4 +1,4 @@
-"""Mapping a function over trees in which None stands for "no array here"."""
+"""Functions mapped over trees in which None means "no array here"."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,8 +13,8 @@ from ..core.types import ArrayTree
 def map_leaves(name: str, f: Callable[..., Any], tree: ArrayTree, *others: ArrayTree) -> ArrayTree:
     """`f` of the leaves of trees of one structure; None where any of them has None.
 
-    Precisions mix as JAX's standard promotion says, whatever the user's setting.
-    Raises: ValueError naming the paths where the structures differ.
+    Dtypes mix by JAX's standard promotion, whatever the user's setting.
+    Raises: ValueError, with the paths, if the structures differ.
     """
     leaves, treedef = jax.tree.flatten(tree, is_leaf=is_none)
     columns = [_column(name, tree, other) for other in others]
@@ -34,7 +34,7 @@ def _column(name: str, tree: ArrayTree, other: ArrayTree) -> list[Any]:
 
 
 def widened(f: Callable[..., Any]) -> Callable[..., jax.Array]:
-    """`f` of arrays of half precision computed in float32 and rounded once, at the end."""
+    """`f`, computed in float32 for arrays of half precision and rounded once, at the end."""
 
     def rounded_once(*args: Any) -> jax.Array:
         dtype = jnp.result_type(*map(dtype_of, args))

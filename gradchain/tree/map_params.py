@@ -1,4 +1,4 @@
-"""Mapping over those parts of a state that are shaped like the parameters."""
+"""Functions mapped over the parts of a state that have the structure of the parameters."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, Union, runtime_checkable
@@ -26,18 +26,18 @@ def map_params(
     transform_non_params: Callable[[Any], Any] | None = None,
     is_leaf: Callable[[Any], bool] | None = None,
 ) -> OptState:
-    """Applies a function to every part of a state that follows the parameters, leaf by leaf.
+    """Applies a function to the parts of a state that are trees like the parameters, leaf by leaf.
 
     `map_params(tx, lambda leaf, sharding: jax.device_put(leaf, sharding), state, shardings)`.
 
     Args:
-        initable: the transformation, or its `init`. It may be of any library.
+        initable: the transformation, or its `init`, of this library or another.
         f: `f(leaf, *rest_leaves)`, for every leaf of those parts.
         state: a state of that transformation, or a tree of its structure.
-        rest: trees of the structure of the parameters. Where the state holds a mask's
-            `MaskedNode` their leaves are passed over, unless `is_leaf` says otherwise.
-        transform_non_params: a function for all other leaves (counts, keys), by default unchanged.
-        is_leaf: what else counts as a leaf of those parts.
+        rest: trees with the structure of the parameters. Their leaves are skipped where the state has
+            a `MaskedNode`, unless that is a leaf by `is_leaf`.
+        transform_non_params: a function for all other leaves (counts, keys); None leaves them unchanged.
+        is_leaf: which nodes of those parts also count as leaves.
 
     Raises: ValueError if `state` cannot be a state of the transformation.
     """
@@ -60,7 +60,7 @@ def map_params(
 
 
 def _is_masked(x: Any) -> bool:
-    """Whether `x` is the `MaskedNode` of this library or of Optax: no leaf, by its name."""
+    """Whether `x` is the `MaskedNode` of this library or of Optax, by the name of its class."""
     return isinstance(x, tuple) and not x and type(x).__name__ == "MaskedNode"
 
 

@@ -13,8 +13,8 @@ from .leaves import map_leaves, widened
 def update_moment(updates: Updates, moments: Params, decay: Numeric, order: Numeric) -> ArrayTree:
     """The moving average of updates^order.
 
-    Args: two trees of one structure; decay, in [0, 1]; order, 1 or 2 as a rule. Half precisions
-        are computed in float32, since 0.999 is 1 in bfloat16.
+    Args: two trees of one structure; decay, in [0, 1]; order, usually 1 or 2. Half precisions are
+        computed in float32, since 0.999 is 1 in bfloat16.
     """
 
     def update(g: Any, m: Any) -> jax.Array:
@@ -28,21 +28,21 @@ def update_moment_per_elem_norm(
 ) -> ArrayTree:
     """The moving average of |updates|^order, real for complex numbers.
 
-    Args: as of `update_moment`; for real numbers the same, with its sign in odd orders.
+    Args: see `update_moment`. Real numbers give the same as there: odd orders keep the sign.
     """
 
     def update(g: Any, m: Any) -> jax.Array:
         if jnp.isrealobj(g):
             return ema(g**order, m, decay)
         half = order / 2
-        whole = isinstance(half, float) and half.is_integer()
-        return ema(abs_sq(g) ** (int(half) if whole else half), m, decay)
+        is_integer = isinstance(half, float) and half.is_integer()
+        return ema(abs_sq(g) ** (int(half) if is_integer else half), m, decay)
 
     return map_leaves("update_moment_per_elem_norm", widened(update), updates, moments)
 
 
 def update_infinity_moment(updates: Updates, moments: Params, decay: Numeric, eps: Numeric) -> ArrayTree:
-    """The largest update of late: max(|g| + eps, decay m)."""
+    """The decayed maximum of updates: max(|g| + eps, decay m)."""
 
     def update(g: Any, m: Any) -> jax.Array:
         return jnp.maximum(jnp.abs(g) + eps, decay * m)

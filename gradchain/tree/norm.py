@@ -23,12 +23,12 @@ def norm(tree: ArrayTree, ord: int | str | float | None = None, squared: bool = 
     """The norm of a tree taken as one long vector.
 
     Args:
-        tree: a pytree of arrays; None (and float0) leaves count for nothing, an empty tree has norm 0.
+        tree: a pytree of arrays; None and float0 leaves are ignored, an empty tree has norm 0.
         ord: 2 or None (Euclidean), 1 (sum of absolute values) or inf (largest absolute value).
         squared: return the square of the norm instead.
 
-    Returns: a scalar in at least float32, whatever the leaves' precision; finite wherever the norm of
-        finite entries can be represented, though their squares cannot. Its derivative at 0 is 0.
+    Returns: a scalar in at least float32. It is finite for finite entries if the norm itself is in
+        range, even if squares are not. Its derivative at 0 is 0.
     Raises: ValueError for another `ord`.
     """
     if ord in (None, 2):

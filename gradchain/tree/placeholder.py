@@ -1,4 +1,4 @@
-"""What `map_params` initializes a transformation with, to see where its state follows parameters."""
+"""The placeholder by which `map_params` finds the trees like the parameters in a state."""
 
 import sys
 from typing import Any
@@ -9,9 +9,9 @@ import jax
 class ParamsPlaceholder:
     """A node without leaves that stands for all the parameters.
 
-    Mapping over it gives it back, so wherever an `init` makes something like the parameters, the
-    state holds the placeholder. A wrapper whose `init` needs the structure of the parameters (a
-    mask given as a tree) must let it pass: `if is_placeholder(params)`.
+    A map over it returns it. So after `init(placeholder())` the state has the placeholder at every
+    tree like the parameters. A wrapper whose `init` needs the structure of the parameters (for a
+    mask that is a tree) must let it pass: `if is_placeholder(params)`.
     """
 
 
@@ -25,16 +25,16 @@ _kinds: dict[Any, type[Any]] = {}
 
 
 def is_placeholder(params: Any) -> bool:
-    """Whether these are not parameters but what `map_params` puts in their place."""
+    """Whether `params` is the placeholder of `map_params`."""
     return isinstance(params, ParamsPlaceholder)
 
 
 def placeholder() -> Any:
-    """A placeholder, which Optax's own wrappers recognize too where Optax is loaded."""
+    """A placeholder; if Optax is loaded, Optax's wrappers recognize it too."""
     module = sys.modules.get("optax.tree_utils._state_utils")
-    theirs = getattr(module, "_ParamsPlaceholder", None)
-    if theirs is None:
+    optax_class = getattr(module, "_ParamsPlaceholder", None)
+    if optax_class is None:
         return ParamsPlaceholder()
-    if theirs not in _kinds:
-        _kinds[theirs] = _register(type("ParamsPlaceholder", (ParamsPlaceholder, theirs), {}))
-    return _kinds[theirs]()
+    if optax_class not in _kinds:
+        _kinds[optax_class] = _register(type("ParamsPlaceholder", (ParamsPlaceholder, optax_class), {}))
+    return _kinds[optax_class]()

@@ -24,22 +24,22 @@ def random_like(
     sampler: Callable[..., Any] = jax.random.normal,
     dtype: Any = None,
 ) -> ArrayTree:
-    """A tree of independent random arrays in the shapes of another.
+    """A tree of independent random arrays in the shapes of another tree.
 
     Args:
         rng_key: one random key.
         target_tree: gives shapes, dtypes and, under explicit sharding, shardings.
         sampler: `sampler(key, shape, dtype)`, with or without a keyword `out_sharding`.
-        dtype: of all leaves, by default each target's own.
+        dtype: dtype of all leaves, by default that of each target.
     """
-    # Explicit sharding came to JAX with `typeof`.
+    # JAX without `typeof` has no explicit sharding.
     takes_sharding = hasattr(jax, "typeof") and "out_sharding" in inspect.signature(sampler).parameters
 
     def draw(key: Any, leaf: Any) -> Any:
         kwargs = {}
         if takes_sharding and isinstance(leaf, jax.Array):
             sharding = jax.typeof(leaf).sharding
-            # Samplers write None for "automatic"; only an explicit mesh has a say.
+            # Only an explicit mesh decides the sharding of the result.
             if getattr(sharding.mesh, "are_all_axes_explicit", False):
                 kwargs["out_sharding"] = sharding
         return sampler(key, jnp.shape(leaf), dtype or dtype_of(leaf), **kwargs)

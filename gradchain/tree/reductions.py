@@ -1,4 +1,4 @@
-"""One number from a whole tree. Sums of half precision are taken and returned in float32."""
+"""One number from a whole tree. Sums of half precisions are computed and returned in float32."""
 
 import functools
 from collections.abc import Callable
@@ -17,7 +17,7 @@ def _in_turn(parts: list[Any]) -> Any:
 
 
 def _in_pairs(parts: list[Any]) -> Any:
-    """The sum by halves: a rounding error that grows with the logarithm of their number."""
+    """The sum by halves: its rounding error grows with the logarithm of the number of parts."""
     if len(parts) <= 2:
         return _in_turn(parts)
     half = len(parts) // 2
@@ -28,8 +28,8 @@ def sum(tree: ArrayTree, associative_reduction: bool = False) -> Any:
     """The sum of all entries of all leaves; 0 for an empty tree.
 
     Args:
-        tree: a pytree of arrays; None counts for nothing.
-        associative_reduction: add the leaves' sums in pairs, for less rounding and a shorter chain.
+        tree: a pytree of arrays; None is ignored.
+        associative_reduction: True adds the sums of the leaves in pairs, for a smaller rounding error.
     """
     with relaxed_promotion():
         parts = [jnp.sum(widen(x)) for x in jax.tree.leaves(tree)]
@@ -37,18 +37,18 @@ def sum(tree: ArrayTree, associative_reduction: bool = False) -> Any:
 
 
 def vdot(tree_x: ArrayTree, tree_y: ArrayTree) -> Any:
-    """The inner product of two trees taken as long vectors, the first conjugated; 0 if empty.
+    """The inner product of two trees as long vectors, the first one conjugated; 0 for empty trees.
 
-    Raises: ValueError where structures or shapes differ.
+    Raises: ValueError if structures or shapes differ.
     """
 
     def dot(x: Any, y: Any) -> jax.Array:
         if jnp.shape(x) != jnp.shape(y):
             raise ValueError(
-                f"vdot: a leaf of the first tree has shape {jnp.shape(x)} but its partner "
-                f"has shape {jnp.shape(y)}."
+                f"vdot: a leaf of the first tree has shape {jnp.shape(x)} but the same leaf of "
+                f"the second has shape {jnp.shape(y)}."
             )
-        # A product and a sum: on any hardware in full precision, and for any sharding.
+        # Not jnp.vdot: a product and a sum are in full precision on all hardware, for any sharding.
         return jnp.sum(jnp.conj(widen(x)) * widen(y))
 
     parts = jax.tree.leaves(map_leaves("vdot", dot, tree_x, tree_y))

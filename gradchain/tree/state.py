@@ -1,4 +1,4 @@
-"""Reading and writing parts of a state by name, however deep they are."""
+"""Access to parts of a state by name, at any depth."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ def _is_named_tuple(node: Any) -> bool:
 
 
 def _children(node: Any) -> tuple[list[tuple[Any, Any]], Any]:
-    """The children of a node with the steps that lead to them, and how to put them together."""
+    """The children of a node, each with its step of the path, and the treedef to rebuild the node."""
     below, treedef = jax.tree_util.tree_flatten_with_path(node, is_leaf=lambda x: x is not node)
     if any(not path for path, _ in below):
         return [], treedef  # a leaf
@@ -41,7 +41,7 @@ def _children(node: Any) -> tuple[list[tuple[Any, Any]], Any]:
 
 
 def _name(step: Any) -> Any:
-    """What a step is called in a search; None for a position."""
+    """The name of a step for a search; None for a position."""
     if isinstance(step, NamedTupleKey):
         return step.name
     return step.key if isinstance(step, jax.tree_util.DictKey) else None
@@ -55,7 +55,7 @@ def _walk(node: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
 
 
 def _names(path: KeyPath, node: Any) -> list[Any]:
-    """The names a node answers to: the key or field it is under, and its class."""
+    """The names of a node for a search: its key or field, and its class."""
     names = [] if not path or _name(path[-1]) is None else [_name(path[-1])]
     return names + ([type(node).__name__] if _is_named_tuple(node) else [])
 
@@ -76,7 +76,7 @@ def _absent(who: str, tree: PyTree, key: Any, filtering: Filter | None) -> KeyEr
 
 
 def get_all_with_path(tree: PyTree, key: Any, filtering: Filter | None = None) -> list[tuple[KeyPath, Any]]:
-    """Everything in a tree that has this name, with its path.
+    """All values in a tree with this name, and their paths.
 
     Args:
         tree: usually the state of a transformation.
@@ -93,42 +93,42 @@ def get_all_with_path(tree: PyTree, key: Any, filtering: Filter | None = None) -
 
 
 def get(tree: PyTree, key: Any, default: Any = None, filtering: Filter | None = None) -> Any:
-    """The one thing in a tree that has this name.
+    """The only value in a tree with this name.
 
     `get(opt_state, "mu")`; `get(opt_state, "learning_rate")` with injected hyperparameters.
 
     Args:
-        tree, key, filtering: as of `get_all_with_path`.
-        default: what to return where there is none.
+        tree, key, filtering: see `get_all_with_path`.
+        default: what to return if there is none.
 
-    Raises: KeyError, with the places, where there are several.
+    Raises: KeyError, with the paths, if there are several.
     """
     found = get_all_with_path(tree, key, filtering)
     if len(found) > 1:
-        places = ", ".join(_show(path) for path, _ in found)
+        paths = ", ".join(_show(path) for path, _ in found)
         raise KeyError(
-            f"get: {key!r} is in the tree {len(found)} times, at {places}. Choose one by filtering, "
+            f"get: {key!r} is in the tree {len(found)} times, at {paths}. Choose one by filtering, "
             "or call get_all_with_path."
         )
     return found[0][1] if found else default
 
 
 def set(tree: PyTree, filtering: Filter | None = None, /, **kwargs: Any) -> PyTree:
-    """The tree with everything of these names replaced: `set(opt_state, learning_rate=1e-4)`.
+    """The tree with all values of these names replaced: `set(opt_state, learning_rate=1e-4)`.
 
     Args:
         tree: usually the state of a transformation.
         filtering: `filtering(path, value) -> bool`, which of them to replace.
-        kwargs: the names, as of `get_all_with_path`, and the new values.
+        kwargs: the names, see `get_all_with_path`, and the new values.
 
-    Raises: KeyError, with the names there are, for a name that is not in the tree.
+    Raises: KeyError, with the names in the tree, for a name that is not one of them.
     """
     for key in kwargs:
         if not get_all_with_path(tree, key, filtering):
             raise _absent("set", tree, key, filtering)
 
     def replaced(path: KeyPath, node: Any) -> Any:
-        for name in reversed(_names(path, node)):  # a class before the field that holds it
+        for name in reversed(_names(path, node)):  # the class first, then the field that holds it
             if name in kwargs and (filtering is None or filtering(path, node)):
                 return kwargs[name]
         children, treedef = _children(node)
