@@ -1,13 +1,11 @@
-"""ACProp: AdaBelief whose denominator is a step behind."""
+"""ACProp: AdaBelief with the denominator of the step before."""
 
 import jax.numpy as jnp
 
 from ..core import Trait, chain, compute_dtype, dtype_of, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, ratio, sqrt, zeros_like
 from ..core.types import Array, DTypeLike, Hyperparameter, MaskOrFn, ScalarOrSchedule
-from ..transforms.belief_state import ScaleByBeliefState
-from ..transforms.decay import add_decayed_weights
-from ..transforms.scaling import scale_by_learning_rate
+from ..transforms import ScaleByBeliefState, add_decayed_weights, scale_by_learning_rate
 
 
 @transformation
@@ -20,19 +18,17 @@ def scale_by_acprop(
     mu_dtype: DTypeLike | None = None,
     nu_dtype: DTypeLike | None = None,
 ):
-    """Rescales by the error with which earlier averages predicted earlier gradients.
+    """Rescales by the error of earlier averages as predictions of earlier gradients.
 
     m_t = b1 m_{t-1} + (1 - b1) g_t;  s_t = b2 s_{t-1} + (1 - b2) |g_t - m_{t-1}|^2 + eps_root;
     u_t = g_t / (sqrt(s_{t-1} / (1 - b2^{t-1})) + eps), and g_1 / (1 + eps) at the first step.
 
     Args:
         eps_root: added to s at every step, at least 0.
-        mu_dtype: dtype of m, by default at least float32: g - m has no digits in bfloat16.
-        nu_dtype: dtype of s, by default real and at least float32.
+        mu_dtype: dtype of m, by default at least float32: bfloat16 is too coarse for g - m.
 
     State: `ScaleByBeliefState(count, mu, nu)`. Memory: 2 x the parameters.
-    Reference: Zhuang et al., 2021, Momentum Centering and Asynchronous Update for Adaptive Gradient
-        Methods, arXiv:2110.05454.
+    Reference: Zhuang et al., 2021, arXiv:2110.05454.
     """
 
     def init(p: Array) -> ScaleByBeliefState:
@@ -67,10 +63,9 @@ def acprop(
     """ACProp: p = p - learning_rate g_t / sqrt(s_{t-1}), s the gradient's variance around its average.
 
     Args:
-        b1, b2, eps, eps_root, mu_dtype, nu_dtype: see `scale_by_acprop`.
+        eps_root, mu_dtype: see `scale_by_acprop`.
 
-    State: a chain's: `ScaleByBeliefState(count, mu, nu)`, the decay's, the learning rate's.
-    Memory: 2 x the parameters.
+    State: a chain's: `ScaleByBeliefState`, the decay's, the learning rate's. Memory: 2 x the parameters.
     Reference: Zhuang et al., 2021, Momentum Centering and Asynchronous Update for Adaptive Gradient
         Methods, arXiv:2110.05454.
     """

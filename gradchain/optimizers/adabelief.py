@@ -1,13 +1,13 @@
-"""AdaBelief: steps as large as the gradient is predictable."""
+"""AdaBelief: large steps where the gradient is easy to predict."""
 
-import jax
+import jax.numpy as jnp
 
 from ..core import Trait, chain, compute_dtype, dtype_of, leafwise, transformation
-from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
+from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
 from ..core.types import AddedNumber, Array, DTypeLike, Hyperparameter, MaskOrFn, ScalarOrSchedule
-from ..transforms.belief_state import ScaleByBeliefState
+from ..transforms import ScaleByBeliefState, scale_by_learning_rate
 from ..transforms.decay import decoupled
-from ..transforms.scaling import scale_by_learning_rate
+from ..transforms.scale_by_adam import debiased_mean
 
 
 @transformation
@@ -21,7 +21,7 @@ def scale_by_belief(
     mu_dtype: DTypeLike | None = None,
     nu_dtype: DTypeLike | None = None,
 ):
-    """Rescales the averaged gradient by how far gradients lie from it.
+    """Rescales the averaged gradient by the distance of gradients from it.
 
     m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) |g - m|^2 + eps_root;  u = m' / (sqrt(v') + eps), where
     m' = m / (1 - b1^t), v' = v / (1 - b2^t) and t counts from 1. With `nesterov`,
@@ -29,12 +29,10 @@ def scale_by_belief(
 
     Args:
         eps_root: added to v at every step, at least 0.
-        mu_dtype: dtype of the first moment, by default at least float32: the difference g - m of two
-            nearly equal numbers has no digits in bfloat16.
+        mu_dtype: dtype of m, by default at least float32: bfloat16 is too coarse for g - m.
 
     State: `ScaleByBeliefState(count, mu, nu)`. Memory: 2 x the parameters.
-    Reference: Zhuang et al., 2020, AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed
-        Gradients, arXiv:2010.07468.
+    Reference: Zhuang et al., 2020, arXiv:2010.07468.
     """
 
     def init(p: Array) -> ScaleByBeliefState:
@@ -47,12 +45,9 @@ def scale_by_belief(
     def update(g: Array, s: ScaleByBeliefState, p: Array | None) -> tuple[Array, ScaleByBeliefState]:
         mu = ema(g, s.mu, b1)
         nu = ema(abs_sq(g - mu), s.nu, b2) + eps_root
-        if nesterov:
-            m = b1 * debias(mu, b1, s.count + 1) + one_minus(b1) * debias(g, b1, s.count)
-        else:
-            m = debias(mu, b1, s.count)
+        m = debiased_mean(g, mu, b1, s.count, nesterov)
         root = sqrt(debias(nu, b2, s.count)) + eps
-        return m / jax.numpy.where(root > 0, root, 1), s._replace(mu=mu, nu=nu)
+        return m / jnp.where(root > 0, root, 1), s._replace(mu=mu, nu=nu)
 
     return leafwise(init, update, traits=[Trait.RESCALES])
 
@@ -73,14 +68,12 @@ def adabelief(
 ):
     """AdaBelief: Adam with the variance around the averaged gradient in place of the mean square.
 
-    m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) |g - m|^2 + eps_root;
-    p = p - learning_rate m' / (sqrt(v') + eps), with m' and v' debiased.
+    p = p - learning_rate m' / (sqrt(v') + eps), with m' and v' as in `scale_by_belief`.
 
     Args:
-        b1, b2, eps, eps_root, nesterov, mu_dtype, nu_dtype: see `scale_by_belief`.
+        eps_root, mu_dtype: see `scale_by_belief`.
 
-    State: a chain's: `ScaleByBeliefState(count, mu, nu)`, then the learning rate's.
-    Memory: 2 x the parameters.
+    State: a chain's: `ScaleByBeliefState(count, mu, nu)`, the learning rate's. Memory: 2 x the parameters.
     Reference: Zhuang et al., 2020, AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed
         Gradients, arXiv:2010.07468.
     """

@@ -5,8 +5,7 @@ from typing import NamedTuple
 from ..core import Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, ema, sqrt
 from ..core.types import Array, MaskOrFn, Numeric, Params, ScalarOrSchedule
-from ..transforms.decay import add_decayed_weights
-from ..transforms.scaling import scale_by_learning_rate
+from ..transforms import add_decayed_weights, scale_by_learning_rate
 
 
 class ScaleByAdaDeltaState(NamedTuple):
@@ -18,11 +17,14 @@ class ScaleByAdaDeltaState(NamedTuple):
 
 @transformation
 def scale_by_adadelta(rho: Numeric = 0.9, eps: Numeric = 1e-6):
-    """Rescales by the ratio of past steps' size to past gradients' size.
+    """Rescales by the size of past steps over the size of past gradients.
 
     G = rho G + (1 - rho) |g|^2;  u = g sqrt(X + eps) / sqrt(G + eps);  X = rho X + (1 - rho) |u|^2.
 
-    Args: rho, decay of both averages, in [0, 1); eps, at least 0, which sets the first steps' size.
+    Args:
+        rho: decay of both averages, in [0, 1).
+        eps: at least 0. It sets the size of the first steps.
+
     State: `ScaleByAdaDeltaState(e_g, e_x)`. Memory: 2 x the parameters.
     Reference: Zeiler, 2012, ADADELTA: An Adaptive Learning Rate Method, arXiv:1212.5701.
     """
@@ -51,14 +53,12 @@ def adadelta(
     G and X are moving averages of squared gradients and squared steps, see `scale_by_adadelta`.
 
     Args:
-        learning_rate: a number, an array or a schedule; the paper's is 1. None applies neither rate
-            nor sign.
-        rho: decay of both averages, in [0, 1).
-        eps: at least 0.
-        weight_decay, weight_decay_mask: an L2 penalty: added to the gradient before the rule.
+        learning_rate: a number, an array or a schedule; in the paper 1. None leaves out the
+            rate and the sign.
+        rho, eps: see `scale_by_adadelta`.
+        weight_decay, weight_decay_mask: an L2 penalty, added to the gradient before the rule.
 
-    State: a chain's: the decay's, `ScaleByAdaDeltaState(e_g, e_x)`, the learning rate's.
-    Memory: 2 x the parameters.
+    State: a chain's: the decay's, `ScaleByAdaDeltaState`, the learning rate's. Memory: 2 x the parameters.
     Reference: Zeiler, 2012, ADADELTA: An Adaptive Learning Rate Method, arXiv:1212.5701.
     """
     return chain(

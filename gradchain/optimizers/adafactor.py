@@ -1,4 +1,4 @@
-"""Adafactor: Adam's scaling in the memory of a row and a column."""
+"""Adafactor: Adam's scaling with the memory of a row and a column."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -28,12 +28,12 @@ from ..transforms.scaling import scale, scale_by_learning_rate
 
 
 class FactoredState(NamedTuple):
-    """State of `scale_by_factored_rms`: for each array its row and column, or v; the rest is [1]."""
+    """State of `scale_by_factored_rms`. Each array has a row and a column, or v; unused fields are [1]."""
 
     count: Count  # i32[]  steps taken, from step_offset
-    v_row: Params  # real, at least float32, params without their largest dimension: its mean squares
-    v_col: Params  # real, at least float32, params without the second largest: its mean squares
-    v: Params  # like |params|, at least float32; mean squares where they are not factored
+    v_row: Params  # real, at least float32; mean squares over the largest dimension
+    v_col: Params  # real, at least float32; mean squares over the second largest dimension
+    v: Params  # like |params|, at least float32; mean squares of arrays that are not factored
 
 
 def _power_decay(step: Array, exponent: Numeric) -> Array:
@@ -41,7 +41,7 @@ def _power_decay(step: Array, exponent: Numeric) -> Array:
 
 
 def _two_largest(shape: tuple[int, ...], factored: bool, min_size: int) -> tuple[int, int] | None:
-    """The largest dimension and the second largest; None where the array is not to be factored."""
+    """The largest and the second largest dimension; None if the array is not factored."""
     if not factored or len(shape) < 2:
         return None
     *_, second, first = (int(i) for i in np.argsort(shape))
@@ -68,33 +68,32 @@ def scale_by_factored_rms(
     u = g / sqrt(R C / mean(R)). Vectors and small arrays keep v = b v + (1 - b) (|g|^2 + epsilon).
 
     Args:
-        factored: False keeps all mean squares whole.
+        factored: False keeps the mean squares of all arrays in full.
         decay_rate: the exponent, usually in [0, 1].
-        step_offset: where `count` begins; t = count - step_offset + 1, so a run begins with t = 1,
-            whether from `init` or from a state that has taken so many steps.
-        min_dim_size_to_factor: arrays are factored whose second largest dimension is at least this.
+        step_offset: first value of `count`, with t = count - step_offset + 1. So t begins at 1, also in
+            a run that continues from a state of this many steps.
+        min_dim_size_to_factor: an array is factored if its second largest dimension is at least this.
         epsilon: added to squares, at least 0.
         decay_rate_fn: b as a function of (count - step_offset, decay_rate).
 
     State: `FactoredState(count, v_row, v_col, v)`. Memory: a row and a column for each matrix.
-    Reference: Shazeer and Stern, 2018, Adafactor: Adaptive Learning Rates with Sublinear Memory Cost,
-        arXiv:1804.04235.
+    Reference: Shazeer and Stern, 2018, arXiv:1804.04235.
     """
 
     def init(p: Array) -> FactoredState:
         v = accumulator_like(p)
-        nothing = [jnp.zeros((1,), v.dtype) for _ in range(2)]
+        unused = [jnp.zeros((1,), v.dtype) for _ in range(2)]
         dims = _two_largest(v.shape, factored, min_dim_size_to_factor)
         if dims is None:
             return FactoredState(
-                count=jnp.asarray(step_offset, jnp.int32), v_row=nothing[0], v_col=nothing[1], v=v
+                count=jnp.asarray(step_offset, jnp.int32), v_row=unused[0], v_col=unused[1], v=v
             )
-        # Sums of v rather than fresh zeros: they are sharded as v is.
+        # Sums of v, not new zeros: sums keep the sharding of v.
         return FactoredState(
             count=jnp.asarray(step_offset, jnp.int32),
             v_row=v.sum(dims[0]),
             v_col=v.sum(dims[1]),
-            v=nothing[0],
+            v=unused[0],
         )
 
     def update(g: Array, s: FactoredState, p: Array | None) -> tuple[Array, FactoredState]:
@@ -154,13 +153,13 @@ def adafactor(
         min_dim_size_to_factor, decay_rate, factored: see `scale_by_factored_rms`.
         decay_offset, eps: its `step_offset` and `epsilon`.
         multiply_by_parameter_scale: False leaves out max(rms(p), 0.001).
-        clipping_threshold: see `clip_by_block_rms`; None for none.
-        momentum: decay of an average of the steps, in [0, 1); None for none.
+        clipping_threshold: see `clip_by_block_rms`; None does not clip.
+        momentum: decay of an average of the steps, in [0, 1); None takes no average.
         dtype_momentum: dtype of that average.
         weight_decay_rate: decay not multiplied by the learning rate; None for none.
         weight_decay: decay multiplied by the learning rate, as in other optimizers.
 
-    State: a chain's: `FactoredState(count, v_row, v_col, v)`, then one for each link that is there.
+    State: a chain's: `FactoredState(count, v_row, v_col, v)`, then one for each link in use.
     Memory: a row and a column for each matrix; with momentum 1 x the parameters.
     Reference: Shazeer and Stern, 2018, Adafactor: Adaptive Learning Rates with Sublinear Memory Cost,
         arXiv:1804.04235.

@@ -24,7 +24,10 @@ def scale_by_rss(initial_accumulator_value: Numeric = 0.1, eps: Numeric = 1e-7):
 
     s = s + |g|^2, from s = initial_accumulator_value;  u = g / sqrt(s + eps), and 0 where s = 0.
 
-    Args: initial_accumulator_value and eps, at least 0.
+    Args:
+        initial_accumulator_value: first value of s, at least 0.
+        eps: added inside the square root, at least 0.
+
     State: `ScaleByRssState(sum_of_squares)`. Memory: 1 x the parameters.
     Reference: Duchi, Hazan and Singer, 2011, Adaptive Subgradient Methods.
     """
@@ -54,11 +57,9 @@ def adagrad(
     """Adagrad, for sparse features: s = s + |g|^2;  p = p - learning_rate g / sqrt(s + eps).
 
     Args:
-        initial_accumulator_value: where the sum begins, at least 0.
-        eps: added inside the root, at least 0.
+        initial_accumulator_value, eps: see `scale_by_rss`.
 
-    State: a chain's: `ScaleByRssState(sum_of_squares)`, then the learning rate's.
-    Memory: 1 x the parameters.
+    State: a chain's: `ScaleByRssState(sum_of_squares)`, the learning rate's. Memory: 1 x the parameters.
     Reference: Duchi, Hazan and Singer, 2011, Adaptive Subgradient Methods for Online Learning and
         Stochastic Optimization.
     """

@@ -2,9 +2,8 @@
 
 from ..core import chain, transformation
 from ..core.types import AddedNumber, DTypeLike, MaskOrFn, ScalarOrSchedule
+from ..transforms import scale_by_adam, scale_by_learning_rate
 from ..transforms.decay import decoupled
-from ..transforms.scale_by_adam import scale_by_adam
-from ..transforms.scaling import scale_by_learning_rate
 
 
 @transformation
@@ -26,11 +25,7 @@ def adam(
     m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) |g|^2;
     p = p - learning_rate m' / (sqrt(v' + eps_root) + eps), with m' and v' debiased.
 
-    Args:
-        b1, b2, eps, eps_root, mu_dtype, nesterov, nu_dtype: see `scale_by_adam`.
-
-    State: a chain's: `ScaleByAdamState(count, mu, nu)`, then the learning rate's.
-    Memory: 2 x the parameters.
+    State: a chain's: `ScaleByAdamState(count, mu, nu)`, the learning rate's. Memory: 2 x the parameters.
     Reference: Kingma and Ba, 2014, Adam: A Method for Stochastic Optimization, arXiv:1412.6980.
     """
     return chain(

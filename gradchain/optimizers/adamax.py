@@ -2,9 +2,8 @@
 
 from ..core import chain, transformation
 from ..core.types import AddedNumber, DTypeLike, MaskOrFn, ScalarOrSchedule
+from ..transforms import scale_by_adamax, scale_by_learning_rate
 from ..transforms.decay import decoupled
-from ..transforms.scale_by_adamax import scale_by_adamax
-from ..transforms.scaling import scale_by_learning_rate
 
 
 @transformation
@@ -22,10 +21,9 @@ def adamax(
     """AdaMax: m = b1 m + (1 - b1) g;  v = max(|g| + eps, b2 v);  p = p - learning_rate m' / v.
 
     Args:
-        b1, b2, eps, mu_dtype, nu_dtype: see `scale_by_adamax`.
+        eps: see `scale_by_adamax`.
 
-    State: a chain's: `ScaleByAdamState(count, mu, nu)`, then the learning rate's.
-    Memory: 2 x the parameters.
+    State: a chain's: `ScaleByAdamState(count, mu, nu)`, the learning rate's. Memory: 2 x the parameters.
     Reference: Kingma and Ba, 2014, Adam: A Method for Stochastic Optimization, section 7.1,
         arXiv:1412.6980.
     """

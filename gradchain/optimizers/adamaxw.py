@@ -2,9 +2,7 @@
 
 from ..core import chain, transformation
 from ..core.types import DTypeLike, MaskOrFn, ScalarOrSchedule
-from ..transforms.decay import add_decayed_weights
-from ..transforms.scale_by_adamax import scale_by_adamax
-from ..transforms.scaling import scale_by_learning_rate
+from ..transforms import add_decayed_weights, scale_by_adamax, scale_by_learning_rate
 
 
 @transformation
@@ -23,10 +21,9 @@ def adamaxw(
     """AdaMaxW: p = p - learning_rate (m' / v + weight_decay p), with m' and v as in `adamax`.
 
     Args:
-        b1, b2, eps, mu_dtype, nu_dtype: see `scale_by_adamax`.
+        eps: see `scale_by_adamax`.
 
-    State: a chain's: `ScaleByAdamState(count, mu, nu)`, the decay's, the learning rate's.
-    Memory: 2 x the parameters.
+    State: a chain's: `ScaleByAdamState`, the decay's, the learning rate's. Memory: 2 x the parameters.
     Reference: Loshchilov and Hutter, 2017, Decoupled Weight Decay Regularization, arXiv:1711.05101;
         Kingma and Ba, 2014, section 7.1, arXiv:1412.6980.
     """

@@ -2,9 +2,7 @@
 
 from ..core import chain, transformation
 from ..core.types import DTypeLike, MaskOrFn, ScalarOrSchedule
-from ..transforms.decay import add_decayed_weights
-from ..transforms.scale_by_adam import scale_by_adam
-from ..transforms.scaling import scale_by_learning_rate
+from ..transforms import add_decayed_weights, scale_by_adam, scale_by_learning_rate
 
 
 @transformation
@@ -26,11 +24,7 @@ def adamw(
 
     m' and v' are Adam's debiased moments, see `scale_by_adam`.
 
-    Args:
-        b1, b2, eps, eps_root, mu_dtype, nesterov, nu_dtype: see `scale_by_adam`.
-
-    State: a chain's: `ScaleByAdamState(count, mu, nu)`, the decay's, the learning rate's.
-    Memory: 2 x the parameters.
+    State: a chain's: `ScaleByAdamState`, the decay's, the learning rate's. Memory: 2 x the parameters.
     Reference: Loshchilov and Hutter, 2017, Decoupled Weight Decay Regularization, arXiv:1711.05101.
     """
     return chain(

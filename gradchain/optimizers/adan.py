@@ -4,20 +4,10 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from ..core import FINITE, Trait, chain, leafwise, transformation
+from ..core import FINITE, Array, Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
-from ..core.types import (
-    AddedNumber,
-    Array,
-    Count,
-    DTypeLike,
-    Hyperparameter,
-    MaskOrFn,
-    Params,
-    ScalarOrSchedule,
-)
-from ..transforms.decay import add_decayed_weights
-from ..transforms.scaling import scale_by_learning_rate
+from ..core.types import AddedNumber, Count, DTypeLike, Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
+from ..transforms import add_decayed_weights, scale_by_learning_rate
 
 
 class ScaleByAdanState(NamedTuple):
@@ -52,11 +42,9 @@ def scale_by_adan(
         b1, b2, b3: decay of m, v and n, in [0, 1).
         change_weight: w, the weight of the change; None is 1 - b2, as in Optax. The paper's is b2.
         mu_dtype: dtype of m and v, by default the parameter's.
-        nu_dtype: dtype of n, by default real and at least float32.
 
     State: `ScaleByAdanState(m, v, n, g, t)`. Memory: 4 x the parameters.
-    Reference: Xie et al., 2022, Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep
-        Models, arXiv:2208.06677.
+    Reference: Xie et al., 2022, arXiv:2208.06677.
     """
 
     def init(p: Array) -> ScaleByAdanState:
@@ -93,14 +81,13 @@ def adan(
     """Adan: Nesterov's look ahead from the change between gradients, with Adam's scaling.
 
     p = p - learning_rate ((m' + w v') / (sqrt(n' + eps_root) + eps) + weight_decay p), see
-    `scale_by_adan`; the paper's w is `change_weight=b2`. The paper divides by 1 + learning_rate
-    weight_decay instead of subtracting.
+    `scale_by_adan`. The paper has w = b2, and divides by 1 + learning_rate weight_decay in place of the
+    last term.
 
     Args:
-        b1, b2, b3, eps, eps_root, change_weight, mu_dtype, nu_dtype: see `scale_by_adan`.
+        b1, b2, b3, change_weight, mu_dtype: see `scale_by_adan`.
 
-    State: a chain's: `ScaleByAdanState(m, v, n, g, t)`, the decay's, the learning rate's.
-    Memory: 4 x the parameters.
+    State: a chain's: `ScaleByAdanState`, the decay's, the learning rate's. Memory: 4 x the parameters.
     Reference: Xie et al., 2022, Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep
         Models, arXiv:2208.06677.
     """

@@ -8,8 +8,7 @@ from ..core import chain, transformation, treewise
 from ..core.lists import each_of
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, ratio, safe_increment, sqrt, zeros_like
 from ..core.types import Array, Count, DTypeLike, Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
-from ..transforms.decay import add_decayed_weights
-from ..transforms.scaling import scale_by_learning_rate
+from ..transforms import add_decayed_weights, scale_by_learning_rate
 
 
 class ScaleByAdemamixState(NamedTuple):
@@ -46,8 +45,7 @@ def scale_by_ademamix(
         mu_dtype: dtype of both averages, by default the parameter's.
 
     State: `ScaleByAdemamixState(count, count_m2, m1, m2, nu)`. Memory: 3 x the parameters.
-    Reference: Pagliardini, Ablin and Grangier, 2024, The AdEMAMix Optimizer: Better, Faster, Older,
-        arXiv:2409.03137.
+    Reference: Pagliardini, Ablin and Grangier, 2024, arXiv:2409.03137.
     """
 
     def init(ps: list[Array]) -> ScaleByAdemamixState:
@@ -94,10 +92,9 @@ def ademamix(
     m_1' and v' are Adam's debiased moments, m_2 an average over ten times as many steps.
 
     Args:
-        b1, b2, b3, alpha, eps, eps_root, mu_dtype, nu_dtype: see `scale_by_ademamix`.
+        b1, b2, b3, alpha, mu_dtype: see `scale_by_ademamix`.
 
-    State: a chain's: `ScaleByAdemamixState`, the decay's, the learning rate's.
-    Memory: 3 x the parameters.
+    State: a chain's: `ScaleByAdemamixState`, the decay's, the learning rate's. Memory: 3 x the parameters.
     Reference: Pagliardini, Ablin and Grangier, 2024, The AdEMAMix Optimizer: Better, Faster, Older,
         arXiv:2409.03137.
     """

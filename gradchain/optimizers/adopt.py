@@ -1,22 +1,12 @@
-"""ADOPT: Adam that divides by the moment before the newest gradient enters it."""
+"""ADOPT: Adam with the second moment of the steps before."""
 
 import jax.numpy as jnp
 
 from ..core import Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, ema, ratio, sqrt, zeros_like
-from ..core.types import (
-    AddedNumber,
-    Array,
-    DTypeLike,
-    Hyperparameter,
-    MaskOrFn,
-    Numeric,
-    ScalarOrSchedule,
-    Schedule,
-)
+from ..core.types import AddedNumber, Array, DTypeLike, Hyperparameter, MaskOrFn, ScalarOrSchedule, Schedule
+from ..transforms import ScaleByAdamState, scale_by_learning_rate
 from ..transforms.decay import decoupled
-from ..transforms.scale_by_adam import ScaleByAdamState
-from ..transforms.scaling import scale_by_learning_rate
 
 
 def fourth_root(count: Array) -> Array:
@@ -24,7 +14,7 @@ def fourth_root(count: Array) -> Array:
     return count**0.25
 
 
-def _clip(x: Array, bound: Numeric) -> Array:
+def _clip(x: Array, bound: Array) -> Array:
     if not jnp.iscomplexobj(x):
         return jnp.clip(x, -bound, bound)
     size = jnp.abs(x)
@@ -43,33 +33,32 @@ def scale_by_adopt(
     clip_value_fn: Schedule = fourth_root,
     nu_dtype: DTypeLike | None = None,
 ):
-    """Averages gradients, each divided by the root of the mean square of those before it.
+    """Averages gradients, each divided by the root mean square of the gradients before it.
 
     n_t = clip(g_t / max(sqrt(v_{t-1}), eps), +-clip_value_fn(t));  m_t = b1 m_{t-1} + (1 - b1) n_t;
     v_t = b2 v_{t-1} + (1 - b2) |g_t|^2;  u_t = m_t, t from 0. The first step only sets v_0 = |g_0|^2.
 
     Args:
-        eps: the least denominator, at least 0.
+        eps: the smallest denominator, at least 0.
         nesterov: Nesterov momentum: u_t = b1 m_t + (1 - b1) n_t.
-        use_clipping: without it, n_t is not clipped. Complex numbers are clipped in magnitude.
+        use_clipping: False does not clip n_t. Complex numbers are clipped in absolute value.
         clip_value_fn: the bound as a function of the steps taken.
 
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
-    Reference: Taniguchi et al., 2024, ADOPT: Modified Adam Can Converge with Any beta_2 with the
-        Optimal Rate, arXiv:2411.02853.
+    Reference: Taniguchi et al., 2024, arXiv:2411.02853.
     """
 
     def init(p: Array) -> ScaleByAdamState:
         return ScaleByAdamState(count=0, mu=zeros_like(p, mu_dtype), nu=accumulator_like(p, nu_dtype))
 
     def update(g: Array, s: ScaleByAdamState, p: Array | None) -> tuple[Array, ScaleByAdamState]:
-        begun = s.count > 1
+        started = s.count > 1
         n = ratio(g, jnp.maximum(sqrt(s.nu), eps))
         if use_clipping:
             n = _clip(n, clip_value_fn(s.count - 1))
-        mu = jnp.where(begun, ema(n, s.mu, b1), s.mu)
-        nu = jnp.where(begun, ema(abs_sq(g), s.nu, b2), abs_sq(g))
-        return (jnp.where(begun, ema(n, mu, b1), mu) if nesterov else mu), s._replace(mu=mu, nu=nu)
+        mu = jnp.where(started, ema(n, s.mu, b1), s.mu)
+        nu = jnp.where(started, ema(abs_sq(g), s.nu, b2), abs_sq(g))
+        return (jnp.where(started, ema(n, mu, b1), mu) if nesterov else mu), s._replace(mu=mu, nu=nu)
 
     return leafwise(init, update, traits=[Trait.RESCALES])
 
@@ -91,13 +80,12 @@ def adopt(
 ):
     """ADOPT: p = p - learning_rate m, m the average of g_t / max(sqrt(v_{t-1}), eps).
 
-    Unlike Adam it converges for every b2.
+    Unlike Adam, it converges for every b2.
 
     Args:
-        b1, b2, eps, mu_dtype, nesterov, use_clipping, clip_value_fn, nu_dtype: see `scale_by_adopt`.
+        eps, nesterov, use_clipping, clip_value_fn: see `scale_by_adopt`.
 
-    State: a chain's: `ScaleByAdamState(count, mu, nu)`, then the learning rate's.
-    Memory: 2 x the parameters.
+    State: a chain's: `ScaleByAdamState(count, mu, nu)`, the learning rate's. Memory: 2 x the parameters.
     Reference: Taniguchi et al., 2024, ADOPT: Modified Adam Can Converge with Any beta_2 with the
         Optimal Rate, arXiv:2411.02853.
     """

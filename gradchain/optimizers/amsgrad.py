@@ -4,18 +4,9 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from ..core import Trait, chain, leafwise, transformation
+from ..core import Array, Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
-from ..core.types import (
-    AddedNumber,
-    Array,
-    Count,
-    DTypeLike,
-    Hyperparameter,
-    MaskOrFn,
-    Params,
-    ScalarOrSchedule,
-)
+from ..core.types import AddedNumber, Count, DTypeLike, Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
 from ..transforms.decay import decoupled
 from ..transforms.scaling import scale_by_learning_rate
 
@@ -48,9 +39,8 @@ def scale_by_amsgrad(
     u = m' / (sqrt(w + eps_root) + eps), with m' = m / (1 - b1^t) and v' = v / (1 - b2^t).
 
     Args:
-        bias_correction_mu, bias_correction_nu: False takes m for m', v for v'.
-        correct_after_max: w = max(w, v), and w / (1 - b2^t) in its place in u, as PyTorch does.
-        nu_dtype: dtype of the second moments, by default real and at least float32.
+        bias_correction_mu, bias_correction_nu: False uses m for m', v for v'.
+        correct_after_max: True has w = max(w, v), and u has w / (1 - b2^t), as in PyTorch.
 
     State: `ScaleByAmsgradState(count, mu, nu, nu_max)`. Memory: 3 x the parameters.
     Reference: Reddi, Kale and Kumar, 2018, On the Convergence of Adam and Beyond, arXiv:1904.09237.
@@ -98,25 +88,14 @@ def amsgrad(
     m' and v' are Adam's debiased moments, see `scale_by_amsgrad`.
 
     Args:
-        b1, b2, eps, eps_root, mu_dtype, bias_correction_mu, bias_correction_nu, correct_after_max,
-            nu_dtype: see `scale_by_amsgrad`.
+        bias_correction_mu, bias_correction_nu, correct_after_max: see `scale_by_amsgrad`.
 
-    State: a chain's: `ScaleByAmsgradState(count, mu, nu, nu_max)`, then the learning rate's.
-    Memory: 3 x the parameters.
+    State: a chain's: `ScaleByAmsgradState`, then the learning rate's. Memory: 3 x the parameters.
     Reference: Reddi, Kale and Kumar, 2018, On the Convergence of Adam and Beyond, arXiv:1904.09237.
     """
+    settings = (b1, b2, eps, eps_root, mu_dtype, bias_correction_mu, bias_correction_nu)
     return chain(
-        scale_by_amsgrad(
-            b1,
-            b2,
-            eps,
-            eps_root,
-            mu_dtype,
-            bias_correction_mu,
-            bias_correction_nu,
-            correct_after_max=correct_after_max,
-            nu_dtype=nu_dtype,
-        ),
+        scale_by_amsgrad(*settings, correct_after_max=correct_after_max, nu_dtype=nu_dtype),
         *decoupled(weight_decay, weight_decay_mask),
         scale_by_learning_rate(learning_rate),
     )

@@ -7,14 +7,13 @@ import jax.numpy as jnp
 from ..core import NON_NEGATIVE, chain, leafwise, transformation
 from ..core.numerics import accumulator_like, copy_of, full_like, ratio, wide_like
 from ..core.types import Array, MaskOrFn, Numeric, Params, ScalarOrSchedule
-from ..transforms.decay import add_decayed_weights
-from ..transforms.scaling import scale_by_learning_rate
+from ..transforms import add_decayed_weights, scale_by_learning_rate
 
 
 class COCOBState(NamedTuple):
     """State of `scale_by_cocob`."""
 
-    init_particles: Params  # like params; where the run began
+    init_particles: Params  # like params; the initial parameters
     cumulative_gradients: Params  # like params, at least float32; minus the sum of gradients
     scale: Params  # like |params|, at least float32; largest |g| so far
     subgradients: Params  # like |params|, at least float32; sum of |g|
@@ -23,20 +22,19 @@ class COCOBState(NamedTuple):
 
 @transformation(alpha=NON_NEGATIVE)
 def scale_by_cocob(alpha: Numeric = 100.0, eps: Numeric = 1e-8):
-    """Places every parameter by a betting strategy on the outcome of its gradients.
+    """Sets every parameter by a strategy of bets on its gradients.
 
     L = max(L, |g|);  G = G + |g|;  R = max(R - g (p - p_0), 0);  C = C - g;
     u = p_0 + C (L + R) / (L max(G + L, alpha L)) - p.
 
     Args:
-        alpha: how cautious the first bets are, at least 0.
-        eps: where L begins, at least 0.
+        alpha: at least 0; the larger, the smaller the first bets.
+        eps: first value of L, at least 0.
 
     State: `COCOBState(init_particles, cumulative_gradients, scale, subgradients, reward)`.
     Memory: 5 x the parameters.
     Raises: ValueError if `update` gets no parameters.
-    Reference: Orabona and Tommasi, 2017, Training Deep Networks without Learning Rates Through Coin
-        Betting, arXiv:1705.07795.
+    Reference: Orabona and Tommasi, 2017, arXiv:1705.07795.
     """
 
     def init(p: Array) -> COCOBState:
@@ -73,12 +71,11 @@ def cocob(
     """COCOB-Backprop: bets on every parameter's gradients; there is no learning rate to tune.
 
     Args:
-        learning_rate: a factor of the gradients; 1 as a rule.
+        learning_rate: a factor of the gradients; usually 1.
         alpha, eps: see `scale_by_cocob`.
         weight_decay: added to the gradient, see `add_decayed_weights`.
 
-    State: a chain's: the decay's, the learning rate's, `COCOBState`.
-    Memory: 5 x the parameters.
+    State: a chain's: the decay's, the learning rate's, `COCOBState`. Memory: 5 x the parameters.
     Reference: Orabona and Tommasi, 2017, Training Deep Networks without Learning Rates Through Coin
         Betting, arXiv:1705.07795.
     """

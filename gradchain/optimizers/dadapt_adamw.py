@@ -41,10 +41,9 @@ def dadapt_adamw(
     p = p - m / (sqrt(v) + eps) - weight_decay e p.
 
     Args:
-        learning_rate: a factor, number, array or schedule; 1 as a rule.
+        learning_rate: a factor of the step: a number, an array or a schedule; usually 1.
         betas: the pair (b1, b2), each in [0, 1).
-        eps: at least 0.
-        estim_lr0: where d begins, positive and small.
+        estim_lr0: first value of d, positive and small.
 
     State: `DAdaptAdamWState(exp_avg, exp_avg_sq, grad_sum, estim_lr, numerator_weighted, count)`.
     Memory: 3 x the parameters.

@@ -24,7 +24,7 @@ def scale_by_distance_over_gradients(
     param_dtype: DTypeLike = jnp.float32,
     global_scale: Numeric = 1.0,
 ):
-    """Scales each array's update by the distance it has come over its gradients so far.
+    """Scales each array's update by its distance from the start over the norm of its gradients so far.
 
     d = max(d, |p - p_0|), from d = reps_rel (1 + |p_0|);  s = s + |g|^2;
     u = global_scale d g / sqrt(s + eps). It needs no learning rate: chain it with `scale(-1.0)`.
@@ -33,7 +33,7 @@ def scale_by_distance_over_gradients(
         reps_rel: the first distance relative to 1 + |p_0|, at least 0.
         eps: added inside the square root, at least 0.
         param_dtype: dtype in which p_0 is kept (its complex kind for complex parameters).
-        global_scale: multiplies everything.
+        global_scale: factor of all updates.
 
     State: `ScaleByDistanceOverGradientsState(max_dist, grad_sum_of_squares, init_params)`.
     Memory: 1 x the parameters in `param_dtype`.

@@ -8,16 +8,15 @@ from ..core import POSITIVE, chain, check_numbers, identity, transformation, tre
 from ..core.lists import each, scalar_dtype, sum_sq
 from ..core.numerics import copy_of, ratio, sqrt
 from ..core.types import Array, MaskOrFn, Numeric, Params, ScalarOrSchedule
-from ..transforms.decay import add_decayed_weights
-from ..transforms.scaling import scale_by_learning_rate
+from ..transforms import add_decayed_weights, scale_by_learning_rate
 
 
 class DoGState(NamedTuple):
     """State of `scale_by_dog`."""
 
     is_init_step: Array  # bool[]  True before the first step
-    init_params: Params  # like params; where the run began
-    max_dist: Array  # f32[] (f64 for f64 params); largest distance from there so far
+    init_params: Params  # like params; the initial parameters
+    max_dist: Array  # f32[] (f64 for f64 params); largest distance from them so far
     sum_sq_norm_grads: Array  # f32[]; sum of squared gradient norms
 
 
@@ -31,13 +30,12 @@ def scale_by_dog(init_step: InitStep = ("heuristic", 1e-6), eps: Numeric = 1e-8)
     r = max(r, |p - p_0|);  s = s + |g|^2;  u = r g / sqrt(s + eps), with norms over all parameters.
 
     Args:
-        init_step: how the first step is made, a pair: ("distance", r) begins with r; ("heuristic", a)
-            with r = a (1 + |p_0|); ("learning_rate", e) makes the first step e g. The number is
-            positive; a tenth to a ten-thousandth of the distance to the goal does well.
-        eps: added under the root, at least 0.
+        init_step: the first step, as a pair: ("distance", r) for this r; ("heuristic", a) for
+            r = a (1 + |p_0|); ("learning_rate", e) for the step e g. The number is positive. A good r
+            is a tenth to a ten-thousandth of the distance to the solution.
+        eps: added inside the square root, at least 0.
 
-    State: `DoGState(is_init_step, init_params, max_dist, sum_sq_norm_grads)`.
-    Memory: 1 x the parameters.
+    State: `DoGState(is_init_step, init_params, max_dist, sum_sq_norm_grads)`. Memory: 1 x the parameters.
     Raises: ValueError for an unknown kind of `init_step`; ValueError if `update` gets no parameters.
     Reference: Ivgi, Hinder and Carmon, 2023, DoG is SGD's Best Friend, arXiv:2302.12022.
     """
@@ -51,13 +49,10 @@ def scale_by_dog(init_step: InitStep = ("heuristic", 1e-6), eps: Numeric = 1e-8)
 
     def init(ps: list[Array]) -> DoGState:
         start, dtype = [copy_of(p) for p in ps], scalar_dtype(ps)
-        r = (
-            first * (1 + sqrt(sum_sq(start)))
-            if kind == "heuristic"
-            else first
-            if kind == "distance"
-            else 0.0
-        )
+        if kind == "heuristic":
+            r = first * (1 + sqrt(sum_sq(start)))
+        else:
+            r = first if kind == "distance" else 0.0
         return DoGState(
             is_init_step=jnp.asarray(True),
             init_params=start,
@@ -90,15 +85,14 @@ def dog(
 ):
     """DoG: p = p - learning_rate max_i |p_i - p_0| / sqrt(sum_i |g_i|^2 + eps) g. Nothing to tune.
 
-    Best used with an average of the parameters, see `ema`.
+    It works best with an average of the parameters, see `ema`.
 
     Args:
-        learning_rate: a number, an array or a schedule; 1 as a rule.
+        learning_rate: a number, an array or a schedule; usually 1.
         init_step, eps: see `scale_by_dog`.
         weight_decay: added to the gradient, see `add_decayed_weights`; None for none.
 
-    State: a chain's: the decay's, `DoGState`, the learning rate's.
-    Memory: 1 x the parameters.
+    State: a chain's: the decay's, `DoGState`, the learning rate's. Memory: 1 x the parameters.
     Reference: Ivgi, Hinder and Carmon, 2023, DoG is SGD's Best Friend, arXiv:2302.12022.
     """
     return chain(

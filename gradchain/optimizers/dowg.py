@@ -8,14 +8,13 @@ from ..core import NON_NEGATIVE, chain, identity, transformation, treewise
 from ..core.lists import each, scalar_dtype, sum_sq
 from ..core.numerics import copy_of, ratio, sqrt
 from ..core.types import Array, MaskOrFn, Numeric, Params, ScalarOrSchedule
-from ..transforms.decay import add_decayed_weights
-from ..transforms.scaling import scale_by_learning_rate
+from ..transforms import add_decayed_weights, scale_by_learning_rate
 
 
 class DoWGState(NamedTuple):
     """State of `scale_by_dowg`."""
 
-    init_params: Params  # like params; where the run began
+    init_params: Params  # like params; the initial parameters
     weighted_sq_norm_grads: Array  # f32[] (f64 for f64 params); weighted sum of squared norms
     estim_sq_dist: Array  # f32[]; largest squared distance from the start so far
 
@@ -27,13 +26,12 @@ def scale_by_dowg(init_estim_sq_dist: Numeric | None = None, eps: Numeric = 1e-4
     r = max(r, |p - p_0|^2);  v = v + r |g|^2;  u = r g / (sqrt(v) + eps), norms over all parameters.
 
     Args:
-        init_estim_sq_dist: where r begins, at least 0; None for eps.
+        init_estim_sq_dist: first value of r, at least 0; None for eps.
         eps: added to the root, at least 0.
 
-    State: `DoWGState(init_params, weighted_sq_norm_grads, estim_sq_dist)`.
-    Memory: 1 x the parameters.
+    State: `DoWGState(init_params, weighted_sq_norm_grads, estim_sq_dist)`. Memory: 1 x the parameters.
     Raises: ValueError if `update` gets no parameters.
-    Reference: Khaled, Mishchenko and Jin, 2023, DoWG Unleashed, arXiv:2305.16284.
+    Reference: Khaled, Mishchenko and Jin, 2023, arXiv:2305.16284.
     """
     first = eps if init_estim_sq_dist is None else init_estim_sq_dist
 
@@ -67,12 +65,11 @@ def dowg(
     """DoWG: p = p - learning_rate r g / (sqrt(sum_i r_i |g_i|^2) + eps), r the squared distance moved.
 
     Args:
-        learning_rate: a number, an array or a schedule; 1 as a rule.
+        learning_rate: a number, an array or a schedule; usually 1.
         init_estim_sq_dist, eps: see `scale_by_dowg`.
         weight_decay: added to the gradient, see `add_decayed_weights`; None for none.
 
-    State: a chain's: the decay's, `DoWGState`, the learning rate's.
-    Memory: 1 x the parameters.
+    State: a chain's: the decay's, `DoWGState`, the learning rate's. Memory: 1 x the parameters.
     Reference: Khaled, Mishchenko and Jin, 2023, DoWG Unleashed: An Efficient Universal Parameter-Free
         Gradient Descent Method, arXiv:2305.16284.
     """

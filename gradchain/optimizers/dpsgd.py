@@ -19,16 +19,14 @@ from ..core import (
 )
 from ..core.numerics import key_of
 from ..core.types import AddedNumber, Array, MaskOrFn, Numeric, Params, ScalarOrSchedule, Updates
+from ..transforms import per_example_global_norm_clip, scale_by_learning_rate, trace
 from ..transforms.decay import decoupled
-from ..transforms.momentum import trace
-from ..transforms.per_example import per_example_global_norm_clip
-from ..transforms.scaling import scale_by_learning_rate
 
 
 class DifferentiallyPrivateAggregateState(NamedTuple):
     """State of `differentially_private_aggregate`."""
 
-    rng_key: Array  # key[]  what the next noise is drawn from
+    rng_key: Array  # key[]  the key of the next noise
 
 
 @transformation(l2_norm_clip=NON_NEGATIVE, noise_multiplier=NON_NEGATIVE)
@@ -46,12 +44,12 @@ def differentially_private_aggregate(
 
     Args:
         l2_norm_clip: the largest norm of one example's gradient, at least 0.
-        noise_multiplier: noise over clip, at least 0.
-        key: a random key, or an integer to make one from; privacy rests on nobody knowing it.
+        noise_multiplier: standard deviation of the noise over l2_norm_clip, at least 0.
+        key: a random key, or an integer seed. It must be secret: privacy depends on it.
         seed: deprecated, another name of `key`.
 
-    Gradients come with the n examples along the first axis of every leaf, as `jax.vmap(jax.grad(f))`
-    gives them; updates come without it.
+    The first axis of every gradient is that of the n examples, as `jax.vmap(jax.grad(f))` returns
+    them. Updates do not have this axis.
 
     State: `DifferentiallyPrivateAggregateState(rng_key)`. Memory: none.
     Raises: ValueError for gradients without examples, or for both `key` and `seed`.
@@ -111,11 +109,12 @@ def dpsgd(
 ):
     """DP-SGD: p = p - learning_rate u, u the noisy mean of clipped per-example gradients.
 
+    Gradients have one more axis than the parameters, see `differentially_private_aggregate`.
+
     Args:
-        l2_norm_clip, noise_multiplier: see `differentially_private_aggregate`, also for the gradients
-            it takes.
-        seed: an integer or a random key; privacy rests on nobody knowing it.
-        momentum, nesterov: momentum of the private gradients, see `trace`; None for none.
+        l2_norm_clip, noise_multiplier: see `differentially_private_aggregate`.
+        seed: a random key, or an integer seed. It must be secret: privacy depends on it.
+        momentum, nesterov: momentum of u, see `trace`; momentum None for none.
 
     State: a chain's: `DifferentiallyPrivateAggregateState`, `TraceState`, the learning rate's.
     Memory: 1 x the parameters with momentum, else nothing.

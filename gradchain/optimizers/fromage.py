@@ -1,24 +1,21 @@
-"""Fromage: steps in proportion to each array, and no learning rate to tune."""
+"""Fromage: steps proportional to each array, and no learning rate to tune."""
 
 from collections.abc import Callable
 
 from ..core import chain, transformation
 from ..core.types import Numeric, ScalarOrSchedule
-from ..transforms.decay import add_decayed_weights
-from ..transforms.scaling import scale_by_learning_rate
-from ..transforms.trust_ratio import scale_by_trust_ratio
+from ..transforms import add_decayed_weights, scale_by_learning_rate, scale_by_trust_ratio
 
 
 @transformation
 def fromage(learning_rate: ScalarOrSchedule, min_norm: Numeric = 1e-6):
     """Fromage: p = (p - learning_rate g |p| / |g|) / sqrt(1 + learning_rate^2), for each array p.
 
-    The division keeps norms from growing, so no weight decay is needed and none is offered.
+    The division prevents norms from growing, so there is no weight decay.
 
     Args:
-        learning_rate: the relative length of a step: a number, an array or a schedule; the paper's is
-            0.01.
-        min_norm: the smallest norm of p or g reckoned with, at least 0.
+        learning_rate: relative length of a step: a number, an array or a schedule; in the paper 0.01.
+        min_norm: lower bound of the norms of p and g, at least 0.
 
     State: a chain's: `EmptyState`, the learning rate's, the decay's; with a schedule both count steps.
     Memory: none.
@@ -30,10 +27,10 @@ def fromage(learning_rate: ScalarOrSchedule, min_norm: Numeric = 1e-6):
     def shrinking(rate: Numeric) -> Numeric:
         return 1 / (1 + rate**2) ** 0.5
 
-    def of_rate(f: Callable[[Numeric], Numeric]) -> ScalarOrSchedule:
+    def from_rate(f: Callable[[Numeric], Numeric]) -> ScalarOrSchedule:
         rate = learning_rate
         return (lambda count: f(rate(count))) if callable(rate) else f(rate)
 
-    step = of_rate(lambda rate: rate * shrinking(rate))
-    decay = of_rate(lambda rate: shrinking(rate) - 1)
+    step = from_rate(lambda rate: rate * shrinking(rate))
+    decay = from_rate(lambda rate: shrinking(rate) - 1)
     return chain(scale_by_trust_ratio(min_norm), scale_by_learning_rate(step), add_decayed_weights(decay))

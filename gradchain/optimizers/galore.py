@@ -1,4 +1,4 @@
-"""GaLore: another optimizer's state, in a low-rank projection of the gradients."""
+"""GaLore: another optimizer, run on low-rank projections of the gradients."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Union
@@ -37,9 +37,7 @@ from ..core.types import (
     ScalarOrSchedule,
     Updates,
 )
-from ..transforms.decay import add_decayed_weights
-from ..transforms.scale_by_adam import scale_by_adam
-from ..transforms.scaling import scale_by_learning_rate
+from ..transforms import add_decayed_weights, scale_by_adam, scale_by_learning_rate
 
 
 class GaLoreDimensionNumbers(NamedTuple):
@@ -94,7 +92,7 @@ class _Projection(NamedTuple):
 
     @property
     def shapes(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Of the projector and of the projected parameter."""
+        """The shapes of the projector and of the projected parameter."""
         _, rows, columns = self.view.shape
         if self.left:
             return (rows, self.rank), (self.rank, columns)
@@ -112,7 +110,7 @@ class _Projection(NamedTuple):
         return cast(jnp.conj(q).T @ x if self.left else x @ q, dtype_of(g))
 
     def back(self, u: Array, q: Array, scale: Numeric) -> Array:
-        """The update of the whole parameter."""
+        """The update of the full parameter, from the projected one."""
         u, q = widen(u), widen(q)
         full = q @ u if self.left else u @ jnp.conj(q).T
         return self.view.unstack(scale * full)
@@ -132,19 +130,18 @@ def scale_by_galore(
     u = scale Q base(Q* g), or scale base(g Q) Q*.
 
     Args:
-        rank: at least 1; of a smaller matrix, its shorter side.
+        rank: at least 1. A smaller matrix has the rank of its shorter side.
         update_proj_gap: steps between new projections, at least 1.
         scale: factor of the projected updates.
-        base_optimizer: a rule without need of parameters; None for `scale_by_adam()`.
+        base_optimizer: a rule that needs no parameters; None for `scale_by_adam()`.
         weight_dimension_numbers: a `GaLoreDimensionNumbers` for all arrays of two axes or more, a tree
-            of them with None for what is not projected, or a function from the parameters to one;
+            of them with None for arrays that are not projected, or a function from the parameters to one;
             None projects matrices.
 
     State: `GaLoreState(count, base_optimizer_state, projector)`.
     Memory: rank / shorter side of the base rule's, and rank / shorter side x the parameters.
     Raises: TypeError or ValueError unless `rank` is an integer of at least 1.
-    Reference: Zhao et al., 2024, GaLore: Memory-Efficient LLM Training by Gradient Low-Rank Projection,
-        arXiv:2403.03507.
+    Reference: Zhao et al., 2024, arXiv:2403.03507.
     """
     if not isinstance(rank, int):
         raise TypeError(f"scale_by_galore: rank must be an integer, received {rank!r}.")

@@ -1,11 +1,8 @@
-"""LAMB: Adam with steps in proportion to each array, for very large batches."""
+"""LAMB: Adam with steps proportional to each array, for very large batches."""
 
 from ..core import chain, transformation
 from ..core.types import DTypeLike, MaskOrFn, ScalarOrSchedule
-from ..transforms.decay import add_decayed_weights
-from ..transforms.scale_by_adam import scale_by_adam
-from ..transforms.scaling import scale_by_learning_rate
-from ..transforms.trust_ratio import scale_by_trust_ratio
+from ..transforms import add_decayed_weights, scale_by_adam, scale_by_learning_rate, scale_by_trust_ratio
 
 
 @transformation
@@ -26,9 +23,6 @@ def lamb(
 
     m' and v' are Adam's debiased moments, the norms are those of each array, see
     `scale_by_trust_ratio`.
-
-    Args:
-        b1, b2, eps, eps_root, mu_dtype, nu_dtype: see `scale_by_adam`.
 
     State: a chain's: `ScaleByAdamState(count, mu, nu)`, the decay's, the ratio's, the learning rate's.
     Memory: 2 x the parameters.

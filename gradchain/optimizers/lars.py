@@ -1,12 +1,8 @@
-"""LARS: momentum with steps in proportion to each array, for large batches."""
+"""LARS: momentum with steps proportional to each array, for large batches."""
 
 from ..core import chain, transformation
 from ..core.types import MaskOrFn, Numeric, ScalarOrSchedule
-from ..transforms.decay import add_decayed_weights
-from ..transforms.masking import masked
-from ..transforms.momentum import trace
-from ..transforms.scaling import scale_by_learning_rate
-from ..transforms.trust_ratio import scale_by_trust_ratio
+from ..transforms import add_decayed_weights, masked, scale_by_learning_rate, scale_by_trust_ratio, trace
 
 
 @transformation
@@ -25,11 +21,11 @@ def lars(
     c is the trust coefficient, the norms are those of each array, see `scale_by_trust_ratio`.
 
     Args:
-        weight_decay, weight_decay_mask: an L2 penalty: added to the gradient before the rule.
+        weight_decay, weight_decay_mask: an L2 penalty, added to the gradient before the rule.
         trust_coefficient: c, the relative length of a step at learning rate 1.
         eps: added to |r|, at least 0.
         trust_ratio_mask: where to scale by the ratio: a tree of booleans, or a function from the
-            parameters to one; elsewhere it is plain momentum.
+            parameters to one; all others use plain momentum.
         momentum, nesterov: see `trace`.
 
     State: a chain's: the decay's, the ratio's, the learning rate's, `TraceState(trace)`.

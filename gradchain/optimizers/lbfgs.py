@@ -39,7 +39,7 @@ class ScaleByLBFGSState(NamedTuple):
 
 
 class _Curvature(NamedTuple):
-    """What the last steps show of the Hessian: pairs (s, y), from the oldest in `order`."""
+    """The pairs (s, y) of the last steps; `order` lists them, the oldest first."""
 
     s: list[Array]  # (memory_size, ...) for each array: changes of the parameters
     y: list[Array]  # the same: changes of the gradients
@@ -48,16 +48,16 @@ class _Curvature(NamedTuple):
 
 
 def _safe_weight(s: list[Array], y: list[Array], eps: float) -> Array:
-    """1 / <s, y>, or 0 where that curvature is not above what rounding leaves of none."""
+    """1 / <s, y>, or 0 if this curvature could be a rounding error."""
     curvature, ss, yy = dot(s, y), sum_sq(s), sum_sq(y)
     tiny = jnp.finfo(curvature.dtype).tiny
-    # By square roots: the product of the squared lengths would underflow.
+    # Two square roots: the product of the squared lengths could underflow.
     safe = (curvature > eps * jnp.sqrt(ss) * jnp.sqrt(yy)) & (curvature > 4 * tiny) & (yy > tiny)
     safe = safe & jnp.isfinite(curvature) & jnp.isfinite(ss) & jnp.isfinite(yy)
     return jnp.where(safe, 1 / jnp.where(safe, curvature, 1), 0)
 
 
-def _at(memory: list[Array], i: Array) -> list[Array]:
+def _entry(memory: list[Array], i: Array) -> list[Array]:
     """Entry `i` of every array's memory."""
     return each(lambda m: widen(m[i]), memory)
 
@@ -71,23 +71,23 @@ def _first_scale(g: list[Array], known: _Curvature) -> Array:
     """<s, y> / <y, y> of the latest pair in use; min(1, 1 / |g|) before there is one."""
     used = known.rho[known.order] > 0
     latest = known.order[jnp.max(jnp.where(used, jnp.arange(used.size), 0))]
-    yy, size = sum_sq(_at(known.y, latest)), jnp.sqrt(sum_sq(g))
+    yy, size = sum_sq(_entry(known.y, latest)), jnp.sqrt(sum_sq(g))
     any_used = jnp.any(used)
     before = jnp.minimum(1.0, 1 / jnp.where(size > 0, size, 1))
     return jnp.where(any_used, 1 / jnp.where(any_used, known.rho[latest] * yy, 1), before)
 
 
 def _times_inverse_hessian(g: list[Array], known: _Curvature, scale: Numeric) -> list[Array]:
-    """H g by the two loops of Nocedal's recursion, H beginning as `scale` times the identity."""
+    """H g by the two loops of Nocedal's recursion, starting with H = `scale` times the identity."""
 
     def back(q: list[Array], i: Array) -> tuple[list[Array], Array]:
-        alpha = known.rho[i] * dot(_at(known.s, i), q)
-        return _add(q, -alpha, _at(known.y, i)), alpha
+        alpha = known.rho[i] * dot(_entry(known.s, i), q)
+        return _add(q, -alpha, _entry(known.y, i)), alpha
 
     def forth(r: list[Array], i_alpha: tuple[Array, Array]) -> tuple[list[Array], None]:
         i, alpha = i_alpha
-        beta = known.rho[i] * dot(_at(known.y, i), r)
-        return _add(r, alpha - beta, _at(known.s, i)), None
+        beta = known.rho[i] * dot(_entry(known.y, i), r)
+        return _add(r, alpha - beta, _entry(known.s, i)), None
 
     q, alphas = jax.lax.scan(back, g, known.order, reverse=True)
     r = [cast(scale * x, x.dtype) for x in q]
@@ -96,18 +96,18 @@ def _times_inverse_hessian(g: list[Array], known: _Curvature, scale: Numeric) ->
 
 @transformation
 def scale_by_lbfgs(memory_size: int = 10, scale_init_precond: bool = True):
-    """Multiplies the gradient by the inverse Hessian that the last steps show (limited-memory BFGS).
+    """Multiplies the gradient by an inverse Hessian estimated from the last steps (limited-memory BFGS).
 
     s = p - p_before; y = g - g_before; rho = 1 / <s, y>, for the last memory_size steps; then
-    H = V' H V + rho s s' with V = I - rho y s', from the oldest, beginning with H = gamma I.
+    H = V' H V + rho s s' with V = I - rho y s', from the oldest pair on, starting with H = gamma I.
 
     Args:
         memory_size: how many pairs (s, y) to keep, at least 1.
         scale_init_precond: gamma = <s, y> / <y, y> of the latest pair, and min(1, 1 / |g|) before
             there is one. False: gamma = 1.
 
-    A pair whose curvature <s, y> is not safely positive is left out (its weight is 0), so that H is
-    positive definite in every precision. Optax takes every pair but those of curvature 0.
+    If the curvature <s, y> is not safely positive, the pair is left out: its weight is 0. So H is positive
+    definite in every precision. Optax leaves out pairs with curvature 0 only.
 
     State: `ScaleByLBFGSState`: count i32, params and updates of the step before, memories of s and y
         in the dtypes of the parameters, weights in at least float32.
@@ -137,7 +137,7 @@ def scale_by_lbfgs(memory_size: int = 10, scale_init_precond: bool = True):
         g: list[Array], state: ScaleByLBFGSState, p: list[Array], *, settings: Sequence[np.dtype]
     ) -> tuple[list[Array], ScaleByLBFGSState]:
         before = state.count - 1
-        # Changes are kept in the dtypes of the parameters: curvature is that of what is kept.
+        # Changes are stored in the dtypes of the parameters. The curvature is computed from these.
         change = lambda dtype, new, old: widen(cast(new - old, dtype))  # noqa: E731
         s = each_with(change, settings, p, state.params)
         y = each_with(change, settings, g, state.updates)
@@ -182,10 +182,9 @@ def lbfgs(
     its `update` the `value`, `grad` and `value_fn` that it needs.
 
     Args:
-        learning_rate: a number or schedule before the search, None for 1.
-        memory_size: how many steps to remember, at least 1.
-        scale_init_precond: begin H from the scale of the latest step.
-        linesearch: a line search, or None: then learning_rate alone is the length.
+        learning_rate: factor of the step before the search: a number or a schedule; None for 1.
+        memory_size, scale_init_precond: see `scale_by_lbfgs`.
+        linesearch: a line search; None for steps of length learning_rate.
 
     State: `(ScaleByLBFGSState, EmptyState or ScaleByScheduleState, the line search's)`.
     Memory: 3 + 2 memory_size x the parameters; 2 more while searching.

@@ -4,21 +4,10 @@ from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 
-from ..core import FINITE, Trait, chain, leafwise, transformation
+from ..core import FINITE, Array, Trait, chain, leafwise, transformation
 from ..core.numerics import ema, zeros_like
-from ..core.types import (
-    AddedNumber,
-    Array,
-    Count,
-    DTypeLike,
-    Hyperparameter,
-    MaskOrFn,
-    Numeric,
-    Params,
-    ScalarOrSchedule,
-)
-from ..transforms.decay import add_decayed_weights
-from ..transforms.scaling import scale_by_learning_rate
+from ..core.types import AddedNumber, Count, DTypeLike, Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
+from ..transforms import add_decayed_weights, scale_by_learning_rate
 
 
 class ScaleByLionState(NamedTuple):
@@ -28,8 +17,8 @@ class ScaleByLionState(NamedTuple):
     mu: Params  # like params, or mu_dtype; moving average of gradients
 
 
-def _bounded(x: Array, mode: str, beta: Numeric) -> Array:
-    """`x` with its size, |x|, brought into [0, 1]."""
+def _bounded(x: Array, mode: str, beta: Hyperparameter) -> Array:
+    """`x` with |x| limited to [0, 1]."""
     if mode == "hard":
         return jnp.sign(x)
     if mode == "smooth":
@@ -53,9 +42,8 @@ def scale_by_lion(
     Args:
         b1: weight of the average in the step, in [0, 1).
         b2: decay of the average, in [0, 1).
-        mu_dtype: dtype of the average, by default the parameter's.
         mode: "hard", or "smooth" for u = tanh(smooth_beta x), or "refined" for u = x where |x| < 1.
-            A complex number keeps its direction, |x| is treated so.
+            A complex number keeps its direction, and the mode applies to |x|.
         smooth_beta: steepness of the smooth step.
 
     State: `ScaleByLionState(count, mu)`. Memory: 1 x the parameters.
@@ -89,14 +77,13 @@ def lion(
 ):
     """Lion: p = p - learning_rate (sign(b1 m + (1 - b1) g) + weight_decay p);  m = b2 m + (1 - b2) g.
 
-    Every entry moves by the same length, so the rate is usually 3 to 10 times smaller than Adam's and
-    the decay as many times larger.
+    Every entry moves by the same length, so the learning rate is usually 3 to 10 times smaller than
+    Adam's, and the weight decay 3 to 10 times larger.
 
     Args:
-        b1, b2, mu_dtype, mode, smooth_beta: see `scale_by_lion`.
+        b1, b2, mode, smooth_beta: see `scale_by_lion`.
 
-    State: a chain's: `ScaleByLionState(count, mu)`, the decay's, the learning rate's.
-    Memory: 1 x the parameters.
+    State: a chain's: `ScaleByLionState`, the decay's, the learning rate's. Memory: 1 x the parameters.
     Reference: Chen et al., 2023, Symbolic Discovery of Optimization Algorithms, arXiv:2302.06675.
     """
     return chain(

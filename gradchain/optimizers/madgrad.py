@@ -16,7 +16,7 @@ class MadgradState(NamedTuple):
     count: Count  # i32[]  steps taken
     grad_sum_sq: Params  # like |params|, at least float32; weighted sum of |g|^2
     s: Params  # like params, at least float32; weighted sum of g
-    x0: Params  # like params; where the run began
+    x0: Params  # like params; the initial parameters
 
 
 @transformation(momentum=CLOSED_UNIT)
@@ -34,8 +34,7 @@ def scale_by_madgrad(
 
     State: `MadgradState(count, grad_sum_sq, s, x0)`. Memory: 3 x the parameters.
     Raises: ValueError if `update` gets no parameters.
-    Reference: Defazio and Jelassi, 2021, Adaptivity without Compromise: A Momentumized, Adaptive, Dual
-        Averaged Gradient Method for Stochastic Optimization, arXiv:2101.11075.
+    Reference: Defazio and Jelassi, 2021, arXiv:2101.11075.
     """
 
     def init(p: Array) -> MadgradState:
@@ -62,13 +61,13 @@ def madgrad(
     """MADGRAD: z = x_0 - s / cbrt(v), s and v sums of g and g^2;  p = p + (1 - momentum) (z - p).
 
     Args:
-        learning_rate: a number, an array or a schedule; other optimizers' rates do not carry over.
+        learning_rate: a number, an array or a schedule; the rates of other optimizers do not fit.
         momentum, eps: see `scale_by_madgrad`.
         weight_decay: added to the gradient (an L2 penalty), see `add_decayed_weights`.
 
-    State: a chain's: the decay's, `MadgradState(count, grad_sum_sq, s, x0)`.
-    Memory: 3 x the parameters.
-    Reference: Defazio and Jelassi, 2021, Adaptivity without Compromise, arXiv:2101.11075.
+    State: a chain's: the decay's, `MadgradState(count, grad_sum_sq, s, x0)`. Memory: 3 x the parameters.
+    Reference: Defazio and Jelassi, 2021, Adaptivity without Compromise: A Momentumized, Adaptive, Dual
+        Averaged Gradient Method for Stochastic Optimization, arXiv:2101.11075.
     """
     return chain(
         add_decayed_weights(weight_decay, weight_decay_mask), scale_by_madgrad(learning_rate, momentum, eps)

@@ -1,4 +1,4 @@
-"""MoMo: momentum whose step size is read off the loss."""
+"""MoMo: momentum with a step size computed from the loss."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -41,11 +41,10 @@ def momo(
 
     Args:
         learning_rate: the largest step size; a number, an array or a schedule.
-        beta: decay of the averages, in [0, 1). The first step takes its own gradient alone.
-        lower_bound: of the loss, any finite number.
-        adapt_lower_bound: estimate the bound, from `lower_bound` upwards.
+        beta: decay of the averages, in [0, 1). The first step uses only its own gradient.
+        lower_bound: lower bound of the loss, any finite number.
+        adapt_lower_bound: True estimates the bound, starting from `lower_bound`.
         mu_dtype: dtype of d, by default the parameter's.
-        weight_decay_mask: a tree of booleans or a function to one: where w is not 0.
 
     State: `MomoState(exp_avg, barf, gamma, lb, count)`. Memory: 1 x the parameters.
     Raises: TypeError if `update` gets no `value`; ValueError if it gets no parameters.

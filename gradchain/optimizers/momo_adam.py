@@ -1,4 +1,4 @@
-"""MoMo-Adam: Adam whose step size is read off the loss."""
+"""MoMo-Adam: Adam with a step size computed from the loss."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -45,10 +45,8 @@ def momo_adam(
 
     Args:
         learning_rate: the largest step size; a number, an array or a schedule.
-        eps: at least 0.
-        lower_bound: of the loss, any finite number.
-        adapt_lower_bound: estimate the bound, from `lower_bound` upwards.
-        weight_decay_mask: a tree of booleans or a function to one: where w is not 0.
+        lower_bound: lower bound of the loss, any finite number.
+        adapt_lower_bound: True estimates the bound, starting from `lower_bound`.
 
     State: `MomoAdamState(exp_avg, exp_avg_sq, barf, gamma, lb, count)`. Memory: 2 x the parameters.
     Raises: TypeError if `update` gets no `value`; ValueError if it gets no parameters.

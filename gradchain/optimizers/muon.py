@@ -6,19 +6,15 @@ import jax
 
 from ..core import FINITE, UNIT, chain, transformation
 from ..core.types import DTypeLike, MaskOrFn, Numeric, Params, PyTree, ScalarOrSchedule
-from ..transforms.decay import add_decayed_weights
-from ..transforms.newton_schulz import Preconditioning
-from ..transforms.partitioning import partition
-from ..transforms.scale_by_adam import scale_by_adam
-from ..transforms.scale_by_muon import (
-    DION,
-    STANDARD,
-    WeightDimNumOrFn,
-    dimension_numbers,
-    scale_by_fans,
+from ..transforms import (
+    add_decayed_weights,
+    partition,
+    scale_by_adam,
+    scale_by_learning_rate,
     scale_by_muon,
 )
-from ..transforms.scaling import scale_by_learning_rate
+from ..transforms.newton_schulz import Preconditioning
+from ..transforms.scale_by_muon import DION, STANDARD, WeightDimNumOrFn, dimension_numbers, scale_by_fans
 
 PRESETS = {"standard": STANDARD, "dion": DION}
 
@@ -51,14 +47,14 @@ def muon(
 
     Args:
         ns_coeffs: "standard", "dion", or as in `scale_by_muon`.
-        ns_steps, beta, eps, mu_dtype, nesterov, adaptive, preconditioning, ns_dtype: see `scale_by_muon`.
+        ns_steps, beta, eps, adaptive, preconditioning, ns_dtype: see `scale_by_muon`.
         weight_decay, weight_decay_mask: decoupled weight decay of the matrices.
-        adam_b1, adam_b2, adam_eps_root, adam_weight_decay, nu_dtype: of the AdamW for the rest.
-        adam_learning_rate: its learning rate, by default the same.
-        muon_weight_dimension_numbers: which parameters are matrices, and how: a tree of
-            `MuonDimensionNumbers`, None for the rest, or a function from the parameters to one. By
-            default those with exactly two axes.
-        consistent_rms: scale by sqrt(max(rows, columns)) times this instead; 0.2 is Adam's size.
+        adam_b1, adam_b2, adam_eps_root, adam_weight_decay, nu_dtype: for AdamW, on the other parameters.
+        adam_learning_rate: learning rate of AdamW, by default `learning_rate`.
+        muon_weight_dimension_numbers: a tree of `MuonDimensionNumbers` for matrices and None for other
+            parameters, or a function from the parameters to one. By default, parameters with exactly
+            two axes are matrices.
+        consistent_rms: this times sqrt(max(rows, columns)) replaces the factor above; 0.2 is as in Adam.
 
     State: `PartitionState` of "muon" and "adam". Memory: 1 x the matrices, 2 x the rest.
     Raises: ValueError for unknown names.
@@ -71,10 +67,9 @@ def muon(
                 f"muon: ns_coeffs must be one of {', '.join(PRESETS)}, received {ns_coeffs!r}."
             )
         ns_coeffs = PRESETS[ns_coeffs]
-    given = muon_weight_dimension_numbers
 
     def labels(params: Params) -> PyTree:
-        numbers = dimension_numbers(given, params)
+        numbers = dimension_numbers(muon_weight_dimension_numbers, params)
         return jax.tree.map(lambda p, d: "adam" if d is None else "muon", params, numbers)
 
     matrices = chain(
@@ -87,10 +82,10 @@ def muon(
             nesterov=nesterov,
             adaptive=adaptive,
             preconditioning=preconditioning,
-            weight_dimension_numbers=given,
+            weight_dimension_numbers=muon_weight_dimension_numbers,
             ns_dtype=ns_dtype,
         ),
-        scale_by_fans(given, consistent_rms),
+        scale_by_fans(muon_weight_dimension_numbers, consistent_rms),
         add_decayed_weights(weight_decay, weight_decay_mask),
         scale_by_learning_rate(learning_rate),
     )

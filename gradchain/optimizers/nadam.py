@@ -2,9 +2,8 @@
 
 from ..core import chain, transformation
 from ..core.types import AddedNumber, DTypeLike, MaskOrFn, ScalarOrSchedule
+from ..transforms import scale_by_adam, scale_by_learning_rate
 from ..transforms.decay import decoupled
-from ..transforms.scale_by_adam import scale_by_adam
-from ..transforms.scaling import scale_by_learning_rate
 
 
 @transformation
@@ -26,11 +25,7 @@ def nadam(
     p = p - learning_rate (b1 m / (1 - b1^{t+1}) + (1 - b1) g / (1 - b1^t)) / (sqrt(v') + eps), with
     m, v and v' as in `scale_by_adam`.
 
-    Args:
-        b1, b2, eps, eps_root, mu_dtype, nesterov, nu_dtype: see `scale_by_adam`.
-
-    State: a chain's: `ScaleByAdamState(count, mu, nu)`, then the learning rate's.
-    Memory: 2 x the parameters.
+    State: a chain's: `ScaleByAdamState(count, mu, nu)`, the learning rate's. Memory: 2 x the parameters.
     Reference: Dozat, 2016, Incorporating Nesterov Momentum into Adam, ICLR Workshop.
     """
     return chain(

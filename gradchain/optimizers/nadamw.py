@@ -2,9 +2,7 @@
 
 from ..core import chain, transformation
 from ..core.types import DTypeLike, MaskOrFn, ScalarOrSchedule
-from ..transforms.decay import add_decayed_weights
-from ..transforms.scale_by_adam import scale_by_adam
-from ..transforms.scaling import scale_by_learning_rate
+from ..transforms import add_decayed_weights, scale_by_adam, scale_by_learning_rate
 
 
 @transformation
@@ -27,11 +25,7 @@ def nadamw(
     v' is Adam's debiased second moment and m' its first with Nesterov's look ahead,
     m' = b1 m / (1 - b1^{t+1}) + (1 - b1) g / (1 - b1^t), see `scale_by_adam`.
 
-    Args:
-        b1, b2, eps, eps_root, mu_dtype, nesterov, nu_dtype: see `scale_by_adam`.
-
-    State: a chain's: `ScaleByAdamState(count, mu, nu)`, the decay's, the learning rate's.
-    Memory: 2 x the parameters.
+    State: a chain's: `ScaleByAdamState`, the decay's, the learning rate's. Memory: 2 x the parameters.
     Reference: Dozat, 2016, Incorporating Nesterov Momentum into Adam, ICLR Workshop; Loshchilov and
         Hutter, 2017, Decoupled Weight Decay Regularization, arXiv:1711.05101.
     """

@@ -1,4 +1,4 @@
-"""Least squares with solutions that are not negative."""
+"""Non-negative least squares."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ from ..core.types import Array, Numeric
 
 
 def nnls(A: Array, b: Array, iters: int, unroll: int | bool = 1, L: Numeric | None = None) -> Array:
-    """The x >= 0 with the least |A x - b|^2, by the fast projected gradient method.
+    """The x >= 0 that minimizes |A x - b|^2, by the fast projected gradient method.
 
     x_+ = max(0, y - A^T (A y - b) / L), with Nesterov's momentum in y.
 
@@ -16,10 +16,10 @@ def nnls(A: Array, b: Array, iters: int, unroll: int | bool = 1, L: Numeric | No
         b: a vector [m], or a matrix [m, k] of k problems.
         iters: how many iterations; the error falls as 1 / iters^2.
         unroll: how many iterations to unroll, see `jax.lax.scan`.
-        L: an upper bound of the largest eigenvalue of A^T A; None takes the smaller one of two norms.
+        L: an upper bound of the largest eigenvalue of A^T A; None computes the smaller of two norms.
 
     Returns: x, [n] or [n, k].
-    Raises: ValueError where the shapes do not fit.
+    Raises: ValueError if the shapes do not fit.
     Reference: Beck and Teboulle, 2009, A Fast Iterative Shrinkage-Thresholding Algorithm for Linear
         Inverse Problems.
     """

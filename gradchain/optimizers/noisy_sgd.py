@@ -2,9 +2,8 @@
 
 from ..core import FINITE, NON_NEGATIVE, chain, transformation
 from ..core.types import AddedNumber, Array, MaskOrFn, ScalarOrSchedule
+from ..transforms import add_noise, scale_by_learning_rate
 from ..transforms.decay import decoupled
-from ..transforms.noise import add_noise
-from ..transforms.scaling import scale_by_learning_rate
 
 
 @transformation(eta=NON_NEGATIVE, gamma=FINITE)
@@ -21,10 +20,7 @@ def noisy_sgd(
     """Noisy gradient descent: p = p - learning_rate (g + N(0, eta / t^gamma)), with t from 1.
 
     Args:
-        eta: variance of the first step's noise, at least 0.
-        gamma: how fast it fades.
-        key: a random key, or an integer to make one from; None is 0.
-        seed: deprecated, another name of `key`.
+        eta, gamma, key, seed: see `add_noise`.
 
     State: a chain's: `AddNoiseState(count, rng_key)`, then the learning rate's. Memory: none.
     Reference: Neelakantan et al., 2015, Adding Gradient Noise Improves Learning for Very Deep

@@ -1,4 +1,4 @@
-"""NovoGrad: momentum of gradients normalized array by array."""
+"""NovoGrad: momentum of gradients, each array normalized on its own."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -39,16 +39,13 @@ def scale_by_novograd(
     m = b1 m + g / (sqrt(v + eps_root) + eps) + weight_decay p;  u = m.
 
     Args:
-        b1: decay of the momentum, in [0, 1).
-        b2: decay of the squared norm, in [0, 1).
+        b1, b2: decays of the momentum and of the squared norm, in [0, 1).
         weight_decay: added to the momentum, as a multiple of the parameters.
-        mu_dtype: dtype of the momentum, by default the parameter's.
         nu_dtype: dtype of the squared norms, by default real and at least float32.
 
     State: `ScaleByNovogradState(count, mu, nu)`. Memory: 1 x the parameters.
     Raises: ValueError if `update` gets no parameters while there is decay.
-    Reference: Ginsburg et al., 2019, Stochastic Gradient Methods with Layer-wise Adaptive Moments for
-        Training of Deep Networks, arXiv:1905.11286.
+    Reference: Ginsburg et al., 2019, arXiv:1905.11286.
     """
     decaying = not is_zero(weight_decay)
 
@@ -96,24 +93,14 @@ def novograd(
     v is a moving average of |g|^2, one number for each array, see `scale_by_novograd`.
 
     Args:
-        b1, b2, eps, eps_root, weight_decay, mu_dtype, nu_dtype, weight_decay_mask: see
-            `scale_by_novograd`.
+        b1, b2, weight_decay, nu_dtype: see `scale_by_novograd`.
 
-    State: a chain's: `ScaleByNovogradState(count, mu, nu)`, then the learning rate's.
-    Memory: 1 x the parameters.
+    State: a chain's: `ScaleByNovogradState`, then the learning rate's. Memory: 1 x the parameters.
     Reference: Ginsburg et al., 2019, Stochastic Gradient Methods with Layer-wise Adaptive Moments for
         Training of Deep Networks, arXiv:1905.11286.
     """
+    settings = (b1, b2, eps, eps_root, weight_decay, mu_dtype)
     return chain(
-        scale_by_novograd(
-            b1,
-            b2,
-            eps,
-            eps_root,
-            weight_decay,
-            mu_dtype,
-            nu_dtype=nu_dtype,
-            weight_decay_mask=weight_decay_mask,
-        ),
+        scale_by_novograd(*settings, nu_dtype=nu_dtype, weight_decay_mask=weight_decay_mask),
         scale_by_learning_rate(learning_rate),
     )

@@ -2,10 +2,8 @@
 
 from ..core import FINITE, chain, transformation
 from ..core.types import AddedNumber, DTypeLike, MaskOrFn, Numeric, ScalarOrSchedule
+from ..transforms import scale_by_adam, scale_by_learning_rate, scale_by_optimistic_gradient
 from ..transforms.decay import decoupled
-from ..transforms.optimistic import scale_by_optimistic_gradient
-from ..transforms.scale_by_adam import scale_by_adam
-from ..transforms.scaling import scale_by_learning_rate
 
 
 @transformation(alpha=FINITE, beta=FINITE)
@@ -28,7 +26,6 @@ def optimistic_adam_v2(
 
     Args:
         alpha, beta: weight of the step and of its change, see `scale_by_optimistic_gradient`.
-        b1, b2, eps, eps_root, mu_dtype, nesterov, nu_dtype: see `scale_by_adam`.
 
     State: a chain's: `ScaleByAdamState(count, mu, nu)`,
         `ScaleByOptimisticGradientState(is_initial_step, previous_gradient)`, the learning rate's.

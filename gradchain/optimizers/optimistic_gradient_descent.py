@@ -2,9 +2,8 @@
 
 from ..core import FINITE, chain, transformation
 from ..core.types import AddedNumber, MaskOrFn, ScalarOrSchedule
+from ..transforms import scale_by_learning_rate, scale_by_optimistic_gradient
 from ..transforms.decay import decoupled
-from ..transforms.optimistic import scale_by_optimistic_gradient
-from ..transforms.scaling import scale_by_learning_rate
 
 
 @transformation(alpha=FINITE, beta=FINITE)
@@ -22,8 +21,7 @@ def optimistic_gradient_descent(
         alpha, beta: weight of the gradient and of its change, see `scale_by_optimistic_gradient`.
 
     State: a chain's: `ScaleByOptimisticGradientState(is_initial_step, previous_gradient)`, then the
-        learning rate's.
-    Memory: 1 x the parameters.
+        learning rate's. Memory: 1 x the parameters.
     Reference: Mokhtari, Ozdaglar and Pattathil, 2019, A Unified Analysis of Extra-gradient and
         Optimistic Gradient Methods for Saddle Point Problems, arXiv:1901.08511.
     """

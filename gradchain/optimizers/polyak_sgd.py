@@ -40,7 +40,7 @@ def scale_by_polyak(
         f_min: a lower bound of the loss.
         max_learning_rate: the largest factor, at least 0.
         eps: added to the squared norm, at least 0.
-        variant: "sps", or "sps+" that takes 0 for a negative value - f_min.
+        variant: "sps", or "sps+", which replaces a negative value - f_min by 0.
 
     State: `EmptyState`. Memory: none.
     Raises: ValueError for another `variant`; TypeError if `update` gets no `value`.
@@ -85,7 +85,7 @@ def polyak_sgd(
     weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ):
-    """Gradient descent with Polyak's step size, for losses whose least value is known.
+    """Gradient descent with Polyak's step size, for losses with a known minimum.
 
     h = scaling g;  p = p - h min((value - f_min) / (|h|^2 + eps), max_learning_rate). `update` needs the
     extra argument `value`, the loss at the parameters.
@@ -93,9 +93,9 @@ def polyak_sgd(
     Args:
         max_learning_rate, f_min, eps, variant: see `scale_by_polyak`.
         scaling: multiplies the gradient first: a number, an array or a schedule.
-        weight_decay, weight_decay_mask: an L2 penalty: added to the gradient.
+        weight_decay, weight_decay_mask: an L2 penalty, added to the gradient.
 
-    State: a chain's: of an empty one and `scaling`'s, then `EmptyState`. Memory: none.
+    State: a chain's: a chain's of `EmptyState` and `scaling`'s, then `EmptyState`. Memory: none.
     Raises: TypeError if `update` gets no `value`.
     Reference: Loizou et al., 2020, Stochastic Polyak Step-size for SGD, arXiv:2002.10542.
     """

@@ -18,7 +18,7 @@ class ProdigyState(NamedTuple):
     exp_avg: Params  # like params, at least float32; moving average of d g
     exp_avg_sq: Params  # like |params|, at least float32; moving average of (d |g|)^2
     grad_sum: Params  # like params, at least float32; weighted sum of gradients
-    params0: Params  # like params; where the run began
+    params0: Params  # like params; the initial parameters
     estim_lr: Array  # f32[] (f64 for f64 params); d, the estimated distance to the goal
     numerator_weighted: Array  # f32[]; weighted sum of <g, p_0 - p>
     count: Count  # i32[]  steps taken
@@ -44,13 +44,12 @@ def prodigy(
     p = p - e (m / (sqrt(v) + d eps) + weight_decay p);  d = max(d, estim_lr_coef n / |s|_1).
 
     Args:
-        learning_rate: a factor, number, array or schedule; 1 as a rule.
+        learning_rate: a factor of the step: a number, an array or a schedule; usually 1.
         betas: the pair (b1, b2), each in [0, 1).
         beta3: decay of the estimate's sums, in [0, 1); None for sqrt(b2).
-        eps: at least 0.
-        estim_lr0: d_0, where d begins, positive and small.
+        estim_lr0: d_0, the first value of d, positive and small.
         estim_lr_coef: factor of the estimate.
-        safeguard_warmup: leave e out of s (d in its place), for learning rates that warm up.
+        safeguard_warmup: True uses d in place of e in s, for learning rates that warm up.
 
     State: `ProdigyState(exp_avg, exp_avg_sq, grad_sum, params0, estim_lr, ...)`. Memory: 4 x.
     Reference: Mishchenko and Defazio, 2023, Prodigy: An Expeditiously Adaptive Parameter-Free Learner,

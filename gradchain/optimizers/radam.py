@@ -1,39 +1,30 @@
-"""RAdam: Adam that waits until its second moment can be trusted."""
+"""RAdam: Adam that uses its second moment only after enough steps."""
 
 import jax.numpy as jnp
 
 from ..core import FINITE, Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, one_minus, sqrt, zeros_like
-from ..core.types import (
-    AddedNumber,
-    Array,
-    Count,
-    DTypeLike,
-    Hyperparameter,
-    MaskOrFn,
-    Numeric,
-    ScalarOrSchedule,
-)
+from ..core.types import AddedNumber, Array, Count, DTypeLike, Hyperparameter, MaskOrFn, ScalarOrSchedule
+from ..transforms import ScaleByAdamState, scale_by_learning_rate
 from ..transforms.decay import decoupled
-from ..transforms.scale_by_adam import ScaleByAdamState
-from ..transforms.scaling import scale_by_learning_rate
+from ..transforms.scale_by_adam import debiased_mean
 
 
-def _memory(z: Array) -> Array:
-    """1 + 1 / z - coth(z): of a long memory, the share that z half-lives have not yet filled."""
+def _one_minus_langevin(z: Array) -> Array:
+    """1 + 1 / z - coth(z), without cancellation at small z."""
     few, z_few, z_many = z < 0.1, jnp.minimum(z, 0.1), jnp.maximum(z, 0.1)
     series = 1 - z_few / 3 + z_few**3 / 45 - 2 * z_few**5 / 945 + z_few**7 / 4725
     return jnp.where(few, series, 1 / z_many - 2 / jnp.expm1(2 * z_many))
 
 
-def _samples(b2: Numeric, t: Count) -> Array:
-    """How many samples an average of t steps is worth: ro_inf - 2 t b2^t / (1 - b2^t).
+def _samples(b2: Hyperparameter, t: Count) -> Array:
+    """The effective number of samples in an average of t steps: ro_inf - 2 t b2^t / (1 - b2^t).
 
-    As written, two numbers near 2 / (1 - b2) cancel, and in float32 one per cent of the first steps'
-    size is lost. With b2 = e^{-2 y} both are hyperbolic cotangents, whose poles cancel exactly.
+    In this form two numbers near 2 / (1 - b2) cancel: in float32 the first steps have an error of one
+    per cent. With b2 = e^{-2 y} both become hyperbolic cotangents, and their poles cancel exactly.
     """
     y = -jnp.log1p(-one_minus(b2)) / 2
-    return t * _memory(t * y) + 1 - _memory(y)
+    return t * _one_minus_langevin(t * y) + 1 - _one_minus_langevin(y)
 
 
 @transformation(threshold=FINITE)
@@ -56,12 +47,11 @@ def scale_by_radam(
     `scale_by_adam`, t from 1.
 
     Args:
-        threshold: how many samples (ro) the second moment must be worth, at least 4.
+        threshold: the smallest ro at which the second moment is used, at least 4.
         nesterov: Nesterov momentum, as in `scale_by_adam`.
 
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
-    Reference: Liu et al., 2019, On the Variance of the Adaptive Learning Rate and Beyond,
-        arXiv:1908.03265.
+    Reference: Liu et al., 2019, arXiv:1908.03265.
     """
 
     def init(p: Array) -> ScaleByAdamState:
@@ -69,10 +59,7 @@ def scale_by_radam(
 
     def update(g: Array, s: ScaleByAdamState, p: Array | None) -> tuple[Array, ScaleByAdamState]:
         mu, nu = ema(g, s.mu, b1), ema(abs_sq(g), s.nu, b2)
-        if nesterov:
-            m = b1 * debias(mu, b1, s.count + 1) + one_minus(b1) * debias(g, b1, s.count)
-        else:
-            m = debias(mu, b1, s.count)
+        m = debiased_mean(g, mu, b1, s.count, nesterov)
         ro_inf = 2 / one_minus(b2) - 1
         ro = _samples(b2, s.count)
         trusted = ro >= threshold
@@ -105,10 +92,9 @@ def radam(
     `scale_by_radam`.
 
     Args:
-        b1, b2, eps, eps_root, threshold, nesterov, mu_dtype, nu_dtype: see `scale_by_radam`.
+        threshold, nesterov: see `scale_by_radam`.
 
-    State: a chain's: `ScaleByAdamState(count, mu, nu)`, then the learning rate's.
-    Memory: 2 x the parameters.
+    State: a chain's: `ScaleByAdamState(count, mu, nu)`, the learning rate's. Memory: 2 x the parameters.
     Reference: Liu et al., 2019, On the Variance of the Adaptive Learning Rate and Beyond,
         arXiv:1908.03265.
     """

@@ -7,10 +7,9 @@ import jax.numpy as jnp
 from ..core import Trait, chain, identity, leafwise, transformation
 from ..core.numerics import abs_sq, debias, ema, full_like, zeros_like
 from ..core.types import AddedNumber, Array, Count, DTypeLike, MaskOrFn, Numeric, Params, ScalarOrSchedule
+from ..transforms import scale_by_learning_rate, scale_by_rms, trace
 from ..transforms.decay import decoupled
-from ..transforms.momentum import trace
-from ..transforms.scale_by_rms import divide_by_root, scale_by_rms
-from ..transforms.scaling import scale_by_learning_rate
+from ..transforms.scale_by_rms import divide_by_root
 
 
 class ScaleByRStdDevState(NamedTuple):
@@ -91,10 +90,9 @@ def rmsprop(
 
     Args:
         decay, eps, initial_scale, eps_in_sqrt, bias_correction: see `scale_by_rms`.
-            PyTorch has eps_in_sqrt=False and decay 0.99.
-        centered: divide by the standard deviation instead, see `scale_by_stddev`.
-        mu_dtype, nu_dtype: see `scale_by_stddev`; without `centered` there is no m.
-        momentum, nesterov: momentum of the scaled steps, see `trace`; None for none.
+        centered: True divides by the standard deviation, see `scale_by_stddev`.
+        mu_dtype, nu_dtype: see `scale_by_stddev`; m exists only if `centered`.
+        momentum, nesterov: momentum of the scaled steps, see `trace`; momentum None for none.
 
     State: a chain's: the rule's, the learning rate's, `TraceState` or `EmptyState`.
     Memory: 1 x the parameters, and 1 each for `centered` and `momentum`.

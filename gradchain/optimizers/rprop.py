@@ -14,7 +14,7 @@ from ..transforms.scaling import scale
 class ScaleByRpropState(NamedTuple):
     """State of `scale_by_rprop`."""
 
-    step_sizes: Params  # like params, at least float32; of each entry (complex: of each part)
+    step_sizes: Params  # like params, at least float32; for each entry (for each part of a complex one)
     prev_updates: Params  # like params; the last h, 0 after a change of sign
 
 
@@ -39,17 +39,17 @@ def scale_by_rprop(
 ):
     """Steps by the sign of the gradient, with a size that adapts to how often the sign changes.
 
-    Where g has the sign of the last step, d = min(d eta_plus, max_step_size) and h = d sign(g); where it
-    has the other, d = max(d eta_minus, min_step_size) and h = 0, and the next step counts as the first;
-    at the first, h = d sign(g). The update is the last step's h (0 at a change of sign), as in Optax;
-    with `delayed=False` it is h itself, as in the paper and in PyTorch.
+    Same sign as at the last step: d = min(d eta_plus, max_step_size) and h = d sign(g). Other sign:
+    d = max(d eta_minus, min_step_size) and h = 0, and the next step counts as a first one. First step:
+    h = d sign(g). The update is the h of the step before (0 if the sign changed), as in Optax; with
+    `delayed=False` it is h itself, as in the paper and in PyTorch.
 
     Args:
         learning_rate: the first step size d, at least 0.
-        eta_minus: factor after a change of sign, in (0, 1).
-        eta_plus: factor without one, at least 1.
+        eta_minus: factor of d after a change of sign, in (0, 1).
+        eta_plus: factor of d if the sign is the same, at least 1.
         min_step_size, max_step_size: bounds of d, at least 0.
-        delayed: whether each step is taken one step late.
+        delayed: True takes each step one step late, as in Optax.
 
     State: `ScaleByRpropState(step_sizes, prev_updates)`. Memory: 2 x the parameters.
     Reference: Riedmiller and Braun, 1993, A Direct Adaptive Method for Faster Backpropagation
@@ -63,7 +63,7 @@ def scale_by_rprop(
         )
 
     def real_step(g: Array, size: Array, last: Array) -> tuple[Array, Array, Array]:
-        sign = jnp.sign(g) * jnp.sign(last)  # their own product could underflow
+        sign = jnp.sign(g) * jnp.sign(last)  # the product of g and last could underflow
         adapted = jnp.clip(size * jnp.where(sign > 0, eta_plus, eta_minus), min_step_size, max_step_size)
         size = jnp.where(sign == 0, size, adapted)
         step = jnp.where(sign < 0, 0, size * jnp.sign(g))
@@ -93,16 +93,13 @@ def rprop(
 ):
     """Rprop, for gradients without noise: p = p - d sign(g), with a step size d for each entry.
 
-    d grows while the sign of its gradient stays and shrinks when it changes, see `scale_by_rprop`.
-    Sizes of gradients play no part, so weight decay would have no measure.
+    d grows while the sign of the gradient stays the same, and shrinks when it changes. The size of the
+    gradient has no effect, so there is no weight decay.
 
     Args:
-        learning_rate: the first step size d, at least 0.
-        eta_minus, eta_plus, min_step_size, max_step_size: see `scale_by_rprop`.
-        delayed: whether each step is taken one step late, as in Optax; False is the paper's.
+        learning_rate, eta_minus, eta_plus, min_step_size, max_step_size, delayed: see `scale_by_rprop`.
 
-    State: a chain's: `ScaleByRpropState(step_sizes, prev_updates)`, `EmptyState`.
-    Memory: 2 x the parameters.
+    State: a chain's: `ScaleByRpropState`, `EmptyState`. Memory: 2 x the parameters.
     Reference: Riedmiller and Braun, 1993, A Direct Adaptive Method for Faster Backpropagation
         Learning: The RPROP Algorithm; Igel and Huesken, 2003, Empirical Evaluation of the Improved
         Rprop Learning Algorithms (this variant, iRprop-).

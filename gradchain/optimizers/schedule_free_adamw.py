@@ -3,10 +3,8 @@
 from ..core import chain, transformation
 from ..core.types import DTypeLike, MaskOrFn, Numeric, ScalarOrSchedule
 from ..schedules.warmup import warmed_up
-from ..transforms.decay import add_decayed_weights
-from ..transforms.scale_by_rms import scale_by_rms
-from ..transforms.scaling import scale_by_learning_rate
-from ..transforms.schedule_free import ABOVE_ZERO, schedule_free
+from ..transforms import add_decayed_weights, scale_by_learning_rate, scale_by_rms, schedule_free
+from ..transforms.schedule_free import ABOVE_ZERO
 
 
 @transformation(b1=ABOVE_ZERO)
@@ -22,18 +20,15 @@ def schedule_free_adamw(
     *,
     weight_decay_mask: MaskOrFn = None,
 ):
-    """AdamW at y with a running average x in place of momentum and schedule, see `schedule_free`.
+    """AdamW at y with a running average x in place of momentum and a schedule, see `schedule_free`.
 
     z = z - learning_rate (g(y) / (sqrt(v') + eps) + weight_decay y);  x = average of z;
     y = b1 x + (1 - b1) z.
 
     Args:
-        learning_rate: a number, an array or a schedule; up to ten times AdamW's.
-        warmup_steps: steps in which the learning rate, or the schedule's part of it, rises from 0 in a
-            line; None or 0 for none.
-        b1: share of x in y, in (0, 1].
-        b2: decay of the second moment, in [0, 1).
-        eps: at least 0.
+        learning_rate: a number, an array or a schedule; up to ten times that of AdamW.
+        warmup_steps: number of steps with a factor that rises linearly from 0 to 1; None or 0 for none.
+        b1: weight of x in y, in (0, 1].
         weight_lr_power, state_dtype: see `schedule_free`.
 
     State: `ScheduleFreeState`; `eval_params(state, params)` gives the parameters to evaluate.

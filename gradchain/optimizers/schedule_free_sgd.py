@@ -3,9 +3,8 @@
 from ..core import chain, identity, transformation
 from ..core.types import DTypeLike, MaskOrFn, Numeric, ScalarOrSchedule
 from ..schedules.warmup import warmed_up
-from ..transforms.decay import add_decayed_weights
-from ..transforms.scaling import scale_by_learning_rate
-from ..transforms.schedule_free import ABOVE_ZERO, schedule_free
+from ..transforms import add_decayed_weights, scale_by_learning_rate, schedule_free
+from ..transforms.schedule_free import ABOVE_ZERO
 
 
 @transformation(b1=ABOVE_ZERO)
@@ -24,9 +23,8 @@ def schedule_free_sgd(
     z = z - learning_rate (g(y) + weight_decay y);  x = average of z;  y = b1 x + (1 - b1) z.
 
     Args:
-        warmup_steps: steps in which the learning rate, or the schedule's part of it, rises from 0 in a
-            line; None or 0 for none.
-        b1: share of x in y, in (0, 1].
+        warmup_steps: number of steps with a factor that rises linearly from 0 to 1; None or 0 for none.
+        b1: weight of x in y, in (0, 1].
         weight_decay: added to the gradient; None for none.
         weight_lr_power, state_dtype: see `schedule_free`.
 

@@ -2,9 +2,8 @@
 
 from ..core import chain, identity, transformation
 from ..core.types import AddedNumber, DTypeLike, MaskOrFn, Numeric, ScalarOrSchedule
+from ..transforms import scale_by_learning_rate, trace
 from ..transforms.decay import decoupled
-from ..transforms.momentum import trace
-from ..transforms.scaling import scale_by_learning_rate
 
 
 @transformation
@@ -23,8 +22,8 @@ def sgd(
     p = p - learning_rate (g + momentum t).
 
     Args:
-        momentum: decay of the sum, usually in [0, 1); None keeps no sum.
-        nesterov: look one step ahead (needs `momentum`).
+        momentum: decay of the sum, usually in [0, 1); None for no sum.
+        nesterov: True for Nesterov momentum (needs `momentum`).
         accumulator_dtype: dtype of the sum, by default the parameter's.
 
     State: a chain's: `TraceState(trace)` (empty without momentum), then the learning rate's.

@@ -2,9 +2,8 @@
 
 from ..core import chain, transformation
 from ..core.types import AddedNumber, MaskOrFn, ScalarOrSchedule
+from ..transforms import scale_by_learning_rate, scale_by_sign
 from ..transforms.decay import decoupled
-from ..transforms.scaling import scale_by_learning_rate
-from ..transforms.sign import scale_by_sign
 
 
 @transformation
@@ -14,7 +13,7 @@ def sign_sgd(
     """Gradient descent by signs: p = p - learning_rate sign(g).
 
     Args:
-        learning_rate: how far every entry moves: a number, an array or a schedule.
+        learning_rate: the step of every entry: a number, an array or a schedule.
 
     State: a chain's: `EmptyState`, then the learning rate's. Memory: none.
     Reference: Bernstein et al., 2018, signSGD: Compressed Optimisation for Non-Convex Problems,

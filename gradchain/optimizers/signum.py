@@ -2,10 +2,8 @@
 
 from ..core import CLOSED_UNIT, chain, transformation
 from ..core.types import AddedNumber, DTypeLike, MaskOrFn, ScalarOrSchedule
+from ..transforms import ema, scale_by_learning_rate, scale_by_sign
 from ..transforms.decay import decoupled
-from ..transforms.momentum import ema
-from ..transforms.scaling import scale_by_learning_rate
-from ..transforms.sign import scale_by_sign
 
 
 @transformation(beta=CLOSED_UNIT)
@@ -20,12 +18,11 @@ def signum(
     """Signum: m = beta m + (1 - beta) g;  p = p - learning_rate sign(m).
 
     Args:
-        learning_rate: how far every entry moves: a number, an array or a schedule.
+        learning_rate: the step of every entry: a number, an array or a schedule.
         beta: decay of the average, in [0, 1].
         accumulator_dtype: dtype of the average, by default the parameter's.
 
-    State: a chain's: `EmaState(count, ema)`, `EmptyState`, the learning rate's.
-    Memory: 1 x the parameters.
+    State: a chain's: `EmaState(count, ema)`, `EmptyState`, the learning rate's. Memory: 1 x the parameters.
     Reference: Bernstein et al., 2018, signSGD: Compressed Optimisation for Non-Convex Problems,
         arXiv:1802.04434.
     """

@@ -5,8 +5,7 @@ from typing import NamedTuple
 from ..core import chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, ratio, sqrt, zeros_like
 from ..core.types import Array, Count, DTypeLike, Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
-from ..transforms.decay import add_decayed_weights
-from ..transforms.scaling import scale_by_learning_rate
+from ..transforms import add_decayed_weights, scale_by_learning_rate
 
 
 class ScaleBySimplifiedAdEMAMixState(NamedTuple):
@@ -34,14 +33,12 @@ def scale_by_simplified_ademamix(
     u = (m + alpha g) / (sqrt(n / (1 - b2^t) + eps_root) + eps).
 
     Args:
-        b1, b2: decays, in [0, 1): numbers, arrays or schedules. m is a sum: it is 1 / (1 - b1) times
-            an average, so learning rates are smaller by that factor.
+        b1, b2: decays, in [0, 1): numbers, arrays or schedules. m is a sum, 1 / (1 - b1) times an
+            average, so learning rates must be smaller by that factor.
         alpha: weight of the newest gradient, at least 0: a number, an array or a schedule.
-        nu_dtype: dtype of n, by default real and at least float32.
 
     State: `ScaleBySimplifiedAdEMAMixState(t, m, n)`. Memory: 2 x the parameters.
-    Reference: Morwani et al., 2025, Connections between Schedule-Free Optimizers, AdEMAMix, and
-        Accelerated SGD Variants, arXiv:2502.02431.
+    Reference: Morwani et al., 2025, arXiv:2502.02431.
     """
 
     def init(p: Array) -> ScaleBySimplifiedAdEMAMixState:
@@ -78,8 +75,8 @@ def simplified_ademamix(
     m is a decaying sum of gradients, n' their debiased mean square.
 
     Args:
-        learning_rate: a number, an array or a schedule; about 1 - b1 of Adam's.
-        b1, b2, alpha, eps, eps_root, mu_dtype, nu_dtype: see `scale_by_simplified_ademamix`.
+        learning_rate: a number, an array or a schedule; about 1 - b1 times Adam's.
+        b1, b2, alpha: see `scale_by_simplified_ademamix`.
 
     State: a chain's: `ScaleBySimplifiedAdEMAMixState`, the decay's, the learning rate's.
     Memory: 2 x the parameters.

@@ -21,7 +21,7 @@ class ScaleBySM3State(NamedTuple):
 
 
 def _maximum_along(x: Array) -> list[Array]:
-    """For each dimension, the maximum over all others; a scalar is its own."""
+    """For each dimension, the maximum over all others; for a scalar, the scalar itself."""
     dims = range(x.ndim)
     return [jnp.max(x, [j for j in dims if j != i], initial=0) for i in dims] if x.ndim else [x]
 
@@ -36,8 +36,8 @@ def scale_by_sm3(b1: Numeric = 0.9, b2: Numeric = 1.0, eps: Numeric = 1e-8):
     """Rescales by an upper bound of Adagrad's sum of squares, kept as one vector per dimension.
 
     a_ij = min(row_i, column_j) + |g_ij|^2;  row_i = max_j a_ij;  column_j = max_i a_ij;
-    u = b1 u + (1 - b1) g / sqrt(a + eps), and g / sqrt(a + eps) = 0 where a = 0. With b2 < 1, a is
-    b2 times the minimum plus 1 - b2 times the square.
+    u = b1 u + (1 - b1) g / sqrt(a + eps), and g / sqrt(a + eps) = 0 where a = 0. With b2 < 1,
+    a_ij = b2 min(row_i, column_j) + (1 - b2) |g_ij|^2.
 
     Args:
         b1: decay of the momentum, in [0, 1).

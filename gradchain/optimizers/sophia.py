@@ -1,4 +1,4 @@
-"""Sophia: steps preconditioned by a rough diagonal of the Hessian, and clipped."""
+"""Sophia: clipped steps, preconditioned by an estimate of the Hessian's diagonal."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -40,15 +40,14 @@ from ..core.types import (
     ScalarOrSchedule,
     Updates,
 )
-from ..transforms.decay import add_decayed_weights
-from ..transforms.scaling import scale_by_learning_rate
+from ..transforms import add_decayed_weights, scale_by_learning_rate
 from ..tree.random import random_like
 
 
 class HutchinsonState(NamedTuple):
     """State of `hutchinson_estimator_diag_hessian`."""
 
-    key: Array  # what the next signs are drawn from
+    key: Array  # the key of the next signs
 
 
 class SophiaState(NamedTuple):
@@ -74,7 +73,7 @@ def hutchinson_estimator_diag_hessian(random_seed: Numeric | None = None):
 
     u = z (H z), for random signs z; its mean over z is the diagonal. The gradient is not read.
 
-    Args: random_seed, a random key, or an integer to make one from; None is 0.
+    Args: random_seed, a random key, or an integer seed; None for seed 0.
     State: `HutchinsonState(key)`. Memory: none.
     Raises: ValueError if `update` gets no parameters, TypeError if it gets no `obj_fn`.
     Reference: Bekas, Kokiopoulou and Saad, 2007, An estimator for the diagonal of a matrix.
@@ -99,17 +98,17 @@ def hutchinson_estimator_diag_hessian(random_seed: Numeric | None = None):
         if obj_fn is None:
             raise MissingExtraError(name, "obj_fn")
         check_updates(name, updates, params)
-        key, now = jax.random.split(state.key)
+        key, sign_key = jax.random.split(state.key)
         signs = jax.tree.map(
             lambda p, z: cast(z, dtype_of(p)),
             params,
-            random_like(now, params, jax.random.rademacher, "float32"),
+            random_like(sign_key, params, jax.random.rademacher, "float32"),
         )
-        curved = jax.jvp(jax.grad(obj_fn), (params,), (signs,))[1]
+        hessian_times_signs = jax.jvp(jax.grad(obj_fn), (params,), (signs,))[1]
         diagonal = jax.tree.map(
             lambda g, h, z: g if is_absent(g) else cast(h * z, dtype_of(g)),
             updates,
-            curved,
+            hessian_times_signs,
             signs,
             is_leaf=is_none,
         )
@@ -142,18 +141,17 @@ def scale_by_sophia(
     `update_interval` steps, h = b2 h + (1 - b2) diag(H).
 
     Args:
-        eps: the least divisor, at least 0.
-        gamma: the larger, the fewer entries are clipped, at least 0; aim at a tenth to a half unclipped.
+        eps: the smallest divisor, at least 0.
+        gamma: at least 0; the larger, the fewer entries are clipped. A tenth to a half should not be.
         clip_threshold: the largest entry of u, more than 0; None for no bound.
         update_interval: steps between estimates, at least 1.
-        hessian_diagonal_fn: a transformation that gives the diagonal; it gets the extra arguments.
-        verbose, print_win_rate_every_n_steps: print the unclipped share every so many steps.
+        hessian_diagonal_fn: a transformation that returns the diagonal; it gets the extra arguments.
+        verbose, print_win_rate_every_n_steps: whether, and how often, to print the unclipped fraction.
         nu_dtype: dtype of h, by default real and at least float32.
 
     State: `SophiaState(count, mu, nu, hessian_fn_state)`. Memory: 2 x the parameters.
     Raises: ValueError if `update` gets no parameters.
-    Reference: Liu et al., 2023, Sophia: A Scalable Stochastic Second-order Optimizer for Language Model
-        Pre-training, arXiv:2305.14342.
+    Reference: Liu et al., 2023, arXiv:2305.14342.
     """
     estimator = with_extra_args_support(hessian_diagonal_fn)
 
@@ -231,29 +229,22 @@ def sophia(
 ):
     """Sophia: p = p - learning_rate (clip(m / max(gamma h, eps), +-1) + weight_decay p).
 
-    h is an average of estimates of the Hessian's diagonal; `update` needs what the estimator needs, by
-    default `obj_fn=loss`, a function of the parameters.
+    h is an average of estimates of the Hessian's diagonal. `update` needs the extra arguments of the
+    estimator, by default `obj_fn=loss`, a function of the parameters.
 
     Args:
-        b1, b2, eps, gamma, clip_threshold, update_interval, hessian_diagonal_fn: see `scale_by_sophia`.
-        mu_dtype, nu_dtype, verbose, print_win_rate_every_n_steps: see `scale_by_sophia`.
+        eps, gamma, clip_threshold, update_interval, hessian_diagonal_fn: see `scale_by_sophia`.
+        nu_dtype, verbose, print_win_rate_every_n_steps: see `scale_by_sophia`.
 
     State: a chain's: `SophiaState`, the decay's, the learning rate's. Memory: 2 x the parameters.
     Raises: ValueError if `update` gets no parameters, TypeError if it gets no `obj_fn`.
-    Reference: Liu et al., 2023, Sophia, arXiv:2305.14342.
+    Reference: Liu et al., 2023, Sophia: A Scalable Stochastic Second-order Optimizer for Language Model
+        Pre-training, arXiv:2305.14342.
     """
-    rule = scale_by_sophia(
-        b1,
-        b2,
-        eps,
-        gamma,
-        clip_threshold,
-        update_interval,
-        hessian_diagonal_fn,
-        mu_dtype,
-        verbose,
-        print_win_rate_every_n_steps,
-        nu_dtype=nu_dtype,
+    curvature = (gamma, clip_threshold, update_interval, hessian_diagonal_fn)
+    printing = (verbose, print_win_rate_every_n_steps)
+    return chain(
+        scale_by_sophia(b1, b2, eps, *curvature, mu_dtype, *printing, nu_dtype=nu_dtype),
+        add_decayed_weights(weight_decay, weight_decay_mask),
+        scale_by_learning_rate(learning_rate),
     )
-    decay = add_decayed_weights(weight_decay, weight_decay_mask)
-    return chain(rule, decay, scale_by_learning_rate(learning_rate))

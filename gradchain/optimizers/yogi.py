@@ -5,9 +5,8 @@ import jax.numpy as jnp
 from ..core import Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, debias, ema, full_like, one_minus, sqrt, zeros_like
 from ..core.types import AddedNumber, Array, DTypeLike, Hyperparameter, MaskOrFn, Numeric, ScalarOrSchedule
+from ..transforms import ScaleByAdamState, scale_by_learning_rate
 from ..transforms.decay import decoupled
-from ..transforms.scale_by_adam import ScaleByAdamState
-from ..transforms.scaling import scale_by_learning_rate
 
 
 @transformation
@@ -21,13 +20,13 @@ def scale_by_yogi(
     mu_dtype: DTypeLike | None = None,
     nu_dtype: DTypeLike | None = None,
 ):
-    """Rescales as Adam does, with a second moment that moves by steps of the gradient's size.
+    """Rescales as Adam does, with a second moment that changes by at most (1 - b2) |g|^2.
 
     m = b1 m + (1 - b1) g;  v = v - (1 - b2) sign(v - |g|^2) |g|^2;  u = m' / (sqrt(v' + eps_root) + eps),
     where m' = m / (1 - b1^t), v' = v / (1 - b2^t) and t counts from 1.
 
     Args:
-        initial_accumulator_value: where both moments begin (as in Optax; in the paper only v does).
+        initial_accumulator_value: first value of both moments, as in Optax; in the paper only of v.
 
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Zaheer et al., 2018, Adaptive Methods for Nonconvex Optimization, NeurIPS.
@@ -63,15 +62,13 @@ def yogi(
 ):
     """Yogi: v = v - (1 - b2) sign(v - |g|^2) |g|^2;  p = p - learning_rate m' / (sqrt(v') + eps).
 
-    Adam's v forgets fast when gradients become small, so that its steps become large; Yogi's falls by
-    their own small squares. m' is Adam's first moment, see `scale_by_yogi`.
+    When gradients become small, Adam's v falls fast and its steps become large. Yogi's v falls slowly. m'
+    is Adam's debiased first moment.
 
     Args:
-        learning_rate: a number, an array or a schedule; the paper's is 0.01.
-        b1, b2, eps, mu_dtype, nu_dtype: see `scale_by_yogi`.
+        learning_rate: a number, an array or a schedule; in the paper 0.01.
 
-    State: a chain's: `ScaleByAdamState(count, mu, nu)`, then the learning rate's.
-    Memory: 2 x the parameters.
+    State: a chain's: `ScaleByAdamState(count, mu, nu)`, the learning rate's. Memory: 2 x the parameters.
     Reference: Zaheer et al., 2018, Adaptive Methods for Nonconvex Optimization, NeurIPS.
     """
     return chain(

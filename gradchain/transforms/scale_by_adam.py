@@ -15,6 +15,13 @@ class ScaleByAdamState(NamedTuple):
     nu: Params  # like |params|, at least float32, or nu_dtype; second moment
 
 
+def debiased_mean(g: Array, mu: Array, b1: Hyperparameter, count: Count, nesterov: bool) -> Array:
+    """The average `mu`, which includes `g`, without its bias; with `nesterov` one step ahead."""
+    if nesterov:
+        return b1 * debias(mu, b1, count + 1) + one_minus(b1) * debias(g, b1, count)
+    return debias(mu, b1, count)
+
+
 @transformation
 def scale_by_adam(
     b1: Hyperparameter = 0.9,
@@ -41,10 +48,7 @@ def scale_by_adam(
 
     def update(g: Array, s: ScaleByAdamState, p: Array | None) -> tuple[Array, ScaleByAdamState]:
         mu, nu = ema(g, s.mu, b1), ema(abs_sq(g), s.nu, b2)
-        if nesterov:
-            m = b1 * debias(mu, b1, s.count + 1) + one_minus(b1) * debias(g, b1, s.count)
-        else:
-            m = debias(mu, b1, s.count)
+        m = debiased_mean(g, mu, b1, s.count, nesterov)
         return m / (sqrt(debias(nu, b2, s.count) + eps_root) + eps), s._replace(mu=mu, nu=nu)
 
     return leafwise(init, update, traits=[Trait.RESCALES])

@@ -22,7 +22,7 @@ def scale_by_adamax(
     m = b1 m + (1 - b1) g;  v = max(|g| + eps, b2 v);  u = m / (1 - b1^t) / v.
 
     Args:
-        eps: at least 0.
+        eps: added to |g|, at least 0.
 
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Kingma and Ba, 2014, section 7.1, arXiv:1412.6980.

@@ -22,9 +22,10 @@ from ..core import (
     treewise,
 )
 from ..core.lists import each, each_with
-from ..core.numerics import debias, ema, one_minus, zeros_like
+from ..core.numerics import ema, zeros_like
 from ..core.types import Array, Count, DTypeLike, EmptyState, Hyperparameter, Numeric, Params, PyTree
 from .newton_schulz import PRECONDITIONINGS, Preconditioning, orthogonalized
+from .scale_by_adam import debiased_mean
 
 STANDARD = (3.4445, -4.7750, 2.0315)
 DION = (
@@ -143,11 +144,6 @@ def scale_by_muon(
     def update(
         g: list[Array], s: MuonState, p: list[Array], *, settings: Sequence[MatrixView]
     ) -> tuple[list[Array], MuonState]:
-        def ahead(g: Array, m: Array) -> Array:
-            if nesterov:
-                return beta * debias(m, beta, s.count + 1) + one_minus(beta) * debias(g, beta, s.count)
-            return debias(m, beta, s.count)
-
         @jax.jit
         def orthogonal(x: Array) -> Array:
             low = x if ns_dtype is None else cast(x, ns_dtype)
@@ -155,7 +151,12 @@ def scale_by_muon(
             return jnp.sum(jnp.conj(x) * y, axis=(1, 2), keepdims=True) * y if adaptive else y
 
         mu = each(lambda g, m: ema(g, m, beta), g, s.mu)
-        stacks = each_with(lambda view, g, m: view.stack_wide(ahead(g, m)), settings, g, mu)
+        stacks = each_with(
+            lambda view, g, m: view.stack_wide(debiased_mean(g, m, beta, s.count, nesterov)),
+            settings,
+            g,
+            mu,
+        )
         u = each_with(lambda view, y: view.unstack_wide(y), settings, by_shape(orthogonal, stacks))
         return u, s._replace(mu=mu)
 

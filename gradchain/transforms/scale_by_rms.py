@@ -50,7 +50,7 @@ def scale_by_rms(
         decay: in [0, 1].
         eps: at least 0.
         initial_scale: first value of v, at least 0.
-        eps_in_sqrt: whether eps is added inside the root.
+        eps_in_sqrt: whether eps is added inside the root. PyTorch has False, and decay 0.99.
         bias_correction: True debiases v.
 
     State: `ScaleByRmsState(nu)`, or `ScaleByRmsWithCountState(count, nu)`.
