@@ -289,9 +289,9 @@ CASES = [
     row("scale_by_adadelta", rho=0.8, eps=1e-3),
     row("scale_by_optimistic_gradient", alpha=0.5, beta=2.0),
     row("scale_by_belief", **RULE, nesterov=True),
-    row("scale_by_belief", **MU32, **NU32, b2=down).but(twin=False),  # Optax: no schedules
+    row("scale_by_belief", **MU32, **NU32, b2=down).but(twin=False, injects=5e-7),  # Optax: no schedules
     row("scale_by_adan", b1=0.9, b2=0.8, b3=0.95, **SMALL),
-    row("scale_by_adan", b1=down, change_weight=down, **MU32),
+    row("scale_by_adan", b1=down, change_weight=down, **MU32).but(injects=5e-7),
     row("scale_by_amsgrad", **RULE, **MU32),
     row("scale_by_amsgrad", bias_correction_mu=False, bias_correction_nu=False, eps=0.1),
     row("scale_by_amsgrad", correct_after_max=True, **NU32),
@@ -316,7 +316,7 @@ CASES = [
     row("scale_by_factored_rms", step_offset=1000, decay_rate=down).but(
         injects=None, twin=False, squares=("v", "v_row", "v_col")),
     row("scale_by_acprop", b1=0.8, b2=0.9),
-    row("scale_by_ademamix", b3=down, alpha=down),
+    row("scale_by_ademamix", b3=down, alpha=down).but(injects=5e-7),
     row("scale_by_simplified_ademamix", alpha=down),
     row("scale_by_adopt", b2=0.75, clip_value_fn=halve),
     row("scale_by_cocob", alpha=10.0, eps=0.1).but(rtol=2e-6, half=4.0),

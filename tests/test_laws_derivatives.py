@@ -30,7 +30,7 @@ def outcome(case: Case, numbers: dict[str, Any], dtype: str) -> Any:
 
 def derivatives(case: Case, dtype: str, values: dict[str, float]) -> dict[str, float]:
     """The derivative by each number, forwards: line searches are loops."""
-    with enable_x64() if dtype == "float64" else nullcontext():
+    with enable_x64() if dtype == "float64" else nullcontext(), jax.numpy_dtype_promotion("standard"):
         given = {k: jnp.asarray(v, dtype) for k, v in values.items()}
         found = jax.jit(jax.jacfwd(lambda numbers: outcome(case, numbers, dtype)))(given)
         return {k: float(v) for k, v in found.items()}

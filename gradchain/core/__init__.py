@@ -4,7 +4,7 @@ What rules are written with stands in `core.numerics` (one array) and `core.list
 """
 
 from ._apply import apply_updates, incremental_update, periodic_update
-from ._call import Call, Remembers, code_of, key_of_value, name_of, signature
+from ._call import Call, Remembers
 from ._chain import (
     chain,
     identity,
@@ -36,6 +36,7 @@ from ._errors import (
     warn_user,
 )
 from ._factory import transformation
+from ._leafwise import init_empty_state, leafwise
 from ._leaves import Leaves, check_updates, has_gradient, is_absent, is_none, leaves_like, scaled
 from ._matrices import MatrixView, by_shape
 from ._numbers import (
@@ -52,10 +53,10 @@ from ._numbers import (
 )
 from ._order import OrderWarning, Trait
 from ._pair import GradientTransformation, GradientTransformationExtraArgs
-from ._rules import init_empty_state, leafwise
 from ._safe import safe_norm, safe_root_mean_squares, scale_gradient
 from ._schedule import schedule
-from ._trees import treewise
+from ._treewise import treewise
+from ._values import code_of, key_of_value, name_of, signature
 from .numerics import bias_correction, safe_increment, safe_int32_increment
 from .types import (
     AddedNumber,

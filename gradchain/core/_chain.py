@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from ._factory import transformation
+from ._leafwise import fused, init_empty_state, leafwise
 from ._leaves import is_none, leaves_like
 from ._order import check_order
 from ._pair import GradientTransformation, GradientTransformationExtraArgs
-from ._rules import fused, init_empty_state, leafwise
 from .types import Array, EmptyState, OptState, Params, Updates
 
 

@@ -7,11 +7,12 @@ from typing import Any, ParamSpec, overload
 
 import jax
 
-from ._call import Call, name_of
+from ._call import Call
 from ._documentation import completed
 from ._numbers import Range, check_numbers, numbers_of
 from ._pair import GradientTransformation, GradientTransformationExtraArgs
 from ._scheduled import scheduled
+from ._values import name_of
 from .types import Schedule
 
 try:

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple, NoReturn, Self
 
 import jax
 
-from ._call import Call, Remembers, name_of
+from ._call import Call, Remembers
 from ._errors import MissingArgumentError
 from ._order import Trait
+from ._values import name_of
 from .types import OptState, Params, TransformInitFn, TransformUpdateFn, Updates
 
 

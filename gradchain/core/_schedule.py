@@ -5,7 +5,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec
 
-from ._call import Call, Remembers, signature
+from ._call import Call, Remembers
+from ._values import signature
 from .types import Schedule
 
 P = ParamSpec("P")

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._conditional import compiled
+from ._leafwise import lifted
 from ._pair import GradientTransformationExtraArgs
-from ._rules import Rule, lifted, values_of
+from ._rule import Rule, values_of
 from .types import OptState, Params, Schedule, Updates, counter_of
 
 

@@ -92,8 +92,7 @@ def ema(x: Any, average: Any, decay: Any) -> jax.Array:
 
 def weight_after(count: Any, decay: Any) -> Any:
     """The weights of an average that began at zero after `count` steps, in all: 1 - decay^count."""
-    dtype = getattr(decay, "dtype", None)
-    return 1 - decay ** (count if dtype is None else jnp.asarray(count, dtype))
+    return 1 - decay**count
 
 
 def debias(average: Any, decay: Any, count: Any) -> jax.Array:

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import NamedSharding
 
 from ..core import FINITE, NON_NEGATIVE, compute_dtype, transformation, treewise, warn_user
@@ -56,7 +55,7 @@ def add_noise(
 
     def update(g: list[Array], s: AddNoiseState, p: list[Array]) -> tuple[list[Array], AddNoiseState]:
         rng_key, noise_key = jax.random.split(s.rng_key)
-        deviation = sqrt(eta / jnp.asarray(s.count, float) ** gamma)
+        deviation = sqrt(eta / s.count**gamma)
         noise = random_like(noise_key, g, _normal)
         return each(lambda g, n: g + deviation * n, g, noise), s._replace(rng_key=rng_key)
 

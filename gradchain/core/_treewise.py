@@ -10,10 +10,11 @@ import jax.numpy as jnp
 
 from ._dtypes import cast, dtype_of, is_inexact, relaxed_promotion, widen, wider
 from ._errors import MissingExtraError, MissingParamsError
+from ._leafwise import next_count
 from ._leaves import Leaves, has_gradient, is_none
 from ._order import Trait
 from ._pair import GradientTransformationExtraArgs
-from ._rules import dtype_by_state, enclosing, next_count
+from ._rule import dtype_by_state, enclosing
 from .types import OptState, Params, PyTree, Updates, counter_of
 
 

@@ -1,135 +1,26 @@
-"""A rule for one array, lifted once to trees.
+"""A rule for one array, lifted once to trees: the kernel.
 
 Everything a rule need not know lives here: trees, None and masked leaves, the dtype policy, paths in
 errors, tracing. A rule runs under an inner `jax.jit`, so it is traced and lowered once per distinct
 leaf shape instead of once per leaf, and outside `jit` a leaf costs one dispatch.
 """
 
-import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from ._dtypes import cast, dtype_of, is_inexact, relaxed_promotion, widen, wider
+from ._dtypes import cast, dtype_of, relaxed_promotion, widen
 from ._errors import LeafError, MissingParamsError, path_of_leaf
-from ._leaves import Leaves, check_leaf, has_gradient, is_none
+from ._leaves import Leaves
 from ._order import Trait
 from ._pair import GradientTransformationExtraArgs
+from ._rule import Rule, enclosing, fields_of
 from .numerics import safe_increment
-from .types import EmptyState, OptState, Params, Schedule, Updates, counter_of
+from .types import EmptyState, OptState, Params, Updates, counter_of
 
 next_count = jax.jit(safe_increment)
-
-
-def enclosing(function: Callable[..., Any]) -> str:
-    """The name of the function in which `function` is defined."""
-    return function.__qualname__.removesuffix(f".<locals>.{function.__name__}").rpartition(".")[2]
-
-
-@dataclasses.dataclass(frozen=True)
-class Rule:
-    """A rule for one array, as `leafwise` was given it.
-
-    `schedules` are those of its numbers, by argument; `remake` makes the rule for values of them.
-    """
-
-    name: str
-    init: Callable[[Any], Any]
-    update: Callable[[Any, Any, Any], tuple[Any, Any]]
-    needs_params: bool
-    like_params: bool
-    scheduled_state: Any = None
-    schedules: Mapping[str, Schedule] = dataclasses.field(default_factory=dict)
-    remake: Callable[..., Self] | None = None
-
-    def with_schedules(self, schedules: Mapping[str, Schedule], remake: Callable[..., Self]) -> Self:
-        """The same rule, remade for the values of schedules."""
-        return dataclasses.replace(self, schedules=schedules, remake=remake)
-
-    def numbers(self, count: Any) -> dict[str, Any]:
-        """The values of the schedules, after `count` steps."""
-        return values_of(self.schedules, count)
-
-    def init_tree(self, params: Params) -> OptState:
-        """The state of a tree: each field a tree like `params`, but one count."""
-        rule = self.at(self.numbers(jnp.zeros([], jnp.int32)))
-        leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
-        states = [rule.init(p) if has_gradient(p) else None for p in leaves]
-        known = [s for s in states if s is not None]
-        like = known[0] if known else rule.init(jnp.zeros(()))
-        if not hasattr(like, "_fields"):
-            raise TypeError(f"{self.name}: init must return a NamedTuple, received {type(like).__name__}.")
-        columns = {
-            field: jax.tree.unflatten(treedef, [None if s is None else getattr(s, field) for s in states])
-            for field in fields_of(like)
-        }
-        counter = counter_of(like)
-        if counter is not None:
-            columns[counter] = jnp.array(getattr(like, counter), jnp.int32)
-        state = type(like)(**columns)
-        if self.schedules and counter is None and self.scheduled_state is not None:
-            return self.scheduled_state(jnp.zeros([], jnp.int32))
-        return state
-
-    def at(self, numbers: dict[str, Any]) -> "Rule":
-        """The rule for these values of its schedules."""
-        return self.remake(**numbers) if self.remake else self
-
-    def check(self, g: Any, s: Any, p: Any) -> None:
-        """Raises LeafError unless gradient, state and parameter (None: unknown) fit together."""
-        check_leaf(self.name, g, p)
-        fields = fields_of(s)
-        if any(field is None for field in fields.values()):
-            raise LeafError(self.name, "gradient {leaf} is an array but its parameter was None.")
-        for field in jax.tree.leaves(fields) if self.like_params else ():
-            if jnp.shape(field) != jnp.shape(g):
-                raise LeafError(
-                    self.name,
-                    f"gradient {{leaf}} has shape {jnp.shape(g)} but its state has shape "
-                    f"{jnp.shape(field)}: call init again with the parameters now in use.",
-                )
-
-    def check_state(self, old: Any, new: Any) -> None:
-        """Raises TypeError unless `update` returned a state of the class it was given."""
-        if type(new) is not type(old):
-            raise TypeError(
-                f"{self.name}: update must return (u, {type(old).__name__}), received {type(new).__name__} "
-                "as the state. Make it by s._replace(...)."
-            )
-
-    def dtype_of_update(self, g: Any, s: Any, p: Any) -> Any:
-        """The dtype of an update: see the policy in `_dtypes.py`."""
-        keeps_some = any(map(is_inexact, jax.tree.leaves(fields_of(s))))
-        if not (keeps_some or self.needs_params):
-            return dtype_of(g)
-        if p is not None:
-            return wider(dtype_of(g), dtype_of(p)) if is_inexact(p) else dtype_of(g)
-        like_g = jax.eval_shape(self.init, jax.ShapeDtypeStruct(jnp.shape(g), dtype_of(g)))
-        pairs = zip(jax.tree.leaves(fields_of(s)), jax.tree.leaves(fields_of(like_g)), strict=True)
-        return dtype_by_state(dtype_of(g), pairs)
-
-
-def values_of(schedules: Mapping[str, Schedule], count: Any) -> dict[str, Any]:
-    """The values of schedules, by argument, after `count` steps."""
-    with relaxed_promotion():
-        return {name: schedule(count) for name, schedule in schedules.items()}
-
-
-def dtype_by_state(dtype: Any, pairs: Iterable[tuple[Any, Any]]) -> Any:
-    """The dtype of an update whose parameter is unknown.
-
-    Args: dtype, the gradient's; pairs (kept, what would be kept for a parameter of that dtype).
-    """
-    wide = [x.dtype for x, like in pairs if is_inexact(x) and wider(x.dtype, like.dtype) != like.dtype]
-    return wider(dtype, *wide)
-
-
-def fields_of(state: Any) -> dict[str, Any]:
-    """The fields of a state but its count, by name."""
-    counter = counter_of(state)
-    return {field: getattr(state, field) for field in state._fields if field != counter}
 
 
 def fused(rules: Sequence[Rule]) -> Callable[..., tuple[Updates, tuple[Any, ...]]]:
@@ -152,14 +43,21 @@ def fused(rules: Sequence[Rule]) -> Callable[..., tuple[Updates, tuple[Any, ...]
         return g, news
 
     leaf_step.__name__ = leaf_step.__qualname__ = "_".join(rule.name for rule in rules)
-    compiled_step = jax.jit(leaf_step)
-    numbers_at = jax.jit(lambda counts: [rule.numbers(n) for rule, n in zip(rules, counts, strict=True)])
+
+    @functools.cache  # at the first step: most rules of a chain never run alone
+    def programs() -> tuple[Any, Any]:
+        def numbers_at(counts: Any) -> list[dict[str, Any]]:
+            return [rule.numbers(count) for rule, count in zip(rules, counts, strict=True)]
+
+        return jax.jit(leaf_step), jax.jit(numbers_at)
+
     any_schedule = any(rule.schedules for rule in rules)
 
     def update(updates: Updates, states: Sequence[Any], params: Params | None) -> Any:
         for rule in rules:
             if rule.needs_params and params is None:
                 raise MissingParamsError(rule.name)
+        compiled_step, numbers_at = programs()
         leaves = Leaves(rules[0].name, updates, params, check=False)  # the rules check at their trace
         columns = [_Columns(leaves, rule, state) for rule, state in zip(rules, states, strict=True)]
         numbers = numbers_at([column.count for column in columns]) if any_schedule else [{} for _ in rules]
