@@ -375,7 +375,7 @@ CASES = [
     opt("amsgrad", LR),
     opt("amsgrad", LR, **ADAM, **MU32, bias_correction_mu=False, bias_correction_nu=False),
     opt("fromage", 0.1).but(injects=5e-7),
-    opt("fromage", down, 0.1),
+    opt("fromage", down, 0.1).but(injects=5e-7),
     opt("lamb", 0.02),
     opt("lamb", 0.02, **ADAM, **MASK),
     opt("lars", 2.0),
