@@ -14,9 +14,6 @@ sys.path.insert(0, str(ROOT / "tests"))
 runpy.run_path(str(ROOT / "tests" / "conftest.py"))  # as strictly as the tests
 
 import jax  # noqa: E402
-import test_paper_parity as papers  # noqa: E402
-import test_paper_parity_contrib as contrib  # noqa: E402
-import test_paper_parity_rest as rest  # noqa: E402
 import test_torch_parity as torch  # noqa: E402
 from cases import TWINS, Case  # noqa: E402
 from parity import STEPS, error_to_optax  # noqa: E402
@@ -63,10 +60,11 @@ def torch_rows() -> list[list[str]]:
 
 def paper_rows() -> list[list[str]]:
     """For each algorithm written out in NumPy its source and the worst error."""
-    found = []
-    for module, rows in ((papers, papers.PAPERS), (contrib, contrib.ROWS), (rest, rest.ROWS)):
-        for name, (_, make) in rows.items():
-            found.append([f"{name}", f"`{make()!r}`", f"{module.error_of(name):.1e}"])
+    found = [
+        [case.paper.func.__name__, f"`{case.make()!r}`", f"{error_to_paper(case):.1e}"]
+        for case in [*CASES, *PAPERS]
+        if case.paper
+    ]
     return sorted(found)
 
 

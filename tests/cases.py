@@ -10,11 +10,14 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import arguments
 import jax
 import optax
+import papers
+import papers_of_trees
 from arguments import (
     ahead,
     behind,
@@ -33,6 +36,7 @@ from arguments import (
     lossy,
     loud,
     matrices_only,
+    quartically,
     scaled_up,
     squared,
 )
@@ -82,6 +86,7 @@ class Case:
     extra: Callable[[Any, int], dict[str, Any]] | None = None  # extra arguments of `update`
     twin: bool = True  # equals the factory of this name in Optax, if Optax has these arguments
     start: dict[str, Any] = dataclasses.field(default_factory=dict)  # for first steps that float16 resolves
+    paper: functools.partial[Iterator[Any]] | None = None  # its algorithm in NumPy, with these arguments
     # What a row cannot do
     complex: bool = True  # takes complex parameters
     constant: bool = False  # its updates do not depend on the gradients
@@ -539,6 +544,58 @@ VARIANTS = [
     row("simplified_ademamix", LR, **MASK),
     row("sophia", LR, **MASKED).but(extra=curved),
     row("sophia", LR, hessian_diagonal_fn=gc.stateless(squared), **MU32).but(extra=curved),
+]
+
+PAPERS = [  # rows whose arguments are those of a paper's algorithm: they buy that comparison alone
+    opt("sign_sgd", 0.1, **DECAY).but(paper=partial(papers.signum, lr=0.1, wd=0.1)),
+    opt("signum", 0.1, 0.9).but(paper=partial(papers.signum, lr=0.1, beta=0.9)),
+    opt("adabelief", 0.1).but(paper=partial(papers.adabelief, lr=0.1)),
+    opt("adafactor", 0.1, 2).but(paper=partial(papers.adafactor, lr=0.1)),
+    opt("adafactor", 0.1, 2, decay_offset=1000).but(paper=partial(papers.adafactor, lr=0.1)),
+    opt("adamaxw", 0.1, **DECAY).but(paper=partial(papers.adamax, lr=0.1)),
+    opt("adan", 0.1, eps_root=0.0, change_weight=0.92).but(paper=partial(papers.adan, lr=0.1)),
+    opt("amsgrad", 0.1, eps=0.0, bias_correction_mu=False, bias_correction_nu=False).but(
+        paper=partial(papers.amsgrad, lr=0.1)),
+    opt("fromage", 0.1).but(paper=partial(papers.fromage, lr=0.1)),
+    opt("lamb", 0.1, **DECAY).but(paper=partial(papers.lamb, lr=0.1)),
+    opt("lars", 0.1, 0.1, trust_coefficient=0.01).but(paper=partial(papers.lars, lr=0.1)),
+    opt("lion", 0.1, **DECAY).but(paper=partial(papers.lion, lr=0.1)),
+    opt("nadamw", 0.1, **DECAY).but(paper=partial(papers.nadamw, lr=0.1)),
+    opt("novograd", 0.1, **DECAY).but(paper=partial(papers.novograd, lr=0.1)),
+    opt("optimistic_adam_v2", 0.1, alpha=0.8, beta=0.5, nesterov=False).but(
+        paper=partial(papers.optimistic_adam, lr=0.1)),
+    opt("optimistic_gradient_descent", 0.1, beta=0.7).but(paper=partial(papers.optimistic, lr=0.1)),
+    opt("polyak_sgd", 0.05, f_min=0.2).but(paper=partial(papers.polyak)),
+    opt("radam", 0.1, eps=0.0, threshold=4.0).but(paper=partial(papers.radam, lr=0.1)),
+    opt("rprop", 0.1, delayed=False).but(paper=partial(papers.rprop, lr=0.1)),
+    opt("sm3", 0.1).but(paper=partial(papers.sm3, lr=0.1)),
+    opt("chain", gc.scale_by_yogi(initial_accumulator_value=0.0), gc.scale(-0.1)).but(
+        paper=partial(papers.yogi, lr=0.1)),
+    opt("chain", gc.scale_by_distance_over_gradients(1e-3, param_dtype="float64"), gc.scale(-1.0)).but(
+        paper=partial(papers.ldog)),
+    opt("chain", gc.reduce_on_plateau(0.5, 2, rtol=1e-2, cooldown=2), gc.sgd(0.1)).but(
+        paper=partial(papers.plateau, lr=0.1)),
+    opt("acprop", 0.1).but(paper=partial(papers.acprop, lr=0.1)),
+    opt("dadapt_adamw", estim_lr0=1e-2, **DECAY).but(paper=partial(papers.dadapt_adam)),
+    opt("galore", 0.1, rank=2, update_proj_gap=4, scale=0.5).but(paper=partial(papers.galore, lr=0.1)),
+    opt("lookahead", gc.sgd(0.1), 3, 0.5).but(paper=partial(papers.lookahead, lr=0.1)),
+    opt("mechanize", gc.sgd(0.1), s_init=1e-2).but(paper=partial(papers.mechanic, lr=0.1)),
+    opt("momo", 0.1, lower_bound=0.5).but(paper=partial(papers.momo, lr=0.1)),
+    opt("momo_adam", 0.1, lower_bound=0.5).but(paper=partial(papers.momo_adam, lr=0.1)),
+    opt("simplified_ademamix", 0.01, alpha=2.0).but(paper=partial(papers.simplified_ademamix, lr=0.01)),
+    opt("schedule_free_adamw", 0.1, warmup_steps=3, **DECAY).but(
+        paper=partial(papers.schedule_free_adam, lr=0.1)),
+    opt("adopt", 0.1).but(paper=partial(papers_of_trees.adopt)),
+    opt("ademamix", 0.1, b3=0.99, **DECAY).but(paper=partial(papers_of_trees.ademamix)),
+    opt("cocob").but(paper=partial(papers_of_trees.cocob)),
+    opt("dog", init_step=("heuristic", 1e-3)).but(paper=partial(papers_of_trees.dog)),
+    opt("dowg", init_estim_sq_dist=1e-2).but(paper=partial(papers_of_trees.dowg)),
+    opt("madgrad", 0.1).but(paper=partial(papers_of_trees.madgrad)),
+    opt("muon", 0.1).but(paper=partial(papers_of_trees.muon)),
+    opt("prodigy", estim_lr0=1e-3, weight_decay=0.01).but(paper=partial(papers_of_trees.prodigy)),
+    opt("schedule_free_sgd", 0.2, warmup_steps=4).but(paper=partial(papers_of_trees.schedule_free)),
+    opt("sophia", 0.05, **DECAY, gamma=0.5, update_interval=3).but(
+        extra=quartically, paper=partial(papers_of_trees.sophia)),
 ]
 # fmt: on
 """Arguments of Optax that no other row sets: rows that buy parity alone."""

@@ -1,6 +1,5 @@
 """How far gradchain's steps are from a reference's, for the law and for `docs/parity.md`."""
 
-from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -99,26 +98,36 @@ def noisy(p: Any, step: int) -> Any:
     return p + rng.normal(size=p.shape) * 10 ** rng.uniform(-2, 1, p.shape)
 
 
-def error_to_paper(
-    written: Callable[[Any], Iterator[Any]], make: Callable[[], Any], steps: int = 10
-) -> float:
+def bowl(p: Any, step: int) -> Any:
+    """The gradient of a bowl, and noise."""
+    rng = np.random.default_rng(step + 1)
+    return {k: 2 * (x - 1) + 0.1 * rng.normal(size=x.shape) for k, x in p.items()}
+
+
+def error_to_paper(case: Case, steps: int = 12) -> float:
     """The worst relative error of the parameters over some steps, in float64, for a value of |p|^2.
 
-    Args: written, an algorithm that takes gradients by `send` and gives parameters; make, gradchain's.
     Asserts that every parameter moves.
     """
-    start = np.random.default_rng(7).normal(size=(4, 3))
+    assert case.paper is not None
+    rng = np.random.default_rng(7)
+    on_tree = case.paper.func.__module__ == "papers_of_trees"
+    start = {"w": rng.normal(size=(4, 3)), "b": rng.normal(size=3)} if on_tree else rng.normal(size=(4, 3))
+    gradient: Any = bowl if on_tree else noisy
     with enable_x64():
-        tx, p = make(), jnp.asarray(start)
-        state, paper = tx.init(p), written(start)
-        expected = next(paper)
+        tx, p = case.make(), jax.tree.map(jnp.asarray, start)
+        paper = case.paper(jax.tree.map(np.array, start))
+        state, expected = tx.init(p), jax.tree.map(np.array, next(paper))
         ours, theirs = [], []
-        for step in range(10):
-            gradient = noisy(expected, step)
-            value = jnp.sum(jnp.asarray(expected) ** 2)
-            updates, state = tx.update(jnp.asarray(gradient), state, p, value=value)
-            p, expected = gc.apply_updates(p, updates), paper.send(gradient)
-            ours.append([p])
-            theirs.append([expected])
-        assert np.all(np.abs(expected - start) > 1e-6)
+        for step in range(steps):
+            extra = case.more(p, step) | {"value": sum(jnp.sum(x**2) for x in jax.tree.leaves(expected))}
+            g = gradient(expected, step)
+            if "obj_fn" in extra:  # a curved loss, whose curvature counts
+                g = jax.tree.map(np.asarray, jax.grad(extra["obj_fn"])(jax.tree.map(jnp.asarray, expected)))
+            updates, state = tx.update(jax.tree.map(jnp.asarray, g), state, p, **extra)
+            p, expected = gc.apply_updates(p, updates), jax.tree.map(np.array, paper.send(g))
+            ours.append(jax.tree.leaves(p))
+            theirs.append(jax.tree.leaves(expected))
+        for x, y in zip(jax.tree.leaves(expected), jax.tree.leaves(start), strict=True):
+            assert np.all(np.abs(x - y) > 1e-6)
         return worst(along_steps(ours), along_steps(theirs))

@@ -4,10 +4,8 @@ import inspect
 import re
 from pathlib import Path
 
-import test_paper_parity as papers
-import test_paper_parity_contrib as contrib
-import test_paper_parity_rest as rest
 import test_torch_parity as torch
+from cases import CASES, PAPERS
 
 import gradchain as gc
 
@@ -15,15 +13,13 @@ ELSEWHERE = {
     "dpsgd": "test_privacy.py::test_dpsgd_descends_along_the_noisy_mean",
     "lbfgs": "test_linesearch.py::test_minimize_ends_where_scipy_ends",
     "nnls": "test_paper_parity.py::test_nnls_finds_the_known_solution",
-    "noisy_sgd": "test_paper_parity_rest.py::test_noise_has_the_variance_of_the_schedule",
+    "noisy_sgd": "test_paper_parity.py::test_noise_has_the_variance_of_the_schedule",
 }
 """What is compared with SciPy, a known solution or a law of chance."""
 
 
 def test_every_optimizer_has_a_reference_beside_optax() -> None:
-    made = [
-        repr(make()) for _, make in [*papers.PAPERS.values(), *contrib.ROWS.values(), *rest.ROWS.values()]
-    ]
+    made = [repr(case.make()) for case in [*CASES, *PAPERS] if case.paper]
     made += [case["gradchain"] for case in torch.NAMES.values()]
     compared = set(re.findall(r"\w+", " ".join(made)))
     optimizers = {
