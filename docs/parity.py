@@ -15,8 +15,8 @@ runpy.run_path(str(ROOT / "tests" / "conftest.py"))  # as strictly as the tests
 
 import jax  # noqa: E402
 import test_torch_parity as torch  # noqa: E402
-from cases import TWINS, Case  # noqa: E402
-from parity import STEPS, error_to_optax  # noqa: E402
+from cases import CASES, PAPERS, TWINS, Case  # noqa: E402
+from parity import STEPS, error_to_optax, error_to_paper  # noqa: E402
 from test_laws_parity import ROSENBROCK  # noqa: E402
 
 
