@@ -89,7 +89,7 @@ def scaled_up(x: Any) -> Any:
 
 def lossy(p: Any, step: int) -> dict[str, Any]:
     """A loss that rises."""
-    return {"value": jnp.float32(0.5 + 0.1 * step)}
+    return {"value": jnp.float32(0.5 + 0.25 * step)}
 
 
 def changing(p: Any, step: int) -> dict[str, Any]:
@@ -112,6 +112,16 @@ def quartic(p: Any) -> Any:
 def curved(p: Any, step: int) -> dict[str, Any]:
     """The loss as a function, for those that ask for its curvature."""
     return {"obj_fn": quartic}
+
+
+def faint(p: Any) -> Any:
+    """A loss whose curvature may be taken for a step."""
+    return quartic(p) / 1000
+
+
+def faintly_curved(p: Any, step: int) -> dict[str, Any]:
+    """This loss as a function."""
+    return {"obj_fn": faint}
 
 
 def raised(x: Any) -> Any:

@@ -25,6 +25,7 @@ from arguments import (
     down,
     energy,
     every_other,
+    faintly_curved,
     flipped,
     halve,
     halve_leaf,
@@ -44,6 +45,9 @@ def find(module: Any, name: str) -> Any:
     """A factory by name, of the contrib module if it is there."""
     return getattr(module.contrib if hasattr(module.contrib, name) else module, name)
 
+
+HALF = {"float16": 2e-3, "bfloat16": 1.6e-2}
+"""Relative tolerances of half precision."""
 
 NAMES = set(dir(optax)) | set(dir(optax.contrib))
 OPTAX = vars(arguments) | vars(optax) | vars(optax.contrib)
@@ -77,6 +81,7 @@ class Case:
     optimizer: bool = False  # goes downhill by itself
     extra: Callable[[Any, int], dict[str, Any]] | None = None  # extra arguments of `update`
     twin: bool = True  # equals the factory of this name in Optax, if Optax has these arguments
+    start: dict[str, Any] = dataclasses.field(default_factory=dict)  # for first steps that float16 resolves
     # What a row cannot do
     complex: bool = True  # takes complex parameters
     constant: bool = False  # its updates do not depend on the gradients
@@ -87,13 +92,21 @@ class Case:
     # How exact it is: relative tolerances
     rtol: float = 1e-6  # float32 against Optax
     exact: float = 1e-12  # float64 against Optax
-    single: float = 1e-4  # the first steps in float32 against float64
-    half: float = 1.0  # float16 and bfloat16 against float32, in multiples of what is usual
+    half: float = 1.0  # float16 and bfloat16 against float32, in multiples of HALF
     injects: float | None = 0.0  # injected hyperparameters against plain ones; None: another count
+
+    def __post_init__(self) -> None:
+        """No tolerance is so wide that a flipped sign, or no step at all, would pass."""
+        assert max(self.rtol, self.exact, self.injects or 0, self.half * max(HALF.values())) <= 0.5
 
     def but(self, **columns: Any) -> "Case":
         """The row with some columns that are not as usual."""
         return dataclasses.replace(self, **columns)
+
+    @functools.cached_property
+    def started(self) -> "Case":
+        """The row as the laws of precision see it."""
+        return self.but(call=self.call | self.start) if self.start else self
 
     def make(self, module: Any = gc, **changes: Any) -> Any:
         """The transformation, from gradchain or from its twin."""
@@ -198,7 +211,7 @@ MASKED = {**DECAY, "weight_decay_mask": matrices_only}
 UNIFORM = {**DECAY, "weight_decay_mask": gc.decay_matrices_only}
 FIXED = {"w": True, "deep": False}
 MEASURES = {"twin": False, "checks_leaves": False}  # columns
-CURVED = {"extra": curved, "complex": False, "half": 4.0}
+CURVED = {"extra": curved, "complex": False}
 
 # fmt: off
 CASES = [
@@ -212,7 +225,7 @@ CASES = [
     row("stateless_with_tree_map", halve_leaf).but(checks_leaves=False),
     row("masked", gc.adam(0.01), matrices_only),
     row("masked", gc.trace(0.9), FIXED),
-    row("masked", gc.scale_by_muon(), FIXED).but(twin=False, half=8.0),
+    row("masked", gc.scale_by_muon(), FIXED).but(twin=False),
 
     # Wrappers
     row("partition", {"a": gc.adam(0.01), "b": gc.sgd(0.1, 0.9)}, by_rank),
@@ -228,7 +241,7 @@ CASES = [
     row("conditionally_transform", gc.adam(0.01), every_other),
     row("conditionally_mask", gc.sgd(0.1, 0.9), every_other),
     row("flatten", gc.adam(0.01)).but(keeps_sharding=False, checks_leaves=False, absent=False),
-    opt("lookahead", gc.sgd(0.1, 0.9), 2, 0.5).but(twin=False, half=4.0),
+    opt("lookahead", gc.sgd(0.1, 0.9), 2, 0.5).but(twin=False),
     opt("lookahead", gc.adam(0.1), 3, 0.8, True).but(twin=False),
     row("with_global_norm", gc.chain(gc.clip_by_global_norm(1.0), gc.sgd(0.1))),
     row("snapshot", "largest", largest).but(checks_leaves=False),
@@ -238,9 +251,8 @@ CASES = [
     opt("split_real_and_imaginary", gc.adam(0.05)),
     opt("sam", gc.sgd(0.02, 0.9), gc.chain(gc.contrib.normalize(), gc.sgd(0.05))),
     opt("sam", gc.adam(0.05), gc.adam(0.01), sync_period=3, reset_state=False),
-    # First steps as small as the last digit of the parameters
-    opt("mechanize", gc.sgd(1.0)).but(single=0.5),
-    row("mechanize", gc.adam(0.1), **DECAY, eps=1e-3, s_init=1e-2, num_betas=4).but(single=1e-2),
+    opt("mechanize", gc.sgd(1.0)).but(start={"s_init": 1.0}),
+    row("mechanize", gc.adam(0.1), **DECAY, eps=1e-3, s_init=1e-2, num_betas=4).but(start={"s_init": 1.0}),
 
     # Links
     row("adaptive_grad_clip", 0.1, eps=0.01),
@@ -317,13 +329,13 @@ CASES = [
     row("scale_by_ademamix", b3=down, alpha=down),
     row("scale_by_simplified_ademamix", alpha=down),
     row("scale_by_adopt", b2=0.75, clip_value_fn=halve),
-    row("scale_by_cocob", alpha=10.0, eps=0.1).but(rtol=2e-6, half=4.0),
+    row("scale_by_cocob", alpha=10.0, eps=0.1).but(rtol=2e-6),
     row("scale_by_dog", init_step=("heuristic", 1e-3)),
     row("scale_by_dowg", init_estim_sq_dist=0.1),
     row("scale_by_galore", 1, 2).but(exact=1e-6),
     row("scale_by_madgrad", 0.1).but(exact=1e-6),
     row("scale_by_sophia", clip_threshold=None, update_interval=2, eps=0.1).but(**CURVED),
-    row("hutchinson_estimator_diag_hessian").but(constant=True, **CURVED),
+    row("hutchinson_estimator_diag_hessian").but(constant=True, extra=faintly_curved, complex=False),
 
     # Line searches and L-BFGS. Optax also keeps pairs of negative curvature, as random gradients give:
     # test_linesearch.py compares on losses instead.
@@ -334,11 +346,11 @@ CASES = [
     row("scale_by_zoom_linesearch", 15, max_learning_rate=2.0, tol=1e-4, increase_factor=1.5,
         slope_rtol=1e-3, curv_rtol=0.2, approx_dec_rtol=None, stepsize_precision=1e-3,
         initial_guess_strategy="one").but(extra=ahead),
-    row("scale_by_lbfgs", 4).but(twin=False, half=4.0),
-    row("scale_by_lbfgs", 3, scale_init_precond=False).but(twin=False, half=4.0),
-    row("lbfgs").but(twin=False, extra=behind, half=4.0),
+    row("scale_by_lbfgs", 4).but(twin=False),
+    row("scale_by_lbfgs", 3, scale_init_precond=False).but(twin=False),
+    row("lbfgs").but(twin=False, extra=behind),
     row("lbfgs", 0.5, 3, False, gc.scale_by_backtracking_linesearch(8)).but(
-        twin=False, extra=behind, half=4.0),
+        twin=False, extra=behind),
 
     # Optimizers
     opt("sgd", 0.1),
@@ -408,20 +420,20 @@ CASES = [
     opt("yogi", LR, b1=0.8, b2=0.9, eps=1e-2),
 
     # The uniform decay, where Optax has none
-    opt("adabelief", 0.02, **UNIFORM).but(half=2.0),
-    opt("adamaxw", 0.02, **UNIFORM).but(half=2.0),
-    opt("adan", 0.02, **UNIFORM).but(half=2.0),
-    opt("amsgrad", 0.02, **UNIFORM).but(half=2.0),
-    opt("lamb", 0.02, **UNIFORM).but(half=2.0),
-    opt("lion", 0.02, **UNIFORM).but(half=2.0),
-    opt("nadamw", 0.02, **UNIFORM).but(half=2.0),
-    opt("novograd", 0.02, **UNIFORM).but(half=2.0),
+    opt("adabelief", 0.02, **UNIFORM),
+    opt("adamaxw", 0.02, **UNIFORM),
+    opt("adan", 0.02, **UNIFORM),
+    opt("amsgrad", 0.02, **UNIFORM),
+    opt("lamb", 0.02, **UNIFORM),
+    opt("lion", 0.02, **UNIFORM),
+    opt("nadamw", 0.02, **UNIFORM),
+    opt("novograd", 0.02, **UNIFORM),
     opt("optimistic_adam_v2", 0.02, **UNIFORM).but(half=2.0),
-    opt("optimistic_gradient_descent", 0.02, **UNIFORM).but(half=2.0),
-    opt("radam", 0.02, **UNIFORM).but(half=2.0),
-    opt("sign_sgd", 0.02, **UNIFORM).but(half=2.0),
-    opt("signum", 0.02, **UNIFORM).but(half=2.0),
-    opt("yogi", 0.02, **UNIFORM).but(half=2.0),
+    opt("optimistic_gradient_descent", 0.02, **UNIFORM),
+    opt("radam", 0.02, **UNIFORM),
+    opt("sign_sgd", 0.02, **UNIFORM),
+    opt("signum", 0.02, **UNIFORM),
+    opt("yogi", 0.02, **UNIFORM),
     opt("noisy_sgd", 0.02, weight_decay=0.01, key=1),
 
     # Contrib
@@ -434,12 +446,11 @@ CASES = [
     opt("adopt", LR).but(rtol=1e-4),  # Optax rounds b2 to float32 before 1 - b2
     opt("adopt", LR, b1=0.8, b2=0.9, eps=1e-2, **MU32, nesterov=True, use_clipping=False),
     # The parameters leave their start by less than float32 tells apart
-    opt("cocob").but(rtol=2e-5, half=4.0),
-    opt("cocob", 0.5, alpha=10.0, eps=1e-3, **DECAY).but(rtol=2e-6, half=4.0),
-    opt("dadapt_adamw").but(half=64.0),
+    opt("cocob").but(rtol=2e-5),
+    opt("cocob", 0.5, alpha=10.0, eps=1e-3, **DECAY).but(rtol=2e-6),
+    opt("dadapt_adamw").but(start={"estim_lr0": 1e-2}),
     opt("dadapt_adamw", 0.5, betas=(0.8, 0.9), eps=1e-3, estim_lr0=1e-2, **DECAY),
-    # First steps of 1e-6, below float16's least number; the next row begins with larger ones
-    opt("dog").but(half=1e3, single=1e-2),
+    opt("dog").but(start={"init_step": ("heuristic", 1e-3)}),
     opt("dog", 0.5, init_step=("learning_rate", 0.1), eps=1e-3, **DECAY),
     opt("dog", init_step=("distance", 0.1)),
     opt("dowg"),
@@ -452,29 +463,29 @@ CASES = [
     opt("madgrad", down).but(exact=1e-6),
     opt("momo", LR).but(extra=energy),
     opt("momo", LR, beta=0.8, lower_bound=0.1, **DECAY, adapt_lower_bound=True).but(
-        extra=energy, rtol=1e-4, half=4.0),
-    opt("momo_adam", LR).but(extra=energy, half=4.0),
+        extra=energy, rtol=1e-4),
+    opt("momo_adam", LR).but(extra=energy),
     opt("momo_adam", LR, b1=0.8, b2=0.9, eps=1e-3, lower_bound=0.1, **DECAY, adapt_lower_bound=True).but(
-        extra=energy, half=4.0),
+        extra=energy),
     # Newton-Schulz iterations enlarge rounding errors
-    opt("muon", 0.02).but(half=8.0),
+    opt("muon", 0.02),
     opt("muon", 0.02, ns_coeffs="dion", nesterov=False, consistent_rms=0.2, **DECAY, adam_learning_rate=LR,
-        adam_weight_decay=0.1).but(half=8.0),
+        adam_weight_decay=0.1),
     opt("muon", 0.02, ns_steps=3, beta=0.8, eps=1e-3, adaptive=True, preconditioning="aol", **MU32,
-        adam_b1=0.5, adam_b2=0.8, adam_eps_root=1e-3).but(half=8.0),
-    opt("muon", 0.02, preconditioning="schatten").but(half=8.0),
-    opt("muon", 0.02, preconditioning="spectral").but(half=8.0),
+        adam_b1=0.5, adam_b2=0.8, adam_eps_root=1e-3),
+    opt("muon", 0.02, preconditioning="schatten"),
+    opt("muon", 0.02, preconditioning="spectral"),
     # eps is scaled by the estimate before this step, as in the paper; in Optax by the one after it
-    opt("prodigy").but(exact=1e-5, half=64.0),
+    opt("prodigy").but(start={"estim_lr0": 1e-2}, exact=1e-5),
     opt("prodigy", 0.5, betas=(0.8, 0.9), beta3=0.9, eps=1e-4, estim_lr0=1e-2, estim_lr_coef=0.8, **DECAY,
         safeguard_warmup=True).but(exact=1e-4),
-    opt("schedule_free", gc.sgd(0.1), 0.1).but(half=4.0),
-    opt("schedule_free", gc.adam(0.1), 0.1, 0.8, 1.0, "float32").but(half=4.0),
-    opt("schedule_free_sgd", 0.1).but(injects=1e-5, half=4.0),
-    opt("schedule_free_sgd", 0.1, b1=0.8, **DECAY, weight_lr_power=1.0).but(injects=1e-5, half=4.0),
-    opt("schedule_free_adamw", LR).but(rtol=1e-5, injects=1e-5, half=4.0),
+    opt("schedule_free", gc.sgd(0.1), 0.1),
+    opt("schedule_free", gc.adam(0.1), 0.1, 0.8, 1.0, "float32"),
+    opt("schedule_free_sgd", 0.1).but(injects=1e-5),
+    opt("schedule_free_sgd", 0.1, b1=0.8, **DECAY, weight_lr_power=1.0).but(injects=1e-5),
+    opt("schedule_free_adamw", LR).but(rtol=1e-5, injects=1e-5),
     opt("schedule_free_adamw", LR, b1=0.8, b2=0.9, eps=1e-3, **DECAY, weight_lr_power=1.0,
-        warmup_steps=5).but(twin=False, injects=1e-5, half=4.0),  # Optax weighs a step by the next rate
+        warmup_steps=5).but(twin=False, injects=1e-5),  # Optax weighs a step by the next rate
     opt("sophia", 0.02).but(**CURVED),
     opt("sophia", 0.02, b1=0.8, b2=0.9, eps=1e-3, gamma=0.5, clip_threshold=0.3, update_interval=3, **MU32,
         **DECAY).but(**CURVED),
@@ -504,7 +515,7 @@ VARIANTS = [
     row("dowg", LR, **MASK),
     row("galore", LR, rank=1, **MASK).but(exact=1e-6),
     row("galore", LR, 1, 3, 0.5, gc.scale_by_rms(), weight_dimension_numbers=flipped).but(exact=1e-6),
-    row("hutchinson_estimator_diag_hessian", jax.random.PRNGKey(7)).but(extra=curved),
+    row("hutchinson_estimator_diag_hessian", jax.random.PRNGKey(7)).but(extra=faintly_curved),
     row("muon", LR, **MASKED),
     row("nadam", LR, **RULE, **MU32, nesterov=False),
     row("nadamw", LR, nesterov=False),

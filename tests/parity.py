@@ -27,6 +27,17 @@ def along_steps(run: list[Any]) -> list[np.ndarray]:
     return [np.stack([wide(x) for x in leaves]) for leaves in zip(*run, strict=True)]
 
 
+def check_tells(case: Case, run: list[Any], rtol: float) -> None:
+    """Asserts that a tolerance tells the updates of a run from their opposite, and from no step at all.
+
+    In every leaf if the row is an optimizer, else in one; and that none grows beyond all numbers.
+    """
+    updates = along_steps(run)
+    assert all(np.all(np.isfinite(u)) for u in updates)
+    told = [worst(-u, u) > rtol and worst(np.zeros_like(u), u) > rtol for u in updates]
+    assert case.constant or (all(told) if case.optimizer else any(told))
+
+
 def valley(x: Any) -> Any:
     """Rosenbrock's valley, scaled down to suit all rates."""
     return ((1 - x[..., 0]) ** 2 + 100 * (x[..., 1] - x[..., 0] ** 2) ** 2) / 100
@@ -66,7 +77,7 @@ def error_to_optax(case: Case, dtype: str, problem: str = "random") -> float:
         q = p
         s, t = ours.init(p), theirs.init(q)
         assert fields(s) == fields(t)
-        ours_run, theirs_run = [], []
+        ours_run, theirs_run, steps = [], [], []
         for step in range(STEPS):
             extra = case.more(p, step)
             g, h = gradient(p, step), gradient(q, step)
@@ -77,6 +88,8 @@ def error_to_optax(case: Case, dtype: str, problem: str = "random") -> float:
                 q = optax.apply_updates(q, v)
             ours_run.append(jax.tree.leaves((u, s, p)))
             theirs_run.append(jax.tree.leaves((v, t, q)))
+            steps.append(v)
+        check_tells(case, [jax.tree.leaves(v) for v in steps], max(case.rtol, case.exact))
         return worst(along_steps(ours_run), along_steps(theirs_run))
 
 
