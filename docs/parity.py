@@ -3,6 +3,7 @@
 Run `python docs/parity.py` where the tests run; it takes some minutes.
 """
 
+import inspect
 import runpy
 import sys
 import warnings
@@ -14,13 +15,11 @@ sys.path.insert(0, str(ROOT / "tests"))
 runpy.run_path(str(ROOT / "tests" / "conftest.py"))  # as strictly as the tests
 
 import jax  # noqa: E402
-import test_paper_parity as papers  # noqa: E402
-import test_paper_parity_contrib as contrib  # noqa: E402
-import test_paper_parity_rest as rest  # noqa: E402
 import test_torch_parity as torch  # noqa: E402
 from cases import TWINS, Case  # noqa: E402
-from parity import STEPS, error_to_optax  # noqa: E402
+from parity import STEPS, error_to_optax, error_to_paper  # noqa: E402
 from test_laws_parity import ROSENBROCK  # noqa: E402
+from test_paper_parity import WRITTEN  # noqa: E402
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -62,11 +61,11 @@ def torch_rows() -> list[list[str]]:
 
 
 def paper_rows() -> list[list[str]]:
-    """For each algorithm written out in NumPy its source and the worst error."""
+    """For each row with a paper the paper, the arguments and the worst error."""
     found = []
-    for module, rows in ((papers, papers.PAPERS), (contrib, contrib.ROWS), (rest, rest.ROWS)):
-        for name, (_, make) in rows.items():
-            found.append([f"{name}", f"`{make()!r}`", f"{module.error_of(name):.1e}"])
+    for case in WRITTEN:
+        source, *_ = (inspect.getdoc(case.paper) or "").splitlines()
+        found.append([source, f"`{case.make(**case.at)!r}`", f"{error_to_paper(case):.1e}"])
     return sorted(found)
 
 
@@ -86,7 +85,7 @@ def page() -> str:
         table(["PyTorch", "Here", "error"], torch_rows()),
         "## Papers",
         "The papers' algorithms, written out in NumPy, in float64.",
-        table(["Algorithm", "Here", "error"], paper_rows()),
+        table(["Paper", "Here", "error"], paper_rows()),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -1,6 +1,6 @@
 """How far gradchain's steps are from a reference's, for the law and for `docs/parity.md`."""
 
-from collections.abc import Callable, Iterator
+import inspect
 from contextlib import nullcontext
 from typing import Any
 
@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from cases import Case
-from trees import enable_x64, gradients, params, wide, worst
+from references.problems import problem_of
+from trees import compiled, enable_x64, gradients, params, wide, worst
 
 import gradchain as gc
 
@@ -93,32 +94,35 @@ def error_to_optax(case: Case, dtype: str, problem: str = "random") -> float:
         return worst(along_steps(ours_run), along_steps(theirs_run))
 
 
-def noisy(p: Any, step: int) -> Any:
-    """A gradient that depends on where it is taken, with noise of many sizes."""
-    rng = np.random.default_rng(step)
-    return p + rng.normal(size=p.shape) * 10 ** rng.uniform(-2, 1, p.shape)
+def error_to_paper(case: Case) -> float:
+    """The worst relative error of the parameters over 12 steps, in float64, where the loss is |p|^2.
 
-
-def error_to_paper(
-    written: Callable[[Any], Iterator[Any]], make: Callable[[], Any], steps: int = 10
-) -> float:
-    """The worst relative error of the parameters over some steps, in float64, for a value of |p|^2.
-
-    Args: written, an algorithm that takes gradients by `send` and gives parameters; make, gradchain's.
-    Asserts that every parameter moves.
+    A rule without a learning rate is followed by the algorithm's. Asserts that every parameter moves.
     """
-    start = np.random.default_rng(7).normal(size=(4, 3))
+    problem = problem_of(case.paper)
+    given = {k: v.default for k, v in inspect.signature(case.factory).parameters.items()}
+    given = given | case.call | case.at
+    wanted = inspect.signature(case.paper).parameters
+    algorithm = case.paper(copied(problem.start), **{k: given[k] for k in wanted if k in given})
     with enable_x64():
-        tx, p = make(), jnp.asarray(start)
-        state, paper = tx.init(p), written(start)
-        expected = next(paper)
+        tx, p = case.make(**case.at), jax.tree.map(jnp.asarray, problem.start)
+        if not case.optimizer:
+            tx = gc.chain(tx, gc.scale(-wanted["learning_rate"].default))
+        update, state, expected = compiled(tx.update), tx.init(p), copied(next(algorithm))
+        extra = {"obj_fn": problem.objective} if problem.objective else {}
         ours, theirs = [], []
-        for step in range(10):
-            gradient = noisy(expected, step)
-            value = jnp.sum(jnp.asarray(expected) ** 2)
-            updates, state = tx.update(jnp.asarray(gradient), state, p, value=value)
-            p, expected = gc.apply_updates(p, updates), paper.send(gradient)
-            ours.append([p])
-            theirs.append([expected])
-        assert np.all(np.abs(expected - start) > 1e-6)
+        for step in range(12):
+            gradient = problem.gradient(expected, step)
+            value = sum(jnp.sum(x**2) for x in jax.tree.leaves(expected))
+            updates, state = update(jax.tree.map(jnp.asarray, gradient), state, p, value=value, **extra)
+            p, expected = gc.apply_updates(p, updates), copied(algorithm.send(gradient))
+            ours.append(jax.tree.leaves(p))
+            theirs.append(jax.tree.leaves(expected))
+        for x, start in zip(theirs[-1], jax.tree.leaves(problem.start), strict=True):
+            assert np.all(np.abs(x - start) > 1e-6)
         return worst(along_steps(ours), along_steps(theirs))
+
+
+def copied(tree: Any) -> Any:
+    """A copy of NumPy arrays, which algorithms may change."""
+    return jax.tree.map(np.array, tree)

@@ -4,10 +4,8 @@ import inspect
 import re
 from pathlib import Path
 
-import test_paper_parity as papers
-import test_paper_parity_contrib as contrib
-import test_paper_parity_rest as rest
 import test_torch_parity as torch
+from cases import CASES
 
 import gradchain as gc
 
@@ -15,17 +13,14 @@ ELSEWHERE = {
     "dpsgd": "test_privacy.py::test_dpsgd_descends_along_the_noisy_mean",
     "lbfgs": "test_linesearch.py::test_minimize_ends_where_scipy_ends",
     "nnls": "test_paper_parity.py::test_nnls_finds_the_known_solution",
-    "noisy_sgd": "test_paper_parity_rest.py::test_noise_has_the_variance_of_the_schedule",
+    "noisy_sgd": "test_paper_parity.py::test_noise_has_the_variance_of_the_schedule",
 }
 """What is compared with SciPy, a known solution or a law of chance."""
 
 
 def test_every_optimizer_has_a_reference_beside_optax() -> None:
-    made = [
-        repr(make()) for _, make in [*papers.PAPERS.values(), *contrib.ROWS.values(), *rest.ROWS.values()]
-    ]
-    made += [case["gradchain"] for case in torch.NAMES.values()]
-    compared = set(re.findall(r"\w+", " ".join(made)))
+    made = " ".join(case["gradchain"] for case in torch.NAMES.values())
+    compared = {case.name for case in CASES if case.paper} | set(re.findall(r"\w+", made))
     optimizers = {
         name
         for name, x in vars(gc.optimizers).items()
