@@ -1,4 +1,8 @@
-"""Writes docs/optimizers.md from the docstrings: `python docs/generate.py`; `--check` only looks."""
+"""Writes docs/optimizers.md from the docstrings: `python docs/generate.py [--check]`.
+
+With --check nothing is written: pages that are not what the docstrings say are named, and the exit status
+is 1. `.ci/run`, pre-commit and a test check.
+"""
 
 import argparse
 import importlib
@@ -12,7 +16,7 @@ from typing import Any
 import gradchain as gc
 import gradchain.optimizers
 
-PAGE = Path(__file__).parent / "optimizers.md"
+ROOT = Path(__file__).parent
 
 
 def optimizers() -> list[tuple[str, Callable[..., Any]]]:
@@ -33,8 +37,8 @@ def row(name: str, factory: Callable[..., Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def page() -> str:
-    """The page, derived from the docstrings alone."""
+def optimizers_page() -> str:
+    """The page of optimizers, derived from the docstrings alone."""
     importlib.import_module("gradchain.contrib")
     rows = [row(name, factory) for name, factory in optimizers()]
     return "\n".join(
@@ -51,17 +55,27 @@ def page() -> str:
     )
 
 
+PAGES: dict[Path, Callable[[], str]] = {ROOT / "optimizers.md": optimizers_page}
+"""The pages this script writes."""
+
+
+def stale() -> list[Path]:
+    """The pages that are not there, or not what would be written."""
+    return [path for path, make in PAGES.items() if not path.exists() or path.read_text() != make()]
+
+
 def main() -> int:
-    """Writes the page; with `--check`, says whether it is up to date (exit code 1 if it is not)."""
+    """Writes or checks; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing; fail where a page is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 if a page is stale")
     if not parser.parse_args().check:
-        PAGE.write_text(page())
+        for path in stale():
+            path.write_text(PAGES[path]())
         return 0
-    if PAGE.read_text() == page():
-        return 0
-    print(f"docs/{PAGE.name} is stale: run python docs/generate.py", file=sys.stderr)
-    return 1
+    found = stale()
+    for path in found:
+        print(f"docs/{path.name} is stale: run python docs/generate.py", file=sys.stderr)
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -1,23 +1,30 @@
 """Writes docs/parity.md: the worst relative error of every row against its references.
 
-Run `python docs/parity.py` where the tests run; it takes some minutes.
+Run `python docs/parity.py` where the tests run; it takes a minute. With --check nothing is measured or
+written: if the page's rows are not those of the tests it is named, and the exit status is 1.
 """
 
+import argparse
+import inspect
+import re
 import runpy
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "parity.md"
 sys.path.insert(0, str(ROOT / "tests"))
 runpy.run_path(str(ROOT / "tests" / "conftest.py"))  # as strictly as the tests
 
 import jax  # noqa: E402
 import test_torch_parity as torch  # noqa: E402
-from cases import CASES, PAPERS, TWINS, Case  # noqa: E402
+from cases import TWINS, Case  # noqa: E402
 from parity import STEPS, error_to_optax, error_to_paper  # noqa: E402
 from test_laws_parity import ROSENBROCK  # noqa: E402
+from test_paper_parity import WRITTEN  # noqa: E402
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -27,15 +34,28 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, rule, *rows])
 
 
-def optax_rows() -> list[list[str]]:
+Measure = Callable[..., float]
+
+
+def measured(error: Measure, *args: Any) -> float:
+    """The error."""
+    found = error(*args)
+    jax.clear_caches()  # thousands of compiled programs would fill the memory
+    return found
+
+
+def unmeasured(error: Measure, *args: Any) -> float:
+    """A number in its place."""
+    return 0.0
+
+
+def optax_rows(measure: Measure) -> list[list[str]]:
     """For each factory the number of its rows and their worst errors."""
-    downhill = {id(case) for case in ROSENBROCK}
 
     def errors(case: Case) -> list[float]:
-        random = [error_to_optax(case, dtype) for dtype in ("float32", "float64")]
-        valley = error_to_optax(case, "float64", "rosenbrock") if id(case) in downhill else -1.0
-        jax.clear_caches()  # thousands of compiled programs would fill the memory
-        return [*random, valley]
+        random = [measure(error_to_optax, case, dtype) for dtype in ("float32", "float64")]
+        downhill = case in ROSENBROCK
+        return [*random, measure(error_to_optax, case, "float64", "rosenbrock") if downhill else -1.0]
 
     worst: dict[str, list[list[float]]] = {}
     for case in TWINS:
@@ -50,25 +70,24 @@ def optax_rows() -> list[list[str]]:
     ]
 
 
-def torch_rows() -> list[list[str]]:
+def torch_rows(measure: Measure) -> list[list[str]]:
     """For each of PyTorch's optimizers what it is here, and the worst error."""
     return [
-        [f"`{case['torch']}`", f"`{case['gradchain']}`", f"{torch.error_of(name):.1e}"]
+        [f"`{case['torch']}`", f"`{case['gradchain']}`", f"{measure(torch.error_of, name):.1e}"]
         for name, case in torch.NAMES.items()
     ]
 
 
-def paper_rows() -> list[list[str]]:
-    """For each algorithm written out in NumPy its source and the worst error."""
-    found = [
-        [case.paper.func.__name__, f"`{case.make()!r}`", f"{error_to_paper(case):.1e}"]
-        for case in [*CASES, *PAPERS]
-        if case.paper
-    ]
-    return sorted(found)
+def paper_rows(measure: Measure) -> list[list[str]]:
+    """For each row with a paper the paper, the arguments and the worst error."""
+    found = []
+    for case in WRITTEN:
+        source, *_ = (inspect.getdoc(case.paper) or "").splitlines()
+        found.append([source, f"`{case.make(**case.at)!r}`", f"{measure(error_to_paper, case):.1e}"])
+    return sorted(found, key=lambda cells: cells[:2])
 
 
-def page() -> str:
+def page(measure: Measure) -> str:
     """The page."""
     parts = [
         "# Parity",
@@ -78,17 +97,34 @@ def page() -> str:
         f"{STEPS} steps over all rows of `tests/cases.py` that have a twin there: on random gradients in "
         "float32 and float64, and down Rosenbrock's valley in float64. What is known of the larger errors "
         "stands beside the rows.",
-        table(["Name", "rows", "float32", "float64", "valley"], optax_rows()),
+        table(["Name", "rows", "float32", "float64", "valley"], optax_rows(measure)),
         f"## PyTorch {torch.REFERENCE['torch']}",
         "20 steps in float64. `tests/references/make_torch.py` says where conventions differ.",
-        table(["PyTorch", "Here", "error"], torch_rows()),
+        table(["PyTorch", "Here", "error"], torch_rows(measure)),
         "## Papers",
         "The papers' algorithms, written out in NumPy, in float64.",
-        table(["Algorithm", "Here", "error"], paper_rows()),
+        table(["Paper", "Here", "error"], paper_rows(measure)),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-if __name__ == "__main__":
+def without_numbers(text: str) -> str:
+    """The page but for its errors, which differ from one machine to the next."""
+    return re.sub(r"\d\.\de[+-]\d\d", "", text)
+
+
+def main() -> int:
+    """Writes or checks; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 if rows are missing")
     warnings.simplefilter("ignore")
-    (ROOT / "docs" / "parity.md").write_text(page())
+    if not parser.parse_args().check:
+        PAGE.write_text(page(measured))
+    elif without_numbers(PAGE.read_text()) != without_numbers(page(unmeasured)):
+        print("docs/parity.md is stale: run python docs/parity.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

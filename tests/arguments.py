@@ -109,11 +109,6 @@ def quartic(p: Any) -> Any:
     return sum(fourths, jnp.float32(0)) / 100
 
 
-def quartically(p: Any, step: int) -> dict[str, Any]:
-    """The loss sum x^4 / 4 as a function, in the precision of the parameters."""
-    return {"obj_fn": lambda q: sum(jax.numpy.sum(x**4) / 4 for x in jax.tree.leaves(q))}
-
-
 def curved(p: Any, step: int) -> dict[str, Any]:
     """The loss as a function, for those that ask for its curvature."""
     return {"obj_fn": quartic}

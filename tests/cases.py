@@ -1,8 +1,9 @@
 """THE TABLE: one row per public factory (and per variant worth its own row).
 
 A row buys every law. It is a name and arguments, the same for gradchain and for its twin:
-`opt("radam", LR, **ADAM, threshold=4.5)`. What a row cannot do, or does less exactly than most, stands
-after `but`. What can be read from the arguments is never written.
+`opt("radam", LR, **ADAM, threshold=4.5)`. `per` names its paper's algorithm, with arguments that the
+paper has. What a row cannot do, or does less exactly than most, stands after `but`. What can be read from
+the arguments is never written.
 """
 
 import dataclasses
@@ -10,14 +11,11 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import arguments
 import jax
 import optax
-import papers
-import papers_of_trees
 from arguments import (
     ahead,
     behind,
@@ -36,10 +34,10 @@ from arguments import (
     lossy,
     loud,
     matrices_only,
-    quartically,
     scaled_up,
     squared,
 )
+from references import papers, papers_of_trees
 from trees import compiled, gradients
 
 import gradchain as gc
@@ -85,8 +83,9 @@ class Case:
     optimizer: bool = False  # goes downhill by itself
     extra: Callable[[Any, int], dict[str, Any]] | None = None  # extra arguments of `update`
     twin: bool = True  # equals the factory of this name in Optax, if Optax has these arguments
+    paper: Callable[..., Any] | None = None  # its algorithm, of references/papers*.py
+    at: dict[str, Any] = dataclasses.field(default_factory=dict)  # arguments that the paper's needs
     start: dict[str, Any] = dataclasses.field(default_factory=dict)  # for first steps that float16 resolves
-    paper: functools.partial[Iterator[Any]] | None = None  # its algorithm in NumPy, with these arguments
     # What a row cannot do
     complex: bool = True  # takes complex parameters
     constant: bool = False  # its updates do not depend on the gradients
@@ -113,6 +112,10 @@ class Case:
     def started(self) -> "Case":
         """The row as the laws of precision see it."""
         return self.but(call=self.call | self.start) if self.start else self
+
+    def per(self, paper: Callable[..., Any], **at: Any) -> "Case":
+        """The row with its paper's algorithm, and the arguments that make it that of the paper."""
+        return self.but(paper=paper, at=at)
 
     def make(self, module: Any = gc, **changes: Any) -> Any:
         """The transformation, from gradchain or from its twin."""
@@ -247,7 +250,8 @@ CASES = [
     row("conditionally_transform", gc.adam(0.01), every_other),
     row("conditionally_mask", gc.sgd(0.1, 0.9), every_other),
     row("flatten", gc.adam(0.01)).but(keeps_sharding=False, checks_leaves=False, absent=False),
-    opt("lookahead", gc.sgd(0.1, 0.9), 2, 0.5).but(twin=False),
+    opt("lookahead", gc.sgd(0.1, 0.9), 2, 0.5).but(twin=False).per(
+        papers.lookahead, fast_optimizer=gc.sgd(0.1), sync_period=3),
     opt("lookahead", gc.adam(0.1), 3, 0.8, True).but(twin=False),
     row("with_global_norm", gc.chain(gc.clip_by_global_norm(1.0), gc.sgd(0.1))),
     row("snapshot", "largest", largest).but(checks_leaves=False),
@@ -257,7 +261,8 @@ CASES = [
     opt("split_real_and_imaginary", gc.adam(0.05)),
     opt("sam", gc.sgd(0.02, 0.9), gc.chain(gc.contrib.normalize(), gc.sgd(0.05))),
     opt("sam", gc.adam(0.05), gc.adam(0.01), sync_period=3, reset_state=False),
-    opt("mechanize", gc.sgd(1.0)).but(start={"s_init": 1.0}),
+    opt("mechanize", gc.sgd(1.0)).but(start={"s_init": 1.0}).per(
+        papers.mechanic, base_optimizer=gc.sgd(0.1), s_init=1e-2),
     row("mechanize", gc.adam(0.1), **DECAY, eps=1e-3, s_init=1e-2, num_betas=4).but(start={"s_init": 1.0}),
 
     # Links
@@ -289,7 +294,8 @@ CASES = [
     row("centralize"),
     row("scale_by_sign"),
     row("add_noise", 0.1, 0.5, key=3),
-    row("reduce_on_plateau").but(extra=lossy),
+    row("reduce_on_plateau").but(extra=lossy).per(
+        papers.plateau, factor=0.5, patience=2, rtol=1e-2, cooldown=2),
     row("reduce_on_plateau", factor=0.5, patience=2, rtol=1e-3, atol=1e-3, cooldown=2, accumulation_size=2,
         min_scale=0.2).but(extra=lossy),
 
@@ -321,12 +327,13 @@ CASES = [
     row("scale_by_radam", b2=0.9, threshold=4.5).but(rtol=1e-5),
     row("scale_by_rprop", 0.1, eta_minus=0.4, eta_plus=1.3, min_step_size=0.05, max_step_size=0.2),
     row("scale_by_sm3", 0.8, 0.9, 1e-3).but(twin=False, squares=("mu",)),  # Optax: no scalars
-    row("scale_by_yogi", b1=0.8, b2=0.95, eps=1e-2, eps_root=1e-4, initial_accumulator_value=0.1),
+    row("scale_by_yogi", b1=0.8, b2=0.95, eps=1e-2, eps_root=1e-4, initial_accumulator_value=0.1).per(
+        papers.yogi, eps_root=0.0, initial_accumulator_value=0.0),
     row("scale_by_polyak").but(extra=lossy),
     row("scale_by_polyak", f_min=0.7, max_learning_rate=0.05, eps=0.5, variant="sps+").but(
         extra=lossy, exact=1e-6, kinks=("f_min",)),
-    row("scale_by_distance_over_gradients", reps_rel=0.1, eps=1e-3, global_scale=0.5).but(
-        twin=False),  # Optax's changes the shape of scalars
+    row("scale_by_distance_over_gradients", reps_rel=0.1, eps=1e-3, global_scale=0.5).but(twin=False).per(
+        papers.ldog, param_dtype="float64"),  # Optax's changes the shape of scalars
     row("scale_by_factored_rms", min_dim_size_to_factor=2, decay_rate=0.5, epsilon=1e-3).but(exact=1e-6),
     row("scale_by_factored_rms", factored=False, min_dim_size_to_factor=1,
         decay_rate_fn=constant_decay).but(injects=5e-7),
@@ -377,51 +384,54 @@ CASES = [
     opt("adamw", LR, **MASK, nesterov=True),
     opt("adamax", LR),
     opt("nadam", LR),
-    opt("adabelief", LR),
+    opt("adabelief", LR).per(papers.adabelief),
     opt("adabelief", LR, **TINY, nesterov=True),
-    opt("adafactor", LR).but(exact=1e-6, squares=("v",), kinks=("clipping_threshold",)),
+    opt("adafactor", LR).but(exact=1e-6, squares=("v",), kinks=("clipping_threshold",)).per(
+        papers.adafactor, min_dim_size_to_factor=2),
     opt("adafactor", LR, min_dim_size_to_factor=2, decay_rate=0.5, eps=1e-3, clipping_threshold=0.8,
         multiply_by_parameter_scale=False, momentum=0.5, dtype_momentum="float32", weight_decay_rate=1e-3,
         weight_decay_mask=matrices_only).but(exact=1e-6),
     opt("adafactor", down, factored=False, clipping_threshold=None, multiply_by_parameter_scale=False,
         decay_offset=100, weight_decay=0.01),
-    opt("adamaxw", LR),
+    opt("adamaxw", LR).per(papers.adamax, **DECAY),
     opt("adamaxw", LR, b1=0.8, b2=0.9, eps=1e-3, **MASK),
-    opt("adan", LR).but(squares=("n",)),
+    opt("adan", LR).but(squares=("n",)).per(papers.adan, eps_root=0.0, change_weight=0.92),
     opt("adan", LR, b1=0.9, b2=0.8, b3=0.95, **SMALL, **MASK),
-    opt("amsgrad", LR),
+    opt("amsgrad", LR).per(papers.amsgrad, eps=0.0, bias_correction_mu=False, bias_correction_nu=False),
     opt("amsgrad", LR, **ADAM, **MU32, bias_correction_mu=False, bias_correction_nu=False),
-    opt("fromage", 0.1).but(injects=5e-7),
+    opt("fromage", 0.1).but(injects=5e-7).per(papers.fromage),
     opt("fromage", down, 0.1).but(injects=5e-7),
-    opt("lamb", 0.02),
+    opt("lamb", 0.02).per(papers.lamb, **DECAY),
     opt("lamb", 0.02, **ADAM, **MASK),
-    opt("lars", 2.0),
+    opt("lars", 2.0).per(papers.lars, learning_rate=0.1, trust_coefficient=0.01, **DECAY),
     opt("lars", 0.1, weight_decay=0.01, weight_decay_mask=matrices_only, trust_coefficient=0.1, eps=1e-3,
         trust_ratio_mask=matrices_only, momentum=0.5, nesterov=True),
-    opt("lion", 0.02),
+    opt("lion", 0.02).per(papers.lion, **DECAY),
     opt("lion", 0.02, b1=0.8, b2=0.9, **MU32, **MASK),
     opt("lion", LR, mode="refined", weight_decay=0.0),
-    opt("nadamw", LR),
+    opt("nadamw", LR).per(papers.nadamw, **DECAY),
     opt("nadamw", LR, **ADAM, **MU32, **MASK),
     opt("noisy_sgd", LR, key=0),
     opt("noisy_sgd", LR, eta=0.1, gamma=0.6, key=5),
-    opt("novograd", 0.02),
+    opt("novograd", 0.02).per(papers.novograd, **DECAY),
     opt("novograd", 0.02, b1=0.8, b2=0.5, **SMALL, weight_decay=0.01),
-    opt("optimistic_adam_v2", LR).but(half=2.0),  # a difference
+    opt("optimistic_adam_v2", LR).but(half=2.0).per(
+        papers.optimistic_adam, alpha=0.8, beta=0.5, nesterov=False),  # a difference
     opt("optimistic_adam_v2", LR, alpha=0.8, beta=0.5, **ADAM, **MU32, nesterov=False),
     opt("optimistic_gradient_descent", LR),
-    opt("optimistic_gradient_descent", LR, alpha=0.8, beta=0.5),
-    opt("polyak_sgd").but(extra=lossy),
+    opt("optimistic_gradient_descent", LR, alpha=0.8, beta=0.5).per(papers.optimistic),
+    opt("polyak_sgd").but(extra=lossy).per(papers.polyak, max_learning_rate=0.05, f_min=0.2),
     opt("polyak_sgd", 0.1, scaling=0.5, f_min=-0.5, eps=0.1, variant="sps+").but(extra=lossy),
-    opt("radam", LR).but(rtol=1e-3),  # in float32 Optax's ro has 2 digits
+    opt("radam", LR).but(rtol=1e-3).per(
+        papers.radam, eps=0.0, threshold=4.0),  # in float32 Optax's ro has 2 digits
     opt("radam", LR, **ADAM, threshold=4.5, nesterov=True).but(rtol=1e-5),
     opt("rprop", LR),
     opt("rprop", LR, eta_minus=0.4, eta_plus=1.3, min_step_size=1e-3, max_step_size=0.5),
-    opt("rprop", LR, delayed=False),
-    opt("sign_sgd", 0.02),
-    opt("signum", 0.02),
+    opt("rprop", LR, delayed=False).per(papers.rprop),
+    opt("sign_sgd", 0.02).per(papers.signum, **DECAY),
+    opt("signum", 0.02).per(papers.signum),
     opt("signum", 0.02, beta=0.5, **ACC32),
-    opt("sm3", 0.5).but(twin=False, squares=("mu",)),  # Optax: no scalars
+    opt("sm3", 0.5).but(twin=False, squares=("mu",)).per(papers.sm3),  # Optax: no scalars
     opt("sm3", 0.5, momentum=0.5, weight_decay=0.01).but(squares=("mu",)),
     opt("yogi", LR),
     opt("yogi", LR, b1=0.8, b2=0.9, eps=1e-2),
@@ -444,38 +454,39 @@ CASES = [
     opt("noisy_sgd", 0.02, weight_decay=0.01, key=1),
 
     # Contrib
-    opt("acprop", 0.01, weight_decay=0.0),
+    opt("acprop", 0.01, weight_decay=0.0).per(papers.acprop),
     opt("acprop", 0.01, **ADAM, **DECAY),
-    opt("ademamix", 0.01),
+    opt("ademamix", 0.01).per(papers_of_trees.ademamix, b3=0.99, **DECAY),
     opt("ademamix", 0.01, **ADAM, b3=0.99, alpha=2.0, **MU32, **DECAY).but(exact=1e-6),
-    opt("simplified_ademamix", 0.001),
+    opt("simplified_ademamix", 0.001).per(papers.simplified_ademamix, learning_rate=0.01, alpha=2.0),
     opt("simplified_ademamix", 0.005, b1=0.9, b2=0.9, alpha=1.0, **SMALL, **DECAY),
-    opt("adopt", LR).but(rtol=1e-4),  # Optax rounds b2 to float32 before 1 - b2
+    opt("adopt", LR).but(rtol=1e-4).per(papers_of_trees.adopt),  # Optax rounds b2 to float32 before 1 - b2
     opt("adopt", LR, b1=0.8, b2=0.9, eps=1e-2, **MU32, nesterov=True, use_clipping=False),
     # The parameters leave their start by less than float32 tells apart
-    opt("cocob").but(rtol=2e-5),
+    opt("cocob").but(rtol=2e-5).per(papers_of_trees.cocob),
     opt("cocob", 0.5, alpha=10.0, eps=1e-3, **DECAY).but(rtol=2e-6),
-    opt("dadapt_adamw").but(start={"estim_lr0": 1e-2}),
+    opt("dadapt_adamw").but(start={"estim_lr0": 1e-2}).per(papers.dadapt_adam, estim_lr0=1e-2, **DECAY),
     opt("dadapt_adamw", 0.5, betas=(0.8, 0.9), eps=1e-3, estim_lr0=1e-2, **DECAY),
-    opt("dog").but(start={"init_step": ("heuristic", 1e-3)}, kinks=("learning_rate",)),
+    opt("dog").but(start={"init_step": ("heuristic", 1e-3)}, kinks=("learning_rate",)).per(
+        papers_of_trees.dog, init_step=("heuristic", 1e-3)),
     opt("dog", 0.5, init_step=("learning_rate", 0.1), eps=1e-3, **DECAY),
     opt("dog", init_step=("distance", 0.1)).but(kinks=("learning_rate",)),
-    opt("dowg"),
+    opt("dowg").per(papers_of_trees.dowg, init_estim_sq_dist=1e-2),
     opt("dowg", 0.5, init_estim_sq_dist=0.1, eps=1e-3, **DECAY),
-    opt("galore", LR, rank=1).but(exact=1e-6),
+    opt("galore", LR, rank=1).but(exact=1e-6).per(papers.galore, rank=2, update_proj_gap=4, scale=0.5),
     opt("galore", LR, rank=1, update_proj_gap=3, scale=0.5, **DECAY).but(exact=1e-6),
     row("galore", LR).but(keeps_sharding=False, exact=1e-6),
-    opt("madgrad", LR).but(exact=1e-6),
+    opt("madgrad", LR).but(exact=1e-6).per(papers_of_trees.madgrad),
     opt("madgrad", LR, 0.5, **DECAY, eps=1e-3).but(exact=1e-6),
     opt("madgrad", down).but(exact=1e-6),
-    opt("momo", LR).but(extra=energy),
+    opt("momo", LR).but(extra=energy).per(papers.momo, lower_bound=0.5),
     opt("momo", LR, beta=0.8, lower_bound=0.1, **DECAY, adapt_lower_bound=True).but(
         extra=energy, rtol=1e-4),
-    opt("momo_adam", LR).but(extra=energy),
+    opt("momo_adam", LR).but(extra=energy).per(papers.momo_adam, lower_bound=0.5),
     opt("momo_adam", LR, b1=0.8, b2=0.9, eps=1e-3, lower_bound=0.1, **DECAY, adapt_lower_bound=True).but(
         extra=energy),
     # Newton-Schulz iterations enlarge rounding errors
-    opt("muon", 0.02),
+    opt("muon", 0.02).per(papers_of_trees.muon),
     opt("muon", 0.02, ns_coeffs="dion", nesterov=False, consistent_rms=0.2, **DECAY, adam_learning_rate=LR,
         adam_weight_decay=0.1),
     opt("muon", 0.02, ns_steps=3, beta=0.8, eps=1e-3, adaptive=True, preconditioning="aol", **MU32,
@@ -483,17 +494,20 @@ CASES = [
     opt("muon", 0.02, preconditioning="schatten"),
     opt("muon", 0.02, preconditioning="spectral"),
     # eps is scaled by the estimate before this step, as in the paper; in Optax by the one after it
-    opt("prodigy").but(start={"estim_lr0": 1e-2}, exact=1e-5),
+    opt("prodigy").but(start={"estim_lr0": 1e-2}, exact=1e-5).per(
+        papers_of_trees.prodigy, estim_lr0=1e-3, weight_decay=0.01),
     opt("prodigy", 0.5, betas=(0.8, 0.9), beta3=0.9, eps=1e-4, estim_lr0=1e-2, estim_lr_coef=0.8, **DECAY,
         safeguard_warmup=True).but(exact=1e-4),
     opt("schedule_free", gc.sgd(0.1), 0.1),
     opt("schedule_free", gc.adam(0.1), 0.1, 0.8, 1.0, "float32"),
-    opt("schedule_free_sgd", 0.1).but(injects=1e-5),
+    opt("schedule_free_sgd", 0.1).but(injects=1e-5).per(
+        papers_of_trees.schedule_free, learning_rate=0.2, warmup_steps=4),
     opt("schedule_free_sgd", 0.1, b1=0.8, **DECAY, weight_lr_power=1.0).but(injects=1e-5),
-    opt("schedule_free_adamw", LR).but(rtol=1e-5, injects=1e-5),
+    opt("schedule_free_adamw", LR).but(rtol=1e-5, injects=1e-5).per(
+        papers.schedule_free_adam, warmup_steps=3, **DECAY),
     opt("schedule_free_adamw", LR, b1=0.8, b2=0.9, eps=1e-3, **DECAY, weight_lr_power=1.0,
         warmup_steps=5).but(twin=False, injects=1e-5),  # Optax weighs a step by the next rate
-    opt("sophia", 0.02).but(**CURVED),
+    opt("sophia", 0.02).but(**CURVED).per(papers_of_trees.sophia, gamma=0.5, update_interval=3, **DECAY),
     opt("sophia", 0.02, b1=0.8, b2=0.9, eps=1e-3, gamma=0.5, clip_threshold=0.3, update_interval=3, **MU32,
         **DECAY).but(**CURVED),
 ]
@@ -506,6 +520,7 @@ PER_EXAMPLE = [
 """Rows whose gradients have the examples along a first axis of their own: see test_contrib.py."""
 
 VARIANTS = [
+    opt("adafactor", LR, min_dim_size_to_factor=2, decay_offset=1000).but(twin=False).per(papers.adafactor),
     row("acprop", LR, **MASK),
     row("adadelta", LR, **MASKED),
     row("adam", LR, nesterov=True),
@@ -545,60 +560,8 @@ VARIANTS = [
     row("sophia", LR, **MASKED).but(extra=curved),
     row("sophia", LR, hessian_diagonal_fn=gc.stateless(squared), **MU32).but(extra=curved),
 ]
-
-PAPERS = [  # rows whose arguments are those of a paper's algorithm: they buy that comparison alone
-    opt("sign_sgd", 0.1, **DECAY).but(paper=partial(papers.signum, lr=0.1, wd=0.1)),
-    opt("signum", 0.1, 0.9).but(paper=partial(papers.signum, lr=0.1, beta=0.9)),
-    opt("adabelief", 0.1).but(paper=partial(papers.adabelief, lr=0.1)),
-    opt("adafactor", 0.1, 2).but(paper=partial(papers.adafactor, lr=0.1)),
-    opt("adafactor", 0.1, 2, decay_offset=1000).but(paper=partial(papers.adafactor, lr=0.1)),
-    opt("adamaxw", 0.1, **DECAY).but(paper=partial(papers.adamax, lr=0.1)),
-    opt("adan", 0.1, eps_root=0.0, change_weight=0.92).but(paper=partial(papers.adan, lr=0.1)),
-    opt("amsgrad", 0.1, eps=0.0, bias_correction_mu=False, bias_correction_nu=False).but(
-        paper=partial(papers.amsgrad, lr=0.1)),
-    opt("fromage", 0.1).but(paper=partial(papers.fromage, lr=0.1)),
-    opt("lamb", 0.1, **DECAY).but(paper=partial(papers.lamb, lr=0.1)),
-    opt("lars", 0.1, 0.1, trust_coefficient=0.01).but(paper=partial(papers.lars, lr=0.1)),
-    opt("lion", 0.1, **DECAY).but(paper=partial(papers.lion, lr=0.1)),
-    opt("nadamw", 0.1, **DECAY).but(paper=partial(papers.nadamw, lr=0.1)),
-    opt("novograd", 0.1, **DECAY).but(paper=partial(papers.novograd, lr=0.1)),
-    opt("optimistic_adam_v2", 0.1, alpha=0.8, beta=0.5, nesterov=False).but(
-        paper=partial(papers.optimistic_adam, lr=0.1)),
-    opt("optimistic_gradient_descent", 0.1, beta=0.7).but(paper=partial(papers.optimistic, lr=0.1)),
-    opt("polyak_sgd", 0.05, f_min=0.2).but(paper=partial(papers.polyak)),
-    opt("radam", 0.1, eps=0.0, threshold=4.0).but(paper=partial(papers.radam, lr=0.1)),
-    opt("rprop", 0.1, delayed=False).but(paper=partial(papers.rprop, lr=0.1)),
-    opt("sm3", 0.1).but(paper=partial(papers.sm3, lr=0.1)),
-    opt("chain", gc.scale_by_yogi(initial_accumulator_value=0.0), gc.scale(-0.1)).but(
-        paper=partial(papers.yogi, lr=0.1)),
-    opt("chain", gc.scale_by_distance_over_gradients(1e-3, param_dtype="float64"), gc.scale(-1.0)).but(
-        paper=partial(papers.ldog)),
-    opt("chain", gc.reduce_on_plateau(0.5, 2, rtol=1e-2, cooldown=2), gc.sgd(0.1)).but(
-        paper=partial(papers.plateau, lr=0.1)),
-    opt("acprop", 0.1).but(paper=partial(papers.acprop, lr=0.1)),
-    opt("dadapt_adamw", estim_lr0=1e-2, **DECAY).but(paper=partial(papers.dadapt_adam)),
-    opt("galore", 0.1, rank=2, update_proj_gap=4, scale=0.5).but(paper=partial(papers.galore, lr=0.1)),
-    opt("lookahead", gc.sgd(0.1), 3, 0.5).but(paper=partial(papers.lookahead, lr=0.1)),
-    opt("mechanize", gc.sgd(0.1), s_init=1e-2).but(paper=partial(papers.mechanic, lr=0.1)),
-    opt("momo", 0.1, lower_bound=0.5).but(paper=partial(papers.momo, lr=0.1)),
-    opt("momo_adam", 0.1, lower_bound=0.5).but(paper=partial(papers.momo_adam, lr=0.1)),
-    opt("simplified_ademamix", 0.01, alpha=2.0).but(paper=partial(papers.simplified_ademamix, lr=0.01)),
-    opt("schedule_free_adamw", 0.1, warmup_steps=3, **DECAY).but(
-        paper=partial(papers.schedule_free_adam, lr=0.1)),
-    opt("adopt", 0.1).but(paper=partial(papers_of_trees.adopt)),
-    opt("ademamix", 0.1, b3=0.99, **DECAY).but(paper=partial(papers_of_trees.ademamix)),
-    opt("cocob").but(paper=partial(papers_of_trees.cocob)),
-    opt("dog", init_step=("heuristic", 1e-3)).but(paper=partial(papers_of_trees.dog)),
-    opt("dowg", init_estim_sq_dist=1e-2).but(paper=partial(papers_of_trees.dowg)),
-    opt("madgrad", 0.1).but(paper=partial(papers_of_trees.madgrad)),
-    opt("muon", 0.1).but(paper=partial(papers_of_trees.muon)),
-    opt("prodigy", estim_lr0=1e-3, weight_decay=0.01).but(paper=partial(papers_of_trees.prodigy)),
-    opt("schedule_free_sgd", 0.2, warmup_steps=4).but(paper=partial(papers_of_trees.schedule_free)),
-    opt("sophia", 0.05, **DECAY, gamma=0.5, update_interval=3).but(
-        extra=quartically, paper=partial(papers_of_trees.sophia)),
-]
 # fmt: on
-"""Arguments of Optax that no other row sets: rows that buy parity alone."""
+"""Arguments that no other row sets: rows that buy parity alone, with Optax or with a paper."""
 
 TWINS = [case for case in CASES if case.has_twin]
 OPTIMIZERS = [case for case in CASES if case.optimizer]
