@@ -15,16 +15,25 @@ from ._scheduled import scheduled
 from ._values import name_of
 from .types import Schedule
 
-try:
-    from jax.extend.core import get_opaque_trace_state
-except ImportError:  # before JAX 0.6
-    from jax.core import get_opaque_trace_state
-
 P = ParamSpec("P")
 Factory = Callable[P, GradientTransformationExtraArgs]
 
-with jax.ensure_compile_time_eval():
-    _NO_TRACE = get_opaque_trace_state(convention="nnx")
+try:
+    from jax.extend.core import get_opaque_trace_state
+except ImportError:  # an older JAX
+    from jax.core import trace_state_clean  # type: ignore[attr-defined]
+
+    def is_tracing() -> bool:
+        """Whether a function is being traced: then nothing may be remembered."""
+        return not trace_state_clean()
+
+else:
+    with jax.ensure_compile_time_eval():
+        _NO_TRACE = get_opaque_trace_state(convention="nnx")
+
+    def is_tracing() -> bool:
+        """Whether a function is being traced: then nothing may be remembered."""
+        return get_opaque_trace_state(convention="nnx") != _NO_TRACE
 
 
 @overload
@@ -71,8 +80,7 @@ def transformation(factory: Callable[..., Any] | None = None, /, **ranges: Range
     def remembering(*args: Any, **kwargs: Any) -> GradientTransformationExtraArgs:
         call = Call.bind(remembering, args, kwargs)
         # Equal calls share compiled rules. What holds arrays or was made during a trace is not kept.
-        may_keep = call.is_pure_value and get_opaque_trace_state(convention="nnx") == _NO_TRACE
-        return make_once(call) if may_keep else make(call)
+        return make_once(call) if call.is_pure_value and not is_tracing() else make(call)
 
     returns = GradientTransformationExtraArgs
     remembering.__signature__ = inspect.signature(factory).replace(return_annotation=returns)  # type: ignore[attr-defined]
