@@ -1,5 +1,6 @@
 """Laws of precision: dtypes are kept, half precision follows float32, zero gradients stay finite."""
 
+import itertools
 from typing import Any
 
 import jax
@@ -104,3 +105,18 @@ def test_bfloat16_second_moments_follow_float32(case: Case) -> None:
     )
     for ours, exact in zip(low, high, strict=True):
         np.testing.assert_allclose(wide(ours), wide(exact), rtol=0.01)
+
+
+@pytest.mark.parametrize("case", **ids([case for case in OPTIMIZERS if not case.extra]))
+def test_updates_have_the_wider_dtype_of_gradient_and_parameter(case: Case) -> None:
+    """Without a state, only what reads the parameters is wider than the gradient."""
+    tx = case.make()
+    for p_dtype, g_dtype in itertools.product([*HALF, "float32"], repeat=2):
+        p = params(p_dtype)
+        g = jax.tree.map(lambda x, dtype=g_dtype: x.astype(dtype), gradients(p, 0))
+        updates, state = jax.eval_shape(lambda g, p: tx.update(g, tx.init(p), p), g, p)
+        with jax.numpy_dtype_promotion("standard"):
+            expected = {jnp.promote_types(p_dtype, g_dtype)}
+        found = {u.dtype for u in jax.tree.leaves(updates)}
+        keeps_some = any(jnp.issubdtype(x.dtype, jnp.inexact) for x in jax.tree.leaves(state))
+        assert found == expected if keeps_some else found <= expected | {jnp.dtype(g_dtype)}

@@ -20,6 +20,7 @@ from ._dtypes import (
     cast,
     compute_dtype,
     dtype_of,
+    dtype_of_step,
     is_inexact,
     moment_dtype,
     real_dtype,

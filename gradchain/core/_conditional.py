@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._dtypes import cast, dtype_of
+from ._dtypes import cast, dtype_of, dtype_of_step
+from ._leaves import is_none, leaves_like
 from .types import OptState, Params, TransformUpdateExtraArgsFn, Updates
 
 Step = Callable[[], tuple[Updates, OptState]]
@@ -22,7 +23,9 @@ def zeros_of(tree: Updates) -> Updates:
     return jax.tree.map(lambda x: jnp.where(False, x, jnp.zeros_like(x)), tree)
 
 
-def either(wanted: Any, yes: Step, no: Step, updates: Updates, state: OptState) -> Any:
+def either(
+    wanted: Any, yes: Step, no: Step, updates: Updates, state: OptState, params: Params | None = None
+) -> Any:
     """`yes()` where `wanted`, else `no()`: a real conditional, only one of them is computed.
 
     Args:
@@ -30,14 +33,19 @@ def either(wanted: Any, yes: Step, no: Step, updates: Updates, state: OptState) 
         yes, no: give updates like `updates` and a state like `state`; results are cast to their
             dtypes. Leaves of the state that are not arrays stay as they are.
         updates, state: what the results look like.
+        params: the parameters, if known: updates get their dtypes where these are wider.
     """
     leaves, treedef = jax.tree.flatten(state)
     arrays = [i for i, leaf in enumerate(leaves) if _is_array(leaf)]
-    like = jax.tree.leaves(updates)
+    gs = jax.tree.leaves(updates, is_leaf=is_none)
+    ps = [None] * len(gs)
+    if params is not None:
+        ps = leaves_like("update", "gradient", updates, "parameters", params)
+    dtypes = [dtype_of_step(g, p) for g, p in zip(gs, ps, strict=True) if g is not None]
 
     def packed(step: Step) -> tuple[list[Any], list[Any]]:
         new_updates, new_state = step()
-        us = [cast(u, dtype_of(g)) for u, g in zip(jax.tree.leaves(new_updates), like, strict=True)]
+        us = [cast(u, dtype) for u, dtype in zip(jax.tree.leaves(new_updates), dtypes, strict=True)]
         new = treedef.flatten_up_to(new_state)
         return us, [cast(new[i], dtype_of(leaves[i])) for i in arrays]
 

@@ -83,6 +83,11 @@ def relaxed_promotion() -> AbstractContextManager[Any]:
     return jax.numpy_dtype_promotion("standard")
 
 
+def dtype_of_step(g: Any, p: Any) -> np.dtype:
+    """The wider dtype of gradient and parameter; the gradient's where `p` is None."""
+    return wider(dtype_of(g), dtype_of(p)) if p is not None and is_inexact(p) else dtype_of(g)
+
+
 def wider(*dtypes: Any) -> np.dtype:
     """The narrowest dtype that holds the values of all of these."""
     with relaxed_promotion():

@@ -17,6 +17,7 @@ from ..core import (
     chain,
     compiled,
     dtype_of,
+    dtype_of_step,
     is_inexact,
     is_none,
     leaves_like,
@@ -193,16 +194,21 @@ def scale_by_galore(
                         f"scale_by_galore: gradient {path_of_leaf(updates, i)} has shape {g.shape}, which "
                         f"does not fit its projector of shape {olds[i].shape}."
                     )
-                bases[i] = jax.lax.cond(due, plan.basis, lambda _, q=olds[i]: q, g)
+
+                def anew(g: Array, plan: _Projection = plan, q: Array = olds[i]) -> Array:
+                    return cast(plan.basis(g), q.dtype)
+
+                bases[i] = jax.lax.cond(due, anew, lambda _, q=olds[i]: q, g)
                 low[i] = plan.project(g, bases[i])
         low_tree, base_state = base.update(
             jax.tree.unflatten(treedef, low), state.base_optimizer_state, None, **extra_args
         )
+        ps = [None] * len(gs) if params is None else leaves.all_of("parameters", params)
         us = leaves_like("scale_by_galore", "gradient", updates, "base updates", low_tree)
         for i in leaves.present:
             plan = found[i]
             if plan is not None:
-                us[i] = cast(plan.back(us[i], bases[i], scale), dtype_of(gs[i]))
+                us[i] = cast(plan.back(us[i], bases[i], scale), dtype_of_step(gs[i], ps[i]))
         return jax.tree.unflatten(treedef, us), GaLoreState(
             safe_increment(state.count), base_state, jax.tree.unflatten(treedef, bases)
         )

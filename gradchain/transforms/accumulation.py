@@ -174,7 +174,7 @@ class MultiSteps:
             updates, (inner, acc) = run()
         else:
             like = (state.inner_opt_state, state.acc_grads)
-            updates, (inner, acc) = either(emit, run, hold, updates, like)
+            updates, (inner, acc) = either(emit, run, hold, updates, like, params)
         taken = jnp.where(take, safe_increment(state.mini_step), state.mini_step)
         mini_step = jnp.where(emit, jnp.zeros_like(state.mini_step), taken)
         step = jnp.where(emit, safe_increment(state.gradient_step), state.gradient_step)

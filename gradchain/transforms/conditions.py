@@ -64,6 +64,7 @@ def _conditionally(
             lambda: (otherwise(updates), state.inner_state),
             updates,
             state.inner_state,
+            params,
         )
         return updates, state_type(inner_state=inner_state, step=safe_increment(state.step))
 
@@ -167,6 +168,7 @@ def apply_if_finite(inner: GradientTransformation, max_consecutive_errors: int):
             lambda: (zeros_of(updates), state.inner_state),
             updates,
             state.inner_state,
+            params,
         )
         rejected = jnp.where(apply, jnp.zeros_like(state.notfinite_count), state.notfinite_count + 1)
         total = jnp.where(finite, state.total_notfinite, safe_increment(state.total_notfinite))

@@ -14,6 +14,7 @@ from ..core import (
     cast,
     compiled,
     dtype_of,
+    dtype_of_step,
     relaxed_promotion,
     transformation,
     widen,
@@ -98,12 +99,13 @@ def mechanize(
             s = ratio(s_init / num_betas * m + jnp.maximum(r, 0), sqrt(v) + eps)
             total = jnp.sum(s)
             us = each(
-                lambda g, x, p, d, u: cast(x - total * (d - u) - p, dtype_of(g)),
+                lambda g, x, p, d, u, given: cast(x - total * (d - u) - p, dtype_of_step(g, given)),
                 leaves.gs,
                 x0,
                 p,
                 before,
                 u,
+                leaves.ps,
             )
             starts = each(lambda new, old: cast(new, dtype_of(old)), x0, starts)
             r, m, v, s = (cast(x, dtype) for x in (r, m, v, s))

@@ -16,7 +16,7 @@ from ..core import (
     cast,
     check_updates,
     compiled,
-    dtype_of,
+    dtype_of_step,
     init_empty_state,
     is_absent,
     is_none,
@@ -122,7 +122,7 @@ def sam(
         def pick(g: Array, up: Array, down: Array, start: Array, p: Array) -> Array:
             with relaxed_promotion():
                 back = widen(start) - widen(p) + widen(down)
-                return cast(jnp.where(last, back, -widen(up)), dtype_of(g))
+                return cast(jnp.where(last, back, -widen(up)), dtype_of_step(g, p))
 
         parts = [leaves.of(*x) for x in (("ascent", up), ("step", down), ("state's cache", cache))]
         us = each(pick, leaves.gs, *parts, leaves.ps)

@@ -16,6 +16,7 @@ from ..core import (
     compiled,
     compute_dtype,
     dtype_of,
+    dtype_of_step,
     relaxed_promotion,
     transformation,
     widen,
@@ -125,10 +126,10 @@ def schedule_free(
             share = ratio(weight, total)  # 0 while the learning rate has been 0: z has not moved
 
             def move(g: Array, u: Array, y: Array, z: Array) -> tuple[Array, Array]:
-                z_new = cast(widen(z) + widen(u), dtype_of(z))
+                z_new, dtype = cast(widen(z) + widen(u), dtype_of(z)), dtype_of_step(g, y)
                 y, z, end = widen(y), widen(z), widen(z_new)
                 x = (1 - share) * _average(y, z, b1) + share * end
-                return cast(b1 * x + one_minus(b1) * end - y, dtype_of(g)), z_new
+                return cast(b1 * x + one_minus(b1) * end - y, dtype), z_new
 
             us = leaves.of("base optimizer's step", steps)
             moves, z = each_of(2, move, leaves.gs, us, leaves.ps, leaves.of("state's z", state.z))
