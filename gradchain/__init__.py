@@ -63,6 +63,7 @@ from .core import (
     set_to_zero as set_to_zero,
     stateless as stateless,
     stateless_with_tree_map as stateless_with_tree_map,
+    step as step,
     transformation as transformation,
     with_extra_args_support as with_extra_args_support,
 )

@@ -12,6 +12,7 @@ from ._chain import (
     set_to_zero,
     stateless,
     stateless_with_tree_map,
+    step,
     with_extra_args_support,
 )
 from ._conditional import compiled, either, zeros_of

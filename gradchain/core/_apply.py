@@ -12,7 +12,8 @@ from .types import Params, Updates
 
 
 @jax.jit
-def _add(p: Any, u: Any) -> jax.Array:
+def add(p: Any, u: Any) -> jax.Array:
+    """A floating point or complex parameter after a step, in its own dtype."""
     with relaxed_promotion():
         return cast(widen(p) + widen(u), dtype_of(p))
 
@@ -47,11 +48,12 @@ def apply_updates(params: Params, updates: Updates) -> Params:
     ps, treedef = jax.tree.flatten(params, is_leaf=is_none)
     us = leaves_like("apply_updates", "parameters", params, "updates", updates)
     return jax.tree.unflatten(
-        treedef, [_apply_one(params, i, p, u) for i, (p, u) in enumerate(zip(ps, us, strict=True))]
+        treedef, [apply_one(params, i, p, u) for i, (p, u) in enumerate(zip(ps, us, strict=True))]
     )
 
 
-def _apply_one(params: Params, i: int, p: Any, u: Any) -> Any:
+def apply_one(params: Params, i: int, p: Any, u: Any) -> Any:
+    """Parameter number `i` after a step; see `apply_updates`."""
     if p is None or is_absent(u):
         return p
     counts = jnp.issubdtype(dtype_of(p), jnp.integer)
@@ -70,7 +72,7 @@ def _apply_one(params: Params, i: int, p: Any, u: Any) -> Any:
             f"apply_updates: update {path_of_leaf(params, i)} has shape {jnp.shape(u)} but its "
             f"parameter has shape {jnp.shape(p)}."
         )
-    return _count(p, u) if counts else _add(p, u)
+    return _count(p, u) if counts else add(p, u)
 
 
 def incremental_update(new_tensors: Params, old_tensors: Params, step_size: Any) -> Params:

@@ -74,24 +74,41 @@ def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
     def init(params: Params) -> tuple[OptState, ...]:
         return tuple(link.init(params) for link in links)
 
-    def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, tuple[OptState, ...]]:
+    def checked(state: Any) -> list[Any]:
         if not isinstance(state, (tuple, list)) or len(state) != len(links):
             size = f"{len(state)} parts" if isinstance(state, (tuple, list)) else repr(type(state))
             raise ValueError(
                 f"chain: the state must be a tuple of {len(links)} states, one for each link, received "
                 f"{size}. Call init of this very chain first."
             )
-        states = list(state)
-        for first, last, run_rules in runs:
-            if run_rules is not None:
-                updates, states[first:last] = run_rules(updates, states[first:last], params)
-            else:
-                updates, states[first] = links[first].update(updates, states[first], params, **extra_args)
+        return list(state)
+
+    def take(run: Any, whole: bool, updates: Updates, states: Any, params: Any, extra_args: Any) -> Any:
+        first, last, rules = run
+        if rules is not None:
+            result, states[first:last] = rules(updates, states[first:last], params, whole)
+        else:
+            action = links[first].step if whole else links[first].update
+            result, states[first] = action(updates, states[first], params, **extra_args)
+        return result
+
+    def update(
+        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, tuple[OptState, ...]]:
+        states = checked(state)
+        for run in runs:
+            updates = take(run, False, updates, states, params, extra_args)
         return updates, tuple(states)
 
-    return GradientTransformationExtraArgs(init, update, links=args)
+    def step(
+        grads: Updates, state: Any, params: Params, **extra_args: Any
+    ) -> tuple[Params, tuple[OptState, ...]]:
+        states = checked(state)
+        for run in runs[:-1]:
+            grads = take(run, False, grads, states, params, extra_args)
+        return take(runs[-1], True, grads, states, params, extra_args), tuple(states)
+
+    return GradientTransformationExtraArgs(init, update, step=step if runs else None, links=args)
 
 
 def _runs(links: Sequence[GradientTransformationExtraArgs]) -> Iterator[tuple[int, int, Any]]:
@@ -133,15 +150,35 @@ def named_chain(*args: tuple[str, GradientTransformation]) -> GradientTransforma
     def init(params: Params) -> dict[str, OptState]:
         return {name: link.init(params) for name, link in links.items()}
 
+    whole = chain(*links.values())
+
+    def in_order(state: dict[str, Any]) -> tuple[OptState, ...]:
+        return tuple(state[name] for name in links)
+
     def update(
         updates: Updates, state: dict[str, Any], params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, dict[str, OptState]]:
-        states = {}
-        for name, link in links.items():
-            updates, states[name] = link.update(updates, state[name], params, **extra_args)
-        return updates, states
+        updates, states = whole.update(updates, in_order(state), params, **extra_args)
+        return updates, dict(zip(links, states, strict=True))
 
-    return GradientTransformationExtraArgs(init, update, links=tuple(tx for _, tx in args))
+    def step(
+        grads: Updates, state: dict[str, Any], params: Params, **extra_args: Any
+    ) -> tuple[Params, dict[str, OptState]]:
+        params, states = whole.step(grads, in_order(state), params, **extra_args)
+        return params, dict(zip(links, states, strict=True))
+
+    return GradientTransformationExtraArgs(init, update, step=step, links=tuple(tx for _, tx in args))
+
+
+def step(
+    tx: GradientTransformation, grads: Updates, state: OptState, params: Params, **extra_args: Any
+) -> tuple[Params, OptState]:
+    """One whole step of any transformation, of any library: `tx.step` for pairs that have none.
+
+    Args: tx, a pair (init, update); the others as `GradientTransformationExtraArgs.step` takes them.
+    Returns: the new parameters and the new state.
+    """
+    return with_extra_args_support(tx).step(grads, state, params, **extra_args)
 
 
 @transformation

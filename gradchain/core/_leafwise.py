@@ -11,9 +11,11 @@ from typing import Any
 
 import jax
 
-from ._dtypes import cast, dtype_of, relaxed_promotion, widen
+from ._apply import add, apply_one
+from ._dtypes import cast, dtype_of, is_inexact, relaxed_promotion, widen
 from ._errors import LeafError, MissingParamsError, path_of_leaf
 from ._leaves import Leaves
+from ._one_pass import in_one_pass
 from ._order import Trait
 from ._pair import GradientTransformationExtraArgs
 from ._rule import Rule, enclosing, fields_of
@@ -23,13 +25,14 @@ from .types import EmptyState, OptState, Params, Updates, counter_of
 next_count = jax.jit(safe_increment)
 
 
-def fused(rules: Sequence[Rule]) -> Callable[..., tuple[Updates, tuple[Any, ...]]]:
-    """The update of a chain of rules, `(updates, states, params) -> (updates, states)`.
+def fused(rules: Sequence[Rule]) -> Callable[..., tuple[Any, tuple[Any, ...]]]:
+    """The update of a chain of rules, `(updates, states, params, whole=False) -> (updates, states)`.
 
-    All rules take one leaf in one inner `jit`: one call per leaf however long the chain is.
+    All rules take one leaf in one inner `jit`: one call per leaf however long the chain is. With `whole`
+    it is the whole step, which gives the new parameters instead of the updates.
     """
 
-    def leaf_step(g: Any, states: Any, p: Any, numbers: Any) -> tuple[Any, Any]:
+    def leaf_update(g: Any, states: Any, p: Any, numbers: Any) -> tuple[Any, Any]:
         news = []
         for rule, s, values in zip(rules, states, numbers, strict=True):
             rule.check(g, s, p)
@@ -42,34 +45,44 @@ def fused(rules: Sequence[Rule]) -> Callable[..., tuple[Updates, tuple[Any, ...]
             news.append(tuple(fields_of(new).values()))
         return g, news
 
-    leaf_step.__name__ = leaf_step.__qualname__ = "_".join(rule.name for rule in rules)
+    def leaf_step(g: Any, states: Any, p: Any, numbers: Any) -> tuple[Any, Any]:
+        u, news = leaf_update(g, states, p, numbers)
+        return add(p, u), news
+
+    leaf_update.__name__ = leaf_step.__name__ = "_".join(rule.name for rule in rules)
 
     @functools.cache  # at the first step: most rules of a chain never run alone
-    def programs() -> tuple[Any, Any]:
+    def program(whole: bool) -> Any:
+        return in_one_pass(leaf_step if whole else leaf_update)
+
+    @functools.cache
+    def numbers_at() -> Any:
         def numbers_at(counts: Any) -> list[dict[str, Any]]:
             return [rule.numbers(count) for rule, count in zip(rules, counts, strict=True)]
 
-        return jax.jit(leaf_step), jax.jit(numbers_at)
+        return jax.jit(numbers_at)
 
     any_schedule = any(rule.schedules for rule in rules)
 
-    def update(updates: Updates, states: Sequence[Any], params: Params | None) -> Any:
+    def update(updates: Updates, states: Sequence[Any], params: Params | None, whole: bool = False) -> Any:
         for rule in rules:
             if rule.needs_params and params is None:
                 raise MissingParamsError(rule.name)
-        compiled_step, numbers_at = programs()
         leaves = Leaves(rules[0].name, updates, params, check=False)  # the rules check at their trace
         columns = [_Columns(leaves, rule, state) for rule, state in zip(rules, states, strict=True)]
-        numbers = numbers_at([column.count for column in columns]) if any_schedule else [{} for _ in rules]
-        us = list(leaves.all)
+        numbers = numbers_at()([column.count for column in columns]) if any_schedule else [{} for _ in rules]
+        results = leaves.all_of("parameters", params) if whole else list(leaves.all)
         for i, g, p in zip(leaves.present, leaves.gs, leaves.ps, strict=True):
+            adds = whole and p is not None and is_inexact(p)
             try:
-                us[i], news = compiled_step(g, [column.at(i) for column in columns], p, numbers)
+                results[i], news = program(adds)(g, [column.at(i) for column in columns], p, numbers)
             except LeafError as error:
                 raise error.at(path_of_leaf(updates, i)) from None
+            if whole and not adds:
+                results[i] = apply_one(params, i, p, results[i])
             for column, new in zip(columns, news, strict=True):
                 column.put(i, new)
-        return leaves.treedef.unflatten(us), tuple(column.tree() for column in columns)
+        return leaves.treedef.unflatten(results), tuple(column.tree() for column in columns)
 
     return update
 
@@ -138,15 +151,21 @@ def leafwise(
 
 def lifted(rule: Rule, traits: Iterable[Trait] = ()) -> GradientTransformationExtraArgs:
     """The pair of a rule."""
-    step = fused((rule,))
+    run = fused((rule,))
 
     def update(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
-        updates, (state,) = step(updates, (state,), params)
+        updates, (state,) = run(updates, (state,), params)
         return updates, state
 
-    return GradientTransformationExtraArgs(rule.init_tree, update, rule=rule, traits=traits)
+    def step(
+        grads: Updates, state: OptState, params: Params, **extra_args: Any
+    ) -> tuple[Params, OptState]:
+        params, (state,) = run(grads, (state,), params, whole=True)
+        return params, state
+
+    return GradientTransformationExtraArgs(rule.init_tree, update, step=step, rule=rule, traits=traits)
 
 
 def init_empty_state(params: Params) -> EmptyState:

@@ -1,15 +1,17 @@
 """The pair `(init, update)` that remembers the call that made it."""
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, NoReturn, Self
 
 import jax
 
+from ._apply import apply_updates
 from ._call import Call, Remembers
 from ._errors import MissingArgumentError
 from ._order import Trait
 from ._values import name_of
-from .types import OptState, Params, TransformInitFn, TransformUpdateFn, Updates
+from .types import OptState, Params, TransformInitFn, TransformStepFn, TransformUpdateFn, Updates
 
 
 class GradientTransformation(NamedTuple):
@@ -31,6 +33,8 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
 
     Args:
         init, update: the two functions.
+        step: `step(grads, state, params, **extra_args) -> (params, state)`, if the pair knows a better
+            one than `update`, then `apply_updates`.
         call: the call that made the pair, if one did.
         links: what it is a chain of.
         rule: what it lifts, if it is a rule for one array.
@@ -46,6 +50,7 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         init: TransformInitFn,
         update: Callable[..., tuple[Updates, OptState]],
         *,
+        step: TransformStepFn | None = None,
         call: Call | None = None,
         links: tuple[Any, ...] = (),
         rule: Any = None,
@@ -54,12 +59,13 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
     ) -> Self:
         self = super().__new__(cls, init, update)  # type: ignore[arg-type]
         self.__dict__.update(call=call, rule=rule, traits=frozenset(traits))
-        self.__dict__.update(_links=tuple(links), _delegates=delegates)
+        self.__dict__.update(_step=step, _links=tuple(links), _delegates=delegates)
         return self
 
     call: Call | None = None
     rule: Any = None
     traits: frozenset[Trait] = frozenset()
+    _step: TransformStepFn | None = None
     _links: tuple[Any, ...] = ()
     _delegates: bool = False
 
@@ -81,8 +87,32 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
 
         Raises: ValueError or TypeError, in the name the user wrote, for a missing argument.
         """
-        try:
+        with self._named_errors():
             return self[1](updates, state, params, **extra_args)
+
+    def step(
+        self, grads: Updates, state: OptState, params: Params, **extra_args: Any
+    ) -> tuple[Params, OptState]:
+        """One whole step: the new parameters and the new state.
+
+        The same as `update`, then `apply_updates`. Where nothing is to be done (a micro-step of an
+        accumulation, a gradient that is not finite) parameters and state are not touched at all.
+
+        Args: grads, like `params`; state, of `init` or of the last step; params; extra arguments as
+            `update` takes them.
+        Raises: what `update` and `apply_updates` raise.
+        """
+        with self._named_errors():
+            if self._step is not None:
+                return self._step(grads, state, params, **extra_args)
+            updates, state = self[1](grads, state, params, **extra_args)
+            return apply_updates(params, updates), state
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Missing arguments are reported in the name the user wrote."""
+        try:
+            yield
         except MissingArgumentError as error:
             raise error.named(name_of(self.factory)) if self._delegates else error from None
 
@@ -90,6 +120,7 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         """The same pair, made by this call."""
         return type(self)(
             *self,
+            step=self._step,
             call=call,
             links=self._links,
             rule=self.rule,

@@ -108,6 +108,14 @@ class TransformUpdateExtraArgsFn(Protocol):
     ) -> tuple[Updates, OptState]: ...
 
 
+class TransformStepFn(Protocol):
+    """Turns gradients, state and parameters into new parameters and new state."""
+
+    def __call__(
+        self, grads: Updates, state: OptState, params: Params, **extra_args: Any
+    ) -> tuple[Params, OptState]: ...
+
+
 class EmptyState(NamedTuple):
     """The state of a transformation that remembers nothing."""
 
