@@ -37,6 +37,7 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
             one than `update`, then `apply_updates`.
         call: the call that made the pair, if one did.
         links: what it is a chain of.
+        chained: the same with extra arguments' support, if the state is the tuple of their states.
         rule: what it lifts, if it is a rule for one array.
         traits: what it says about itself, see `Trait`.
         delegates: whether another factory's pair does the work; errors get the name of this one then.
@@ -53,21 +54,23 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         step: TransformStepFn | None = None,
         call: Call | None = None,
         links: tuple[Any, ...] = (),
+        chained: tuple[Any, ...] | None = None,
         rule: Any = None,
         traits: Iterable[Trait] = (),
         delegates: bool = False,
     ) -> Self:
         self = super().__new__(cls, init, update)  # type: ignore[arg-type]
-        self.__dict__.update(call=call, rule=rule, traits=frozenset(traits))
-        self.__dict__.update(_step=step, _links=tuple(links), _delegates=delegates)
+        self.__dict__.update(call=call, rule=rule, traits=frozenset(traits), chained=chained)
+        self.__dict__.update(_step=step, _links=tuple(links), delegates=delegates)
         return self
 
     call: Call | None = None
     rule: Any = None
+    chained: tuple[Any, ...] | None = None
+    delegates: bool = False
     traits: frozenset[Trait] = frozenset()
     _step: TransformStepFn | None = None
     _links: tuple[Any, ...] = ()
-    _delegates: bool = False
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} does not change: make another one.")
@@ -114,7 +117,7 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         try:
             yield
         except MissingArgumentError as error:
-            raise error.named(name_of(self.factory)) if self._delegates else error from None
+            raise error.named(name_of(self.factory)) if self.delegates else error from None
 
     def remembering(self, call: Call) -> Self:
         """The same pair, made by this call."""
@@ -123,6 +126,7 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
             step=self._step,
             call=call,
             links=self._links,
+            chained=self.chained,
             rule=self.rule,
             traits=self.traits,
             delegates=self.call is not None,

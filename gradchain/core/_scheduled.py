@@ -43,17 +43,25 @@ def scheduled(
         rule = first.rule.with_schedules(schedules, remake)
         pair = lifted(rule, first.traits)
         return GradientTransformationExtraArgs(
-            lambda params: checked(pair[0](params)), pair[1], rule=rule, traits=first.traits
+            lambda params: checked(pair[0](params)), pair[1], step=pair.step, rule=rule, traits=first.traits
         )
+
+    def now(state: OptState) -> GradientTransformationExtraArgs:
+        return at(getattr(checked(state), counter_of(state) or "count"))
 
     def update(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
-        count = getattr(checked(state), counter_of(state) or "count")
-        return at(count)[1](updates, state, params, **extra_args)
+        return now(state).update(updates, state, params, **extra_args)
+
+    def step(
+        grads: Updates, state: OptState, params: Params, **extra_args: Any
+    ) -> tuple[Params, OptState]:
+        return now(state).step(grads, state, params, **extra_args)
 
     return GradientTransformationExtraArgs(
         lambda params: checked(at(jnp.zeros([], jnp.int32))[0](params)),
         compiled(update),
+        step=compiled(step),
         traits=first.traits,
     )

@@ -14,14 +14,13 @@ from ..core import (
     MissingParamsError,
     apply_updates,
     cast,
-    check_updates,
     compiled,
     dtype_of_step,
     init_empty_state,
     is_absent,
     is_none,
+    leafwise,
     relaxed_promotion,
-    scaled,
     transformation,
     widen,
     with_extra_args_support,
@@ -43,13 +42,13 @@ def normalize():
     State: `NormalizeState`, which is `EmptyState`. Memory: none.
     """
 
-    def update(
-        updates: Updates, state: EmptyState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, EmptyState]:
-        check_updates("normalize", updates, params)
-        return scaled(updates, ratio(1.0, norm(updates))), state
+    def measure(gs: list[Array], extra_args: dict[str, Any]) -> Array:
+        return ratio(1.0, norm(gs))
 
-    return GradientTransformationExtraArgs(init_empty_state, update)
+    def update(g: Array, s: EmptyState, p: Array | None, factor: Array) -> tuple[Array, EmptyState]:
+        return g * factor, s
+
+    return leafwise(init_empty_state, update, measure=measure)
 
 
 class SAMState(NamedTuple):
