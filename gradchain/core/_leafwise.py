@@ -137,7 +137,7 @@ class _Columns:
 
 def leafwise(
     init: Callable[[Any], Any],
-    update: Callable[[Any, Any, Any], tuple[Any, Any]],
+    update: Callable[..., tuple[Any, Any]],
     *,
     name: str | None = None,
     needs_params: bool = False,

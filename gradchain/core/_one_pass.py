@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 FLAG = "xla_cpu_use_multi_output_fusion"
 _answers: dict[str, bool] = {}  # of probes, by the program's text
@@ -87,10 +88,10 @@ def _bytes_moved(function: Callable[..., Any], args: Sequence[Any]) -> float:
     donated = tuple(range(1 + len(jax.tree.leaves(args[0])), 1 + len(leaves)))
 
     def run(consts: Any, *leaves: Any) -> Any:
-        return jax.core.eval_jaxpr(closed.jaxpr, consts, *leaves)
+        return jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, consts))(*leaves)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # not every state is overwritten
         compiled = jax.jit(run, donate_argnums=donated).lower(consts, *leaves).compile()
-    cost = compiled.cost_analysis()
+    cost: Any = compiled.cost_analysis()
     return (cost[0] if isinstance(cost, list) else cost)["bytes accessed"]  # a list in older JAX

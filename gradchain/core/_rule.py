@@ -28,7 +28,7 @@ class Rule:
 
     name: str
     init: Callable[[Any], Any]
-    update: Callable[[Any, Any, Any], tuple[Any, Any]]
+    update: Callable[..., tuple[Any, Any]]
     needs_params: bool
     like_params: bool
     scheduled_state: Any = None

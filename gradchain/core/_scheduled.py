@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ._conditional import compiled
+from ._conditional import wrapper
 from ._leafwise import lifted
 from ._pair import GradientTransformationExtraArgs
 from ._rule import Rule, values_of
@@ -49,19 +49,13 @@ def scheduled(
     def now(state: OptState) -> GradientTransformationExtraArgs:
         return at(getattr(checked(state), counter_of(state) or "count"))
 
-    def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
-        return now(state).update(updates, state, params, **extra_args)
+    def run(
+        whole: bool, updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Any, OptState]:
+        pair = now(state)
+        return (pair.step if whole else pair.update)(updates, state, params, **extra_args)
 
-    def step(
-        grads: Updates, state: OptState, params: Params, **extra_args: Any
-    ) -> tuple[Params, OptState]:
-        return now(state).step(grads, state, params, **extra_args)
+    def init(params: Params) -> OptState:
+        return checked(at(jnp.zeros([], jnp.int32)).init(params))
 
-    return GradientTransformationExtraArgs(
-        lambda params: checked(at(jnp.zeros([], jnp.int32))[0](params)),
-        compiled(update),
-        step=compiled(step),
-        traits=first.traits,
-    )
+    return wrapper(init, run, one_program=True, traits=first.traits)

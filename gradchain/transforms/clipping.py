@@ -7,7 +7,6 @@ import jax.numpy as jnp
 
 from ..core import (
     GradientTransformation,
-    GradientTransformationExtraArgs,
     Trait,
     accumulator_dtype,
     dtype_of,
@@ -15,6 +14,7 @@ from ..core import (
     leafwise,
     transformation,
     with_extra_args_support,
+    wrapper,
 )
 from ..core.norms import root_and_scale
 from ..core.types import Array, DTypeLike, EmptyState, Numeric, OptState, Params, Updates
@@ -63,15 +63,15 @@ def with_global_norm(inner: GradientTransformation):
     def init(params: Params) -> GlobalNormState:
         return GlobalNormState(jnp.zeros([], _norm_dtype(params)), tx.init(params))
 
-    def update(
-        updates: Updates, state: GlobalNormState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, GlobalNormState]:
+    def run(
+        whole: bool, updates: Updates, state: GlobalNormState, params: Any = None, **extra_args: Any
+    ) -> tuple[Any, GlobalNormState]:
         size = norm(updates)
-        extra_args = extra_args | {"global_norm": size}
-        updates, inner_state = tx.update(updates, state.inner_state, params, **extra_args)
-        return updates, GlobalNormState(size.astype(state.global_norm.dtype), inner_state)
+        given = extra_args | {"global_norm": size}
+        result, inner_state = (tx.step if whole else tx.update)(updates, state.inner_state, params, **given)
+        return result, GlobalNormState(size.astype(state.global_norm.dtype), inner_state)
 
-    return GradientTransformationExtraArgs(init, update)
+    return wrapper(init, run)
 
 
 @transformation
