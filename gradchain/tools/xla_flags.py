@@ -19,8 +19,8 @@ FLAGS: dict[str, dict[str, str]] = {
     "cpu": {
         MULTI_OUTPUT_FUSION: "Loops that read the same arrays are joined into one, so that a step reads "
         "and writes memory once.",
-        REGION_ANALYSIS: "Conditionals do not copy what they carry: Optax's accumulation of AdamW over 4 "
-        "micro-steps falls from 108 to 16 ms a micro-step.",
+        REGION_ANALYSIS: "Conditionals do not copy what they carry: AdamW accumulated over 4 micro-steps "
+        "takes less than half the time.",
     },
     "gpu": {},  # these compilers do both by themselves
     "tpu": {},
@@ -50,8 +50,8 @@ def xla_flags(platform: str | None = None) -> str:
 
     - `--xla_backend_extra_options=xla_cpu_use_multi_output_fusion`: loops that read the same arrays are
       joined into one, so that a step reads and writes memory once.
-    - `--xla_cpu_copy_insertion_use_region_analysis=true`: conditionals do not copy what they carry, which
-      accumulation, `apply_if_finite` and the like gain from, Optax's too. A single function can have
+    - `--xla_cpu_copy_insertion_use_region_analysis=true`: conditionals do not copy what they carry:
+      AdamW accumulated over 4 micro-steps takes less than half the time. A single function can have
       it: `jax.jit(f, compiler_options={"xla_cpu_copy_insertion_use_region_analysis": True})`.
 
     GPU and TPU need none: their compilers do this by themselves. XLA ends the process at a flag that it
