@@ -20,8 +20,8 @@ Factory = Callable[P, GradientTransformationExtraArgs]
 
 try:
     from jax.extend.core import get_opaque_trace_state
-except ImportError:  # an older JAX
-    from jax.core import trace_state_clean  # type: ignore[attr-defined]
+except ImportError:  # before JAX 0.10; its public name was gone by 0.7
+    from jax._src.core import trace_state_clean
 
     def is_tracing() -> bool:
         """Whether a function is being traced: then nothing may be remembered."""
