@@ -1,4 +1,4 @@
-"""One pass over memory: barriers only where a compiled probe moves fewer bytes, and then the least possible."""
+"""One pass over memory: barriers only where a compiled probe moves fewer bytes, then the least possible."""
 
 import json
 import os
