@@ -11,11 +11,13 @@ from ._leaves import is_absent, is_none, leaves_like
 from .types import Params, Updates
 
 
-@jax.jit
-def add(p: Any, u: Any) -> jax.Array:
+def added(p: Any, u: Any) -> jax.Array:
     """A floating point or complex parameter after a step, in its own dtype."""
     with relaxed_promotion():
         return cast(widen(p) + widen(u), dtype_of(p))
+
+
+_add = jax.jit(added)
 
 
 @jax.jit
@@ -72,7 +74,7 @@ def apply_one(params: Params, i: int, p: Any, u: Any) -> Any:
             f"apply_updates: update {path_of_leaf(params, i)} has shape {jnp.shape(u)} but its "
             f"parameter has shape {jnp.shape(p)}."
         )
-    return _count(p, u) if counts else add(p, u)
+    return _count(p, u) if counts else _add(p, u)
 
 
 def incremental_update(new_tensors: Params, old_tensors: Params, step_size: Any) -> Params:

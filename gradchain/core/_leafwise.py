@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from ._apply import add, apply_one
+from ._apply import added, apply_one
 from ._dtypes import cast, dtype_of, is_inexact, relaxed_promotion, widen
 from ._errors import LeafError, MissingParamsError, path_of_leaf
 from ._leaves import Leaves
@@ -51,7 +51,7 @@ def fused(rules: Sequence[Rule], owners: Sequence[str | None]) -> Callable[..., 
 
     def leaf_step(g: Any, states: Any, p: Any, numbers: Any, measured: Any) -> tuple[Any, Any]:
         u, news = leaf_update(g, states, p, numbers, measured)
-        return add(p, u), news
+        return added(p, u), news
 
     leaf_update.__name__ = leaf_step.__name__ = "_".join(rule.name for rule in rules)
 
