@@ -57,7 +57,14 @@ def with_extra_args_support(tx: GradientTransformation) -> GradientTransformatio
     return GradientTransformationExtraArgs(init, selective_update)
 
 
-@transformation
+def _check_links(args: Sequence[Any]) -> None:
+    """Raises TypeError for a link that is no pair; warns where a link undoes an earlier one."""
+    for i, tx in enumerate(args):
+        _checked(i, tx)
+    check_order(args)
+
+
+@transformation(check=_check_links)
 def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
     """Applies transformations one after another: each one's updates are the next one's input.
 
@@ -69,7 +76,6 @@ def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
     """
     links = tuple(_checked(i, tx) for i, tx in enumerate(args))
     runs = list(_runs(links))
-    check_order(args)
 
     def init(params: Params) -> tuple[OptState, ...]:
         return tuple(link.init(params) for link in links)

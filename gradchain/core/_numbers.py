@@ -91,6 +91,8 @@ def check_numbers(name: str, arguments: Mapping[str, Any], ranges: Mapping[str, 
     """
     for argument, value in arguments.items():
         allowed = ranges.get(argument) or RANGES.get(argument)
+        if type(value) is float and (allowed is None or allowed.holds(value)):
+            continue
         if isinstance(value, np.dtype) and not jnp.issubdtype(value, jnp.inexact):
             raise TypeError(
                 f"{name}: {argument} must be floating point or complex, such as 'float32', received "
