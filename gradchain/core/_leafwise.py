@@ -70,9 +70,7 @@ def fused(rules: Sequence[Rule]) -> Callable[..., tuple[Any, tuple[Any, ...]]]:
                 raise MissingParamsError(rule.name)
         leaves = Leaves(rules[0].name, updates, params, check=False)  # the rules check at their trace
         columns = [_Columns(leaves, rule, state) for rule, state in zip(rules, states, strict=True)]
-        numbers = (
-            numbers_at()([column.count for column in columns]) if any_schedule else [{} for _ in rules]
-        )
+        numbers = numbers_at()([column.count for column in columns]) if any_schedule else [{} for _ in rules]
         results = leaves.all_of("parameters", params) if whole else list(leaves.all)
         for i, g, p in zip(leaves.present, leaves.gs, leaves.ps, strict=True):
             adds = whole and p is not None and is_inexact(p)
@@ -161,7 +159,9 @@ def lifted(rule: Rule, traits: Iterable[Trait] = ()) -> GradientTransformationEx
         updates, (state,) = run(updates, (state,), params)
         return updates, state
 
-    def step(grads: Updates, state: OptState, params: Params, **extra_args: Any) -> tuple[Params, OptState]:
+    def step(
+        grads: Updates, state: OptState, params: Params, **extra_args: Any
+    ) -> tuple[Params, OptState]:
         params, (state,) = run(grads, (state,), params, whole=True)
         return params, state
 

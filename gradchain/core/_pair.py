@@ -98,6 +98,7 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         return self
 
     call: Call | None = None
+    _later: Later
 
     @classmethod
     def later(cls, make: Callable[[Call], Self], call: Call) -> Self:
