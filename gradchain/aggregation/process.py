@@ -8,11 +8,10 @@ import jax.numpy as jnp
 from ..core import (
     GradientTransformation,
     GradientTransformationExtraArgs,
-    compiled,
-    either,
+    run_if,
     transformation,
     with_extra_args_support,
-    zeros_of,
+    wrapper,
 )
 from ..core.types import OptState, Params, Updates
 from ..tree.state import get
@@ -21,12 +20,12 @@ from .aggregator import Aggregator
 
 def _checked(what: str, tx: Any) -> GradientTransformationExtraArgs:
     """A stage that takes any extra arguments: its signature says which reach it, not its class."""
-    if isinstance(tx, GradientTransformationExtraArgs):
-        tx = GradientTransformation(*tx)
+    plain = GradientTransformation(*tx) if isinstance(tx, GradientTransformationExtraArgs) else tx
     try:
-        return with_extra_args_support(tx)
+        stage = with_extra_args_support(plain)
     except TypeError as error:
         raise TypeError(f"process: {what}: {error}") from None
+    return tx if plain is not tx and stage[1] is tx[1] else stage
 
 
 def _if_alike(updates: Updates, params: Params | None) -> Params | None:
@@ -65,22 +64,17 @@ def process(
     def init(params: Params) -> tuple[OptState, OptState, OptState]:
         return before.init(params), middle.init(params), after.init(params)
 
-    @compiled
-    def last_stage(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
+    def if_ready(
+        whole: bool, updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Any, OptState]:
         ready, state = state
-        return either(
-            ready,
-            lambda: after.update(updates, state, params, **extra_args),
-            lambda: (zeros_of(updates), state),
-            updates,
-            state,
-        )
+        return run_if(ready, after, whole, updates, state, params, extra_args)
 
-    def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
+    last_stage = wrapper(after.init, if_ready, one_program=True)
+
+    def run(
+        whole: bool, updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Any, OptState]:
         if not isinstance(state, (tuple, list)) or len(state) != 3:
             raise ValueError(
                 "process: the state must be a tuple of three states, one for each stage. Call init of "
@@ -92,14 +86,13 @@ def process(
             updates, aux = _with_aux(updates)
             extra_args |= aux
         ready = get(second, "ready", True)
-        if ready is True:
-            updates, third = after.update(updates, state[2], params, **extra_args)
-        else:
-            updates, third = last_stage(updates, (ready, state[2]), params, **extra_args)
-        return updates, (first, second, third)
+        stage, last = (after, state[2]) if ready is True else (last_stage, (ready, state[2]))
+        result, third = (stage.step if whole else stage.update)(updates, last, params, **extra_args)
+        return result, (first, second, third)
 
     kind = Aggregator if isinstance(aggregator, Aggregator) else GradientTransformationExtraArgs
-    return kind(init, update)
+    made = wrapper(init, run)
+    return kind(*made, step=made.step)
 
 
 def _with_aux(result: Any) -> tuple[Updates, dict[str, Any]]:

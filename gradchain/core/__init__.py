@@ -15,7 +15,7 @@ from ._chain import (
     step,
     with_extra_args_support,
 )
-from ._conditional import compiled, either, zeros_of
+from ._conditional import compiled, either, run_if, steps_like, wrapper, zeros_of
 from ._dtypes import (
     accumulator_dtype,
     cast,

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,7 @@ class Form:
         self.keywords = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
         self.dtypes = {p.name for p in parameters if names_dtype(p.name)}
         self.rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
+        self.most = len(self.positional) if self.rest is None else math.inf
 
     def given(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a call by name, without the defaults: frozen.
@@ -44,7 +46,7 @@ class Form:
         given = dict(zip(self.positional, args, strict=False)) | kwargs
         if self.rest is not None:
             given[self.rest] = args[len(self.positional) :]
-        fits = self.required.issubset(given) and (len(args) <= len(self.positional) or self.rest is not None)
+        fits = self.required.issubset(given) and len(args) <= self.most
         if kwargs and fits:
             twice = not kwargs.keys().isdisjoint(self.positional[: len(args)])
             fits = self.keywords.issuperset(kwargs) and not twice

@@ -1,18 +1,19 @@
 """Putting pairs together: chains, and the pairs that keep no state."""
 
+import functools
 import inspect
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from ._factory import transformation
-from ._leafwise import fused, init_empty_state, leafwise
+from ._leafwise import init_empty_state, leafwise
 from ._leaves import is_none, leaves_like
 from ._order import check_order
 from ._pair import GradientTransformation, GradientTransformationExtraArgs
+from ._runs import Runs
 from .types import Array, EmptyState, OptState, Params, Updates
 
 
@@ -75,58 +76,24 @@ def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
         earlier one, e.g. Adam's rule a learning rate before it.
     """
     links = tuple(_checked(i, tx) for i, tx in enumerate(args))
-    runs = list(_runs(links))
+    runs = functools.cache(lambda: Runs(links))  # at the first step: most chains in a chain never run
 
     def init(params: Params) -> tuple[OptState, ...]:
         return tuple(link.init(params) for link in links)
 
-    def checked(state: Any) -> list[Any]:
-        if not isinstance(state, (tuple, list)) or len(state) != len(links):
-            size = f"{len(state)} parts" if isinstance(state, (tuple, list)) else repr(type(state))
-            raise ValueError(
-                f"chain: the state must be a tuple of {len(links)} states, one for each link, received "
-                f"{size}. Call init of this very chain first."
-            )
-        return list(state)
-
-    def take(run: Any, whole: bool, updates: Updates, states: Any, params: Any, extra_args: Any) -> Any:
-        first, last, rules = run
-        if rules is not None:
-            result, states[first:last] = rules(updates, states[first:last], params, whole)
-        else:
-            action = links[first].step if whole else links[first].update
-            result, states[first] = action(updates, states[first], params, **extra_args)
-        return result
-
     def update(
         updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, tuple[OptState, ...]]:
-        states = checked(state)
-        for run in runs:
-            updates = take(run, False, updates, states, params, extra_args)
-        return updates, tuple(states)
+        return runs().update(updates, state, params, extra_args)
 
     def step(
         grads: Updates, state: Any, params: Params, **extra_args: Any
     ) -> tuple[Params, tuple[OptState, ...]]:
-        states = checked(state)
-        for run in runs[:-1]:
-            grads = take(run, False, grads, states, params, extra_args)
-        return take(runs[-1], True, grads, states, params, extra_args), tuple(states)
+        return runs().step(grads, state, params, extra_args)
 
-    return GradientTransformationExtraArgs(init, update, step=step if runs else None, links=args)
-
-
-def _runs(links: Sequence[GradientTransformationExtraArgs]) -> Iterator[tuple[int, int, Any]]:
-    """The links in runs `(first, last, run_rules)`: neighbouring rules for one array run as one."""
-    first = 0
-    for is_rule, group in itertools.groupby(links, key=lambda link: link.rule is not None):
-        members = list(group)
-        if is_rule:
-            yield first, first + len(members), fused([link.rule for link in members])
-        else:
-            yield from ((i, i + 1, None) for i in range(first, first + len(members)))
-        first += len(members)
+    return GradientTransformationExtraArgs(
+        init, update, step=step if links else None, links=args, chained=links
+    )
 
 
 def _checked(i: int, tx: Any) -> GradientTransformationExtraArgs:

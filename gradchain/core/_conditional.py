@@ -1,21 +1,27 @@
-"""Running a transformation only when it is wanted, and as one compiled step."""
+"""What wrappers are made with: a conditional, one compiled program, `update` and `step` in one."""
 
-from collections.abc import Callable
-from typing import Any
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._apply import apply_updates
 from ._dtypes import cast, dtype_of, dtype_of_step
-from ._leaves import is_none, leaves_like
-from .types import OptState, Params, TransformUpdateExtraArgsFn, Updates
+from ._leaves import is_absent, is_none, leaves_like
+from ._order import Trait
+from ._pair import GradientTransformationExtraArgs
+from .types import OptState, Params, PyTree, TransformInitFn, Updates
 
-Step = Callable[[], tuple[Updates, OptState]]
+Branch = Callable[[], Any]
+Run = TypeVar("Run", bound=Callable[..., tuple[Any, OptState]])
+_ARRAYS = (jax.Array, jax.ShapeDtypeStruct, np.ndarray, np.generic, bool, int, float, complex)
 
 
 def _is_array(x: Any) -> bool:
-    return isinstance(x, (jax.Array, np.ndarray, np.generic, bool, int, float, complex))
+    return isinstance(x, _ARRAYS)
 
 
 def zeros_of(tree: Updates) -> Updates:
@@ -23,54 +29,102 @@ def zeros_of(tree: Updates) -> Updates:
     return jax.tree.map(lambda x: jnp.where(False, x, jnp.zeros_like(x)), tree)
 
 
-def either(
-    wanted: Any, yes: Step, no: Step, updates: Updates, state: OptState, params: Params | None = None
-) -> Any:
+def either(wanted: Any, yes: Branch, no: Branch, like: PyTree) -> Any:
     """`yes()` where `wanted`, else `no()`: a real conditional, only one of them is computed.
 
     Args:
         wanted: a boolean scalar. Under `vmap` both are computed and selected from.
-        yes, no: give updates like `updates` and a state like `state`; results are cast to their
-            dtypes. Leaves of the state that are not arrays stay as they are.
-        updates, state: what the results look like.
-        params: the parameters, if known: updates get their dtypes where these are wider.
+        yes, no: give trees like `like`; results are cast to its dtypes.
+        like: what the results look like. Leaves that are not arrays stay as they are.
     """
-    leaves, treedef = jax.tree.flatten(state)
+    leaves, treedef = jax.tree.flatten(like)
     arrays = [i for i, leaf in enumerate(leaves) if _is_array(leaf)]
-    gs = jax.tree.leaves(updates, is_leaf=is_none)
+
+    def packed(branch: Branch) -> list[Any]:
+        new = treedef.flatten_up_to(branch())
+        return [cast(new[i], dtype_of(leaves[i])) for i in arrays]
+
+    for i, leaf in zip(arrays, jax.lax.cond(wanted, lambda: packed(yes), lambda: packed(no)), strict=True):
+        leaves[i] = leaf
+    return jax.tree.unflatten(treedef, leaves)
+
+
+def steps_like(updates: Updates, params: Params | None) -> Updates:
+    """The shapes and dtypes of steps: each has the wider dtype of gradient and parameter."""
+    gs, treedef = jax.tree.flatten(updates, is_leaf=is_none)
     ps = [None] * len(gs)
     if params is not None:
         ps = leaves_like("update", "gradient", updates, "parameters", params)
-    dtypes = [dtype_of_step(g, p) for g, p in zip(gs, ps, strict=True) if g is not None]
 
-    def packed(step: Step) -> tuple[list[Any], list[Any]]:
-        new_updates, new_state = step()
-        us = [cast(u, dtype) for u, dtype in zip(jax.tree.leaves(new_updates), dtypes, strict=True)]
-        new = treedef.flatten_up_to(new_state)
-        return us, [cast(new[i], dtype_of(leaves[i])) for i in arrays]
+    def like(g: Any, p: Any) -> Any:
+        return g if is_absent(g) else jax.ShapeDtypeStruct(jnp.shape(g), dtype_of_step(g, p))
 
-    us, kept = jax.lax.cond(wanted, lambda: packed(yes), lambda: packed(no))
-    for i, leaf in zip(arrays, kept, strict=True):
-        leaves[i] = leaf
-    return jax.tree.unflatten(jax.tree.structure(updates), us), jax.tree.unflatten(treedef, leaves)
+    return treedef.unflatten(map(like, gs, ps))
 
 
-def compiled(update: TransformUpdateExtraArgsFn) -> TransformUpdateExtraArgsFn:
-    """The same update as one compiled step, so that it is as fast outside `jit` as inside.
+def run_if(
+    wanted: Any,
+    tx: GradientTransformationExtraArgs,
+    whole: bool,
+    updates: Updates,
+    state: OptState,
+    params: Params | None,
+    extra_args: dict[str, Any],
+    otherwise: Updates | None = None,
+) -> tuple[Any, OptState]:
+    """An update of `tx`, or with `whole` a step, where `wanted`; else other updates, and the same state.
+
+    One conditional holds results and state together: a branch that changes nothing moves nothing.
+
+    Args: otherwise, the other updates; None for zeros, which leave the parameters as they are.
+    """
+
+    def idle() -> tuple[Any, OptState]:
+        if whole:
+            return params if otherwise is None else apply_updates(params, otherwise), state
+        return zeros_of(updates) if otherwise is None else otherwise, state
+
+    run = tx.step if whole else tx.update
+    like = params if whole else steps_like(updates, params)
+    return either(wanted, lambda: run(updates, state, params, **extra_args), idle, (like, state))
+
+
+def compiled(update: Run) -> Run:
+    """The same update, or step, as one compiled program, so that it is as fast outside `jit` as inside.
 
     Conditionals and rebuilt transformations would otherwise be traced anew at every call. Arguments
     that are not arrays (a `value_fn`, say) make it run as it is.
     """
 
     @jax.jit
-    def step(updates: Updates, state: OptState, params: Params, extra_args: dict[str, Any]) -> Any:
+    def program(updates: Updates, state: OptState, params: Params, extra_args: dict[str, Any]) -> Any:
         return update(updates, state, params, **extra_args)
 
-    def compiled_update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
+    def run(updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any) -> Any:
         if all(map(_is_array, jax.tree.leaves((updates, state, params, extra_args)))):
-            return step(updates, state, params, extra_args)
+            return program(updates, state, params, extra_args)
         return update(updates, state, params, **extra_args)
 
-    return compiled_update
+    return run  # type: ignore[return-value]
+
+
+def wrapper(
+    init: TransformInitFn,
+    run: Callable[..., tuple[Any, OptState]],
+    *,
+    one_program: bool = False,
+    traits: Iterable[Trait] = (),
+) -> GradientTransformationExtraArgs:
+    """The pair of a wrapper, whose `update` and `step` differ only in what they ask of the pair inside.
+
+    Args:
+        init: as in any pair.
+        run: `run(whole, updates, state, params=None, **extra_args) -> (result, state)`. The result is the
+            updates, or with `whole` the new parameters.
+        one_program: whether each is compiled as a whole, see `compiled`.
+        traits: what it says about itself, see `Trait`.
+    """
+    update, step = functools.partial(run, False), functools.partial(run, True)
+    if one_program:
+        update, step = compiled(update), compiled(step)
+    return GradientTransformationExtraArgs(init, update, step=step, traits=traits)

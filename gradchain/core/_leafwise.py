@@ -25,28 +25,32 @@ from .types import EmptyState, OptState, Params, Updates, counter_of
 next_count = jax.jit(safe_increment)
 
 
-def fused(rules: Sequence[Rule]) -> Callable[..., tuple[Any, tuple[Any, ...]]]:
-    """The update of a chain of rules, `(updates, states, params, whole=False) -> (updates, states)`.
+def fused(rules: Sequence[Rule], owners: Sequence[str | None]) -> Callable[..., tuple[Any, list[Any]]]:
+    """The update of a chain of rules, `(updates, states, params, extra_args, whole) -> (updates, states)`.
 
     All rules take one leaf in one inner `jit`: one call per leaf however long the chain is. With `whole`
     it is the whole step, which gives the new parameters instead of the updates.
-    """
 
-    def leaf_update(g: Any, states: Any, p: Any, numbers: Any) -> tuple[Any, Any]:
+    Args: rules, of which only the first may measure the gradient; owners, what errors call each, or None.
+    """
+    measure = rules[0].measure
+
+    def leaf_update(g: Any, states: Any, p: Any, numbers: Any, measured: Any) -> tuple[Any, Any]:
         news = []
         for rule, s, values in zip(rules, states, numbers, strict=True):
             rule.check(g, s, p)
             with relaxed_promotion():
                 wide_s, wide_p = jax.tree.map(widen, s), None if p is None else widen(p)
-                u, new = rule.at(values).update(widen(g), wide_s, wide_p)
+                u, new = rule.at(values).update(widen(g), wide_s, wide_p, *measured)
                 rule.check_state(s, new)
                 new = jax.tree.map(lambda x, old: cast(x, dtype_of(old)), new, s)
                 g = cast(u, rule.dtype_of_update(g, s, p))
             news.append(tuple(fields_of(new).values()))
+            measured = ()
         return g, news
 
-    def leaf_step(g: Any, states: Any, p: Any, numbers: Any) -> tuple[Any, Any]:
-        u, news = leaf_update(g, states, p, numbers)
+    def leaf_step(g: Any, states: Any, p: Any, numbers: Any, measured: Any) -> tuple[Any, Any]:
+        u, news = leaf_update(g, states, p, numbers, measured)
         return add(p, u), news
 
     leaf_update.__name__ = leaf_step.__name__ = "_".join(rule.name for rule in rules)
@@ -64,27 +68,41 @@ def fused(rules: Sequence[Rule]) -> Callable[..., tuple[Any, tuple[Any, ...]]]:
 
     any_schedule = any(rule.schedules for rule in rules)
 
-    def update(updates: Updates, states: Sequence[Any], params: Params | None, whole: bool = False) -> Any:
-        for rule in rules:
+    def update(
+        updates: Updates, states: Sequence[Any], params: Params | None, extra_args: Any, whole: bool
+    ) -> Any:
+        for rule, owner in zip(rules, owners, strict=True):
             if rule.needs_params and params is None:
-                raise MissingParamsError(rule.name)
+                raise MissingParamsError(owner or rule.name)
         leaves = Leaves(rules[0].name, updates, params, check=False)  # the rules check at their trace
         columns = [_Columns(leaves, rule, state) for rule, state in zip(rules, states, strict=True)]
-        numbers = numbers_at()([column.count for column in columns]) if any_schedule else [{} for _ in rules]
+        numbers = (
+            numbers_at()([column.count for column in columns]) if any_schedule else [{} for _ in rules]
+        )
+        measured = _measured(measure, leaves.gs, extra_args)
         results = leaves.all_of("parameters", params) if whole else list(leaves.all)
         for i, g, p in zip(leaves.present, leaves.gs, leaves.ps, strict=True):
             adds = whole and p is not None and is_inexact(p)
             try:
-                results[i], news = program(adds)(g, [column.at(i) for column in columns], p, numbers)
+                state = [column.at(i) for column in columns]
+                results[i], news = program(adds)(g, state, p, numbers, measured)
             except LeafError as error:
                 raise error.at(path_of_leaf(updates, i)) from None
             if whole and not adds:
                 results[i] = apply_one(params, i, p, results[i])
             for column, new in zip(columns, news, strict=True):
                 column.put(i, new)
-        return leaves.treedef.unflatten(results), tuple(column.tree() for column in columns)
+        return leaves.treedef.unflatten(results), [column.tree() for column in columns]
 
     return update
+
+
+def _measured(measure: Any, gs: list[Any], extra_args: dict[str, Any]) -> tuple[Any, ...]:
+    """What the rule is told of the whole gradient, if it asks: further arguments of its `update`."""
+    if measure is None or not gs:
+        return ()
+    with relaxed_promotion():
+        return (measure(gs, extra_args),)
 
 
 class _Columns:
@@ -119,12 +137,13 @@ class _Columns:
 
 def leafwise(
     init: Callable[[Any], Any],
-    update: Callable[[Any, Any, Any], tuple[Any, Any]],
+    update: Callable[..., tuple[Any, Any]],
     *,
     name: str | None = None,
     needs_params: bool = False,
     like_params: bool = True,
     scheduled_state: Any = None,
+    measure: Callable[[list[Any], dict[str, Any]], Any] | None = None,
     traits: Iterable[Trait] = (),
 ) -> GradientTransformationExtraArgs:
     """Lifts a rule for one array to trees.
@@ -141,28 +160,30 @@ def leafwise(
         like_params: whether every field has the parameter's shape.
         scheduled_state: the class `(count)` of the state where a number is a schedule, if `init` gives an
             `EmptyState`.
+        measure: `measure(gs, extra_args) -> m`, of all gradients and the extra arguments: scalars of the
+            whole gradient. `update` gets `m` as a fourth argument.
         traits: what the rule says about itself, see `Trait`.
 
     Returns: the pair. A leaf without a gradient (None, float0) keeps its state and gets no update.
     """
-    rule = Rule(name or enclosing(update), init, update, needs_params, like_params, scheduled_state)
+    rule = Rule(
+        name or enclosing(update), init, update, needs_params, like_params, scheduled_state, measure
+    )
     return lifted(rule, traits)
 
 
 def lifted(rule: Rule, traits: Iterable[Trait] = ()) -> GradientTransformationExtraArgs:
     """The pair of a rule."""
-    run = fused((rule,))
+    run = fused((rule,), (None,))
 
     def update(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
-        updates, (state,) = run(updates, (state,), params)
+        updates, (state,) = run(updates, (state,), params, extra_args, False)
         return updates, state
 
-    def step(
-        grads: Updates, state: OptState, params: Params, **extra_args: Any
-    ) -> tuple[Params, OptState]:
-        params, (state,) = run(grads, (state,), params, whole=True)
+    def step(grads: Updates, state: OptState, params: Params, **extra_args: Any) -> tuple[Params, OptState]:
+        params, (state,) = run(grads, (state,), params, extra_args, True)
         return params, state
 
     return GradientTransformationExtraArgs(rule.init_tree, update, step=step, rule=rule, traits=traits)

@@ -1,28 +1,97 @@
-"""One pass over memory: all results of a leaf's step in one loop."""
+"""All results of one program in one pass over memory, on CPUs.
+
+XLA:CPU makes a loop for each result that another one reads, so Adam's new moments travel through memory
+three times. With its flag `xla_cpu_use_multi_output_fusion` it joins loops that read the same arrays, if
+none reads another's result. So here each result is computed from the original arrays alone: the barriers
+hide from XLA that the computations have parts in common. What is computed twice costs nothing, since
+memory is what such a loop waits for.
+
+Loops that XLA does not join must copy what they overwrite, which is far worse than no barrier. So a probe
+is compiled first, and the barriers stay only where it reads and writes less. Compilers for GPU and TPU join
+such loops by themselves.
+"""
 
 import os
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
+
+FLAG = "xla_cpu_use_multi_output_fusion"
+_answers: dict[str, bool] = {}  # of probes, by the program's text
+_MOST_ANSWERS = 1024
 
 
-def in_one_pass(step):
-    """As a program."""
-    compiled = jax.jit(step)
-    if not os.environ.get("ONEPASS"):
-        return compiled
+def in_one_pass(program: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of arrays, compiled so that all its results are computed in one loop if XLA can.
 
-    @jax.jit
-    def separate(g, states, p, numbers):
-        arrays = (g, states, p)
-        results, treedef = jax.tree.flatten(compiled(*arrays, numbers))
-        for k in range(1, len(results)):
-            leaves, td = jax.tree.flatten(arrays)
-            big = [i for i, x in enumerate(leaves) if x.ndim]
-            if not big: break
-            for i, x in zip(big, jax.lax.optimization_barrier([leaves[i] for i in big])):
-                leaves[i] = x
-            arrays = td.unflatten(leaves)
-            results[k] = jax.tree.leaves(compiled(*arrays, numbers))[k]
+    The first argument is read; the others (a state, parameters) may be overwritten by the results.
+    """
+    inner = jax.jit(program)
+
+    def apart(*args: Any) -> Any:
+        results, treedef = jax.tree.flatten(inner(*args))
+        for i in range(1, len(results)):
+            args = _behind_a_barrier(args)  # one more for each: XLA takes equal barriers for one
+            results[i] = jax.tree.leaves(inner(*args))[i]
         return treedef.unflatten(results)
 
-    return separate
+    def run(*args: Any) -> Any:
+        return apart(*args) if _is_possible() and _is_better(apart, program, args) else program(*args)
+
+    run.__name__ = run.__qualname__ = getattr(program, "__name__", "program")
+    return jax.jit(run)
+
+
+def _behind_a_barrier(args: Any) -> Any:
+    leaves, treedef = jax.tree.flatten(args)
+    large = [i for i, x in enumerate(leaves) if x.ndim]
+    if large:
+        hidden = jax.lax.optimization_barrier([leaves[i] for i in large])
+        for i, x in zip(large, hidden, strict=True):
+            leaves[i] = x
+    return treedef.unflatten(leaves)
+
+
+def _is_possible() -> bool:
+    return FLAG in os.environ.get("XLA_FLAGS", "") and jax.default_backend() == "cpu"
+
+
+def _is_better(apart: Callable[..., Any], program: Callable[..., Any], args: Sequence[Any]) -> bool:
+    """Whether `apart` moves fewer bytes than `program`, measured on small arrays once in a process."""
+    small = jax.tree.map(_small, tuple(args))
+    if not any(x.ndim for x in jax.tree.leaves(small)):
+        return False
+    text = str(jax.make_jaxpr(program)(*small))
+    if text not in _answers:
+        if len(_answers) >= _MOST_ANSWERS:
+            _answers.clear()
+        moved = [_bytes_moved(f, small) for f in (apart, program)]
+        _answers[text] = moved[0] < moved[1]
+    return _answers[text]
+
+
+def _small(x: Any) -> jax.ShapeDtypeStruct:
+    """An array of the same rank and dtype, of 64 kB or less unless it has many axes."""
+    shape = tuple(
+        128 if size > 1 and axis >= x.ndim - 2 else min(size, 2) for axis, size in enumerate(x.shape)
+    )
+    return jax.ShapeDtypeStruct(shape, x.dtype)
+
+
+def _bytes_moved(function: Callable[..., Any], args: Sequence[Any]) -> float:
+    """The bytes that a compiled function reads and writes, all arguments but the first donated."""
+    closed = jax.make_jaxpr(function)(*args)
+    leaves, consts = jax.tree.leaves(args), [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in closed.consts]
+    donated = tuple(range(1 + len(jax.tree.leaves(args[0])), 1 + len(leaves)))
+
+    def run(consts: Any, *leaves: Any) -> Any:
+        return jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, consts))(*leaves)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # not every state is overwritten
+        compiled = jax.jit(run, donate_argnums=donated).lower(consts, *leaves).compile()
+    cost: Any = compiled.cost_analysis()
+    return (cost[0] if isinstance(cost, list) else cost)["bytes accessed"]  # a list in older JAX

@@ -36,6 +36,7 @@ class Parts(NamedTuple):
     rule: Any
     traits: frozenset[Trait]
     delegates: bool
+    chained: tuple[Any, ...] | None
 
 
 class Later:
@@ -72,6 +73,7 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
             one than `update`, then `apply_updates`.
         call: the call that made the pair, if one did.
         links: what it is a chain of.
+        chained: the same with extra arguments' support, if the state is the tuple of their states.
         rule: what it lifts, if it is a rule for one array.
         traits: what it says about itself, see `Trait`.
         delegates: whether another factory's pair does the work; errors get the name of this one then.
@@ -88,11 +90,12 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         step: TransformStepFn | None = None,
         call: Call | None = None,
         links: tuple[Any, ...] = (),
+        chained: tuple[Any, ...] | None = None,
         rule: Any = None,
         traits: Iterable[Trait] = (),
         delegates: bool = False,
     ) -> Self:
-        parts = Parts(init, update, step, tuple(links), rule, frozenset(traits), delegates)
+        parts = Parts(init, update, step, tuple(links), rule, frozenset(traits), delegates, chained)
         self = super().__new__(cls, init, update)  # type: ignore[arg-type]
         self.__dict__.update(call=call, parts=parts)
         return self
@@ -117,6 +120,16 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
     def rule(self) -> Any:
         """The rule for one array that the pair lifts, or None."""
         return self.parts.rule
+
+    @property
+    def chained(self) -> tuple[Any, ...] | None:
+        """What the pair is a chain of, if it is nothing else, or None."""
+        return self.parts.chained
+
+    @property
+    def delegates(self) -> bool:
+        """Whether another factory's pair does the work."""
+        return self.parts.delegates
 
     @property
     def traits(self) -> frozenset[Trait]:

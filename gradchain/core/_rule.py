@@ -22,15 +22,17 @@ def enclosing(function: Callable[..., Any]) -> str:
 class Rule:
     """A rule for one array, as `leafwise` was given it.
 
+    `measure(gs, extra_args)` gives what its `update` needs to know of the whole gradient.
     `schedules` are those of its numbers, by argument; `remake` makes the rule for values of them.
     """
 
     name: str
     init: Callable[[Any], Any]
-    update: Callable[[Any, Any, Any], tuple[Any, Any]]
+    update: Callable[..., tuple[Any, Any]]
     needs_params: bool
     like_params: bool
     scheduled_state: Any = None
+    measure: Callable[[list[Any], dict[str, Any]], Any] | None = None
     schedules: Mapping[str, Schedule] = dataclasses.field(default_factory=dict)
     remake: Callable[..., Self] | None = None
 

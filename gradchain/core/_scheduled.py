@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ._conditional import compiled
+from ._conditional import wrapper
 from ._leafwise import lifted
 from ._pair import GradientTransformationExtraArgs
 from ._rule import Rule, values_of
@@ -43,17 +43,19 @@ def scheduled(
         rule = first.rule.with_schedules(schedules, remake)
         pair = lifted(rule, first.traits)
         return GradientTransformationExtraArgs(
-            lambda params: checked(pair[0](params)), pair[1], rule=rule, traits=first.traits
+            lambda params: checked(pair[0](params)), pair[1], step=pair.step, rule=rule, traits=first.traits
         )
 
-    def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
-        count = getattr(checked(state), counter_of(state) or "count")
-        return at(count)[1](updates, state, params, **extra_args)
+    def now(state: OptState) -> GradientTransformationExtraArgs:
+        return at(getattr(checked(state), counter_of(state) or "count"))
 
-    return GradientTransformationExtraArgs(
-        lambda params: checked(at(jnp.zeros([], jnp.int32))[0](params)),
-        compiled(update),
-        traits=first.traits,
-    )
+    def run(
+        whole: bool, updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Any, OptState]:
+        pair = now(state)
+        return (pair.step if whole else pair.update)(updates, state, params, **extra_args)
+
+    def init(params: Params) -> OptState:
+        return checked(at(jnp.zeros([], jnp.int32)).init(params))
+
+    return wrapper(init, run, one_program=True, traits=first.traits)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from ._dtypes import compute_dtype, dtype_of, is_inexact, real_dtype
+from ._one_pass import in_one_pass
 from .numerics import abs_sq
 from .types import Array, Params
 
@@ -24,8 +25,9 @@ def each_with(f: Callable[..., Any], settings: Sequence[Any], *columns: Sequence
 
 
 def each_of(n: int, f: Callable[..., tuple[Any, ...]], *columns: Sequence[Any]) -> list[list[Any]]:
-    """`each` for an `f` that returns `n` arrays: `n` lists."""
-    rows = each(f, *columns)
+    """`each` for an `f` that returns `n` arrays: `n` lists, computed in one pass over memory."""
+    compiled = in_one_pass(f)
+    rows = [compiled(*row) for row in zip(*columns, strict=True)]
     return [[row[i] for row in rows] for i in range(n)]
 
 

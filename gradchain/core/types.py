@@ -112,7 +112,7 @@ class TransformStepFn(Protocol):
     """Turns gradients, state and parameters into new parameters and new state."""
 
     def __call__(
-        self, grads: Updates, state: OptState, params: Params, **extra_args: Any
+        self, grads: Updates, state: OptState, params: Params, /, **extra_args: Any
     ) -> tuple[Params, OptState]: ...
 
 

@@ -15,7 +15,6 @@ from ..core import (
     GradientTransformationExtraArgs,
     accumulator_dtype,
     code_of,
-    compiled,
     declared_numbers,
     dtype_of,
     is_inexact,
@@ -23,6 +22,7 @@ from ..core import (
     name_of,
     signature,
     with_extra_args_support,
+    wrapper,
 )
 from ..core.numerics import safe_increment
 from ..core.types import Count, Params, Schedule, Updates
@@ -208,20 +208,21 @@ def _make(call: Call) -> GradientTransformationExtraArgs:
         inner = make(values).init(params)
         return InjectStatefulHyperparamsState(jnp.zeros([], jnp.int32), values, states, inner)
 
-    def update(
-        updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, InjectStatefulHyperparamsState]:
+    def run(
+        whole: bool, updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Any, InjectStatefulHyperparamsState]:
         states = state.hyperparams_states
         values = dict(state.hyperparams)
         for name, schedule in schedules.items():
             value = schedule(states[name], **extra_args)
             values[name] = _as_number(value, dtype_of(values[name]))
         states = {name: f.update(states[name], **extra_args) for name, f in schedules.items()}
-        updates, inner = make(values).update(updates, state.inner_state, params, **extra_args)
+        tx = make(values)
+        result, inner = (tx.step if whole else tx.update)(updates, state.inner_state, params, **extra_args)
         count = safe_increment(state.count)
-        return updates, InjectStatefulHyperparamsState(count, values, states, inner)
+        return result, InjectStatefulHyperparamsState(count, values, states, inner)
 
-    return GradientTransformationExtraArgs(init, compiled(update), call=call)
+    return wrapper(init, run, one_program=True).remembering(call)
 
 
 def _dtype(asked: Any, params: Params) -> Any:

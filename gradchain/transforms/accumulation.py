@@ -12,15 +12,16 @@ from ..core import (
     GradientTransformationExtraArgs,
     cast,
     check_updates,
-    compiled,
     dtype_of,
     either,
     is_absent,
     is_none,
     leaves_like,
     relaxed_promotion,
+    steps_like,
     transformation,
     with_extra_args_support,
+    wrapper,
     zeros_of,
 )
 from ..core.numerics import safe_increment, zeros_like
@@ -113,7 +114,7 @@ class MultiSteps:
         self._mean = use_grad_mean
         self._skip = should_skip_update_fn or _never
         self._dtype = accumulator_dtype
-        self._step = compiled(self._update)
+        self._pair = wrapper(self.init, self._take, one_program=True)
 
     @property
     def inner_opt(self) -> GradientTransformationExtraArgs:
@@ -142,11 +143,18 @@ class MultiSteps:
     ) -> tuple[Updates, MultiStepsState]:
         """One micro-step: zeros, or at the k-th micro-step the updates of the inner transformation."""
         check_updates("MultiSteps", updates, params)
-        return self._step(updates, state, params, **extra_args)
+        return self._pair[1](updates, state, params, **extra_args)
 
-    def _update(
-        self, updates: Updates, state: MultiStepsState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, MultiStepsState]:
+    def step(
+        self, grads: Updates, state: MultiStepsState, params: Params, **extra_args: Any
+    ) -> tuple[Params, MultiStepsState]:
+        """One micro-step: the same parameters, or at the k-th micro-step those after the inner step."""
+        check_updates("MultiSteps", grads, params)
+        return self._pair.step(grads, state, params, **extra_args)
+
+    def _take(
+        self, whole: bool, updates: Updates, state: MultiStepsState, params: Any = None, **extra_args: Any
+    ) -> tuple[Any, MultiStepsState]:
         skip, skip_state = self._skip(updates, state.gradient_step, params)
         if jnp.shape(skip) != () or dtype_of(skip) != jnp.bool_:
             raise ValueError(
@@ -156,29 +164,31 @@ class MultiSteps:
         k = self._k(state.gradient_step) if callable(self._k) else self._k
         take = jnp.logical_not(skip)
         emit = jnp.logical_and(take, state.mini_step >= k - 1)
+        old = state.inner_opt_state, state.acc_grads
 
-        def run() -> tuple[Updates, OptState]:
+        def run() -> tuple[Any, OptState]:
             grads = updates if self._plain else self._mean_gradient(updates, state)
-            us, inner = self._opt.update(grads, state.inner_opt_state, params, **extra_args)
-            return us, (inner, zeros_of(state.acc_grads))
+            opt = self._opt.step if whole else self._opt.update
+            result, new = opt(grads, state.inner_opt_state, params, **extra_args)
+            return result, (new, zeros_of(state.acc_grads))
 
-        def hold() -> tuple[Updates, OptState]:
+        def hold() -> tuple[Any, OptState]:
             acc = state.acc_grads
             if not self._plain:
                 acc = self._add(updates, state)
                 if self._skip is not _never:
                     acc = jax.tree.map(lambda new, old: jnp.where(take, new, old), acc, state.acc_grads)
-            return zeros_of(updates), (state.inner_opt_state, acc)
+            return params if whole else zeros_of(updates), (state.inner_opt_state, acc)
 
         if self._plain and self._skip is _never:
-            updates, (inner, acc) = run()
+            result, (inner, acc) = run()
         else:
-            like = (state.inner_opt_state, state.acc_grads)
-            updates, (inner, acc) = either(emit, run, hold, updates, like, params)
+            like = params if whole else steps_like(updates, params)
+            result, (inner, acc) = either(emit, run, hold, (like, old))
         taken = jnp.where(take, safe_increment(state.mini_step), state.mini_step)
         mini_step = jnp.where(emit, jnp.zeros_like(state.mini_step), taken)
         step = jnp.where(emit, safe_increment(state.gradient_step), state.gradient_step)
-        return updates, MultiStepsState(mini_step, step, inner, acc, skip_state)
+        return result, MultiStepsState(mini_step, step, inner, acc, skip_state)
 
     def _add(self, updates: Updates, state: MultiStepsState) -> Updates:
         """The accumulator with one more gradient: a running mean, or a sum."""
@@ -206,7 +216,7 @@ class MultiSteps:
 
     def gradient_transformation(self) -> GradientTransformationExtraArgs:
         """The same as a pair."""
-        return GradientTransformationExtraArgs(self.init, self.update)
+        return GradientTransformationExtraArgs(self.init, self.update, step=self.step)
 
 
 @transformation

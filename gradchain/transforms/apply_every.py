@@ -7,9 +7,12 @@ import jax.numpy as jnp
 
 from ..core import (
     GradientTransformationExtraArgs,
+    apply_updates,
     cast,
     check_updates,
+    compiled,
     dtype_of,
+    either,
     is_absent,
     is_none,
     leaves_like,
@@ -45,24 +48,47 @@ def apply_every(k: Numeric = 1):
     def init(params: Params) -> ApplyEvery:
         return ApplyEvery(jnp.zeros([], jnp.int32), jax.tree.map(zeros_like, params))
 
+    def summed(updates: Updates, state: ApplyEvery) -> Updates:
+        """The sum with one more update."""
+        gs, treedef = jax.tree.flatten(updates, is_leaf=is_none)
+        sums = leaves_like("apply_every", "gradient", updates, "sum", state.grad_acc)
+
+        def add(g: Array, a: Array) -> Array:
+            if is_absent(g):
+                return a
+            with relaxed_promotion():
+                return widen(g) + jnp.where(state.count == 0, 0, widen(a))
+
+        return treedef.unflatten(map(add, gs, sums))
+
+    def kept(total: Updates, state: ApplyEvery, emit: Array) -> ApplyEvery:
+        acc = jax.tree.map(lambda x, old: cast(x, dtype_of(old)), total, state.grad_acc)
+        return ApplyEvery(jnp.where(emit, jnp.zeros_like(state.count), state.count + 1), acc)
+
     def update(
         updates: Updates, state: ApplyEvery, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, ApplyEvery]:
         check_updates("apply_every", updates, params)
-        emit = state.count == k - 1
-        gs, treedef = jax.tree.flatten(updates, is_leaf=is_none)
-        sums = leaves_like("apply_every", "gradient", updates, "sum", state.grad_acc)
+        emit, total = state.count == k - 1, summed(updates, state)
 
-        def add(g: Array, a: Array) -> tuple[Array, Array]:
-            if is_absent(g):
-                return g, a
-            with relaxed_promotion():
-                total = widen(g) + jnp.where(state.count == 0, 0, widen(a))
-                return cast(jnp.where(emit, total, 0), dtype_of(g)), cast(total, dtype_of(a))
+        def sent(g: Array, x: Array) -> Array:
+            return g if is_absent(g) else cast(jnp.where(emit, x, 0), dtype_of(g))
 
-        rows = [add(g, a) for g, a in zip(gs, sums, strict=True)]
-        us, acc = (jax.tree.unflatten(treedef, [row[i] for row in rows]) for i in (0, 1))
-        count = jnp.where(emit, jnp.zeros_like(state.count), state.count + 1)
-        return us, ApplyEvery(count, acc)
+        us = jax.tree.map(sent, updates, total, is_leaf=is_none)
+        return us, kept(total, state, emit)
 
-    return GradientTransformationExtraArgs(init, update)
+    def step(
+        grads: Updates, state: ApplyEvery, params: Params, **extra_args: Any
+    ) -> tuple[Params, ApplyEvery]:
+        check_updates("apply_every", grads, params)
+        emit, total = state.count == k - 1, summed(grads, state)
+
+        def sent(g: Array, x: Array) -> Array:
+            return g if is_absent(g) else cast(x, dtype_of(g))
+
+        def moved() -> Params:
+            return apply_updates(params, jax.tree.map(sent, grads, total, is_leaf=is_none))
+
+        return either(emit, moved, lambda: params, params), kept(total, state, emit)
+
+    return GradientTransformationExtraArgs(init, update, step=compiled(step))

@@ -7,20 +7,14 @@ import jax.numpy as jnp
 
 from ..core import (
     GradientTransformation,
-    GradientTransformationExtraArgs,
     Trait,
     accumulator_dtype,
-    cast,
-    check_updates,
     dtype_of,
     init_empty_state,
-    is_absent,
-    is_none,
     leafwise,
-    relaxed_promotion,
     transformation,
-    widen,
     with_extra_args_support,
+    wrapper,
 )
 from ..core.norms import root_and_scale
 from ..core.types import Array, DTypeLike, EmptyState, Numeric, OptState, Params, Updates
@@ -69,15 +63,15 @@ def with_global_norm(inner: GradientTransformation):
     def init(params: Params) -> GlobalNormState:
         return GlobalNormState(jnp.zeros([], _norm_dtype(params)), tx.init(params))
 
-    def update(
-        updates: Updates, state: GlobalNormState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, GlobalNormState]:
+    def run(
+        whole: bool, updates: Updates, state: GlobalNormState, params: Any = None, **extra_args: Any
+    ) -> tuple[Any, GlobalNormState]:
         size = norm(updates)
-        extra_args = extra_args | {"global_norm": size}
-        updates, inner_state = tx.update(updates, state.inner_state, params, **extra_args)
-        return updates, GlobalNormState(size.astype(state.global_norm.dtype), inner_state)
+        given = extra_args | {"global_norm": size}
+        result, inner_state = (tx.step if whole else tx.update)(updates, state.inner_state, params, **given)
+        return result, GlobalNormState(size.astype(state.global_norm.dtype), inner_state)
 
-    return GradientTransformationExtraArgs(init, update)
+    return wrapper(init, run)
 
 
 @transformation
@@ -94,34 +88,21 @@ def clip_by_global_norm(max_norm: Numeric):
         networks, arXiv:1211.5063.
     """
 
-    def update(
-        updates: Updates, state: EmptyState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, EmptyState]:
-        check_updates("clip_by_global_norm", updates, params)
-        gs = [g for g in jax.tree.leaves(updates) if not is_absent(g)]
-        if not gs:
-            return updates, state
+    def measure(gs: list[Array], extra_args: dict[str, Any]) -> tuple[Numeric, Numeric]:
         size, scale = extra_args.get("global_norm"), 1.0
         if size is None:
             size, scale = root_and_scale(gs)
         shrink = jnp.logical_and(size > max_norm * scale, jnp.isfinite(size))
         factor = jnp.where(shrink, max_norm / jnp.where(shrink, size, 1), 1)
-        return _times_both(updates, jnp.where(shrink, scale, 1), factor), state
+        return jnp.where(shrink, scale, 1), factor
 
-    return GradientTransformationExtraArgs(init_empty_state, update, traits=[Trait.CLIPS])
+    def update(
+        g: Array, s: EmptyState, p: Array | None, factors: tuple[Numeric, Numeric]
+    ) -> tuple[Array, EmptyState]:
+        scale, factor = factors
+        return g * scale * factor, s  # scale * factor could underflow
 
-
-@jax.jit
-def _times_two(g: Array, first: Numeric, second: Numeric) -> Array:
-    with relaxed_promotion():
-        return cast(widen(g) * first * second, dtype_of(g))
-
-
-def _times_both(updates: Updates, first: Numeric, second: Numeric) -> Updates:
-    """Every update times `first`, then times `second`: the product of the two could underflow."""
-    return jax.tree.map(
-        lambda g: g if is_absent(g) else _times_two(g, first, second), updates, is_leaf=is_none
-    )
+    return leafwise(init_empty_state, update, measure=measure, traits=[Trait.CLIPS])
 
 
 def _norm_dtype(params: Params) -> DTypeLike:

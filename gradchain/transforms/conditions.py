@@ -1,6 +1,5 @@
 """Transformations that run only on some steps."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -10,11 +9,10 @@ from ..core import (
     GradientTransformation,
     GradientTransformationExtraArgs,
     check_updates,
-    compiled,
-    either,
+    run_if,
     transformation,
     with_extra_args_support,
-    zeros_of,
+    wrapper,
 )
 from ..core.numerics import safe_increment
 from ..core.types import Array, OptState, Params, Updates
@@ -48,27 +46,24 @@ def _conditionally(
     inner: GradientTransformation,
     should: ConditionFn,
     forward: bool,
-    otherwise: Callable[[Updates], Updates],
+    passes: bool,
 ) -> GradientTransformationExtraArgs:
     tx = with_extra_args_support(inner)
 
     def init(params: Params) -> _ConditionalState:
         return state_type(inner_state=tx.init(params), step=jnp.zeros([], jnp.int32))
 
-    def update(
-        updates: Updates, state: _ConditionalState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, _ConditionalState]:
-        updates, inner_state = either(
-            should(state.step, **(extra_args if forward else {})),
-            lambda: tx.update(updates, state.inner_state, params, **extra_args),
-            lambda: (otherwise(updates), state.inner_state),
-            updates,
-            state.inner_state,
-            params,
+    def run(
+        whole: bool, updates: Updates, state: _ConditionalState, params: Any = None, **extra_args: Any
+    ) -> tuple[Any, _ConditionalState]:
+        wanted = should(state.step, **(extra_args if forward else {}))
+        otherwise = updates if passes else None
+        result, inner_state = run_if(
+            wanted, tx, whole, updates, state.inner_state, params, extra_args, otherwise
         )
-        return updates, state_type(inner_state=inner_state, step=safe_increment(state.step))
+        return result, state_type(inner_state=inner_state, step=safe_increment(state.step))
 
-    return GradientTransformationExtraArgs(init, compiled(update))
+    return wrapper(init, run, one_program=True)
 
 
 @transformation
@@ -87,7 +82,7 @@ def conditionally_transform(
     State: `ConditionallyTransformState(inner_state, step)`.
     """
     return _conditionally(
-        ConditionallyTransformState, inner, should_transform_fn, forward_extra_args, lambda u: u
+        ConditionallyTransformState, inner, should_transform_fn, forward_extra_args, passes=True
     )
 
 
@@ -104,7 +99,9 @@ def conditionally_mask(
 
     State: `ConditionallyMaskState(step, inner_state)`.
     """
-    return _conditionally(ConditionallyMaskState, inner, should_transform_fn, forward_extra_args, zeros_of)
+    return _conditionally(
+        ConditionallyMaskState, inner, should_transform_fn, forward_extra_args, passes=False
+    )
 
 
 class ApplyIfFiniteState(NamedTuple):
@@ -155,23 +152,16 @@ def apply_if_finite(inner: GradientTransformation, max_consecutive_errors: int):
         rejected, total = jnp.zeros([], jnp.int32), jnp.zeros([], jnp.int32)
         return ApplyIfFiniteState(rejected, jnp.array(True), total, tx.init(params))
 
-    def update(
-        updates: Updates, state: ApplyIfFiniteState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, ApplyIfFiniteState]:
+    def run(
+        whole: bool, updates: Updates, state: ApplyIfFiniteState, params: Any = None, **extra_args: Any
+    ) -> tuple[Any, ApplyIfFiniteState]:
         check_updates("apply_if_finite", updates, params)
         finite = all_finite(updates)
         give_up = state.notfinite_count >= max_consecutive_errors
         apply = jnp.logical_or(finite, give_up)
-        updates, inner_state = either(
-            apply,
-            lambda: tx.update(updates, state.inner_state, params, **extra_args),
-            lambda: (zeros_of(updates), state.inner_state),
-            updates,
-            state.inner_state,
-            params,
-        )
+        result, inner_state = run_if(apply, tx, whole, updates, state.inner_state, params, extra_args)
         rejected = jnp.where(apply, jnp.zeros_like(state.notfinite_count), state.notfinite_count + 1)
         total = jnp.where(finite, state.total_notfinite, safe_increment(state.total_notfinite))
-        return updates, ApplyIfFiniteState(rejected, finite, total, inner_state)
+        return result, ApplyIfFiniteState(rejected, finite, total, inner_state)
 
-    return GradientTransformationExtraArgs(init, compiled(update))
+    return wrapper(init, run, one_program=True)

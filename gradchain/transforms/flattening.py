@@ -6,13 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import (
-    GradientTransformation,
-    GradientTransformationExtraArgs,
-    dtype_of,
-    transformation,
-    with_extra_args_support,
-)
+from ..core import GradientTransformation, dtype_of, transformation, with_extra_args_support, wrapper
 from ..core.types import Array, OptState, Params, PyTree, Updates
 from ..tree.placeholder import is_placeholder
 
@@ -58,11 +52,11 @@ def flatten(inner: GradientTransformation):
             params = jax.tree.map(lambda p: jnp.zeros(p.shape, p.dtype), params)
         return tx.init(_join(params))
 
-    def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
+    def run(
+        whole: bool, updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Any, OptState]:
         flat = None if params is None else _join(params)
-        flat_updates, state = tx.update(_join(updates), state, flat, **extra_args)
-        return _split(flat_updates, updates), state
+        result, state = (tx.step if whole else tx.update)(_join(updates), state, flat, **extra_args)
+        return _split(result, params if whole else updates), state
 
-    return GradientTransformationExtraArgs(init, update)
+    return wrapper(init, run)

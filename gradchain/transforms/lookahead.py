@@ -13,6 +13,8 @@ from ..core import (
     cast,
     compiled,
     dtype_of,
+    either,
+    incremental_update,
     is_absent,
     is_none,
     leaves_like,
@@ -122,7 +124,26 @@ def lookahead(
             return LookaheadParams(fast_updates, slow_updates), LookaheadState(fast_state, since)
         return fast_updates, LookaheadState(fast_state, since, apply_updates(slow, slow_updates))
 
-    return GradientTransformationExtraArgs(init, compiled(update))
+    def step(
+        grads: Updates, state: LookaheadState, params: Params, **extra_args: Any
+    ) -> tuple[Params, LookaheadState]:
+        carried = isinstance(params, LookaheadParams)
+        fast, slow = params if isinstance(params, LookaheadParams) else (params, state.slow_params)
+        fast, fast_state = tx.step(grads, state.fast_state, fast, **extra_args)
+        due = state.steps_since_sync == sync_period - 1
+
+        def synced() -> Any:
+            new = incremental_update(fast, slow, slow_step_size)
+            return new, new, tx.init(fast) if reset_state else fast_state
+
+        like = fast, slow, fast_state
+        fast, slow, fast_state = either(due, synced, lambda: like, like)
+        since = jnp.where(due, jnp.zeros_like(state.steps_since_sync), state.steps_since_sync + 1)
+        if carried:
+            return LookaheadParams(fast, slow), LookaheadState(fast_state, since)
+        return fast, LookaheadState(fast_state, since, slow)
+
+    return GradientTransformationExtraArgs(init, compiled(update), step=compiled(step))
 
 
 def _copy(p: Array | jax.ShapeDtypeStruct) -> Array:

@@ -1,6 +1,7 @@
 """A transformation applied to only some of the parameters."""
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -8,10 +9,11 @@ import jax
 
 from ..core import (
     GradientTransformation,
-    GradientTransformationExtraArgs,
+    apply_updates,
     transformation,
     tree_mismatch,
     with_extra_args_support,
+    wrapper,
 )
 from ..core.types import OptState, Params, PyTree, Updates
 from ..tree.placeholder import is_placeholder
@@ -113,16 +115,20 @@ def masked(
             return MaskedState(tx.init(params))
         return MaskedState(tx.init(keep("masked", mask_of(params), params)))
 
-    def update(
-        updates: Updates, state: MaskedState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, MaskedState]:
+    def run(
+        whole: bool, updates: Updates, state: MaskedState, params: Any = None, **extra_args: Any
+    ) -> tuple[Any, MaskedState]:
         tree = mask_of(updates if params is None else params)  # updates may lack leaves
-        inside, inner_state = tx.update(
+        result, inner_state = (tx.step if whole else tx.update)(
             keep("masked", tree, updates),
             state.inner_state,
             None if params is None else keep("masked", tree, params),
             **mask_extra_args("masked", tree, updates, params, extra_args, mask_compatible_extra_args),
         )
-        return merge(tree, inside, updates), MaskedState(inner_state)
+        outside = updates
+        if whole:
+            others = jax.tree.map(operator.not_, tree)
+            outside = apply_updates(keep("masked", others, params), keep("masked", others, updates))
+        return merge(tree, result, outside), MaskedState(inner_state)
 
-    return GradientTransformationExtraArgs(init, update)
+    return wrapper(init, run)

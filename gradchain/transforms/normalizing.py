@@ -4,16 +4,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ..core import (
-    FINITE,
-    GradientTransformationExtraArgs,
-    check_updates,
-    init_empty_state,
-    leafwise,
-    scaled,
-    transformation,
-)
-from ..core.types import Array, EmptyState, Numeric, Params, Updates
+from ..core import FINITE, init_empty_state, leafwise, transformation
+from ..core.types import Array, EmptyState, Numeric
 from ..tree.norm import norm
 
 
@@ -29,14 +21,14 @@ def normalize_by_update_norm(scale_factor: Numeric = 1.0, eps: Numeric = 1e-6):
         Optimization, arXiv:1507.02030.
     """
 
-    def update(
-        updates: Updates, state: EmptyState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, EmptyState]:
-        check_updates("normalize_by_update_norm", updates, params)
-        size = norm(updates) + eps
-        return scaled(updates, jnp.where(size > 0, scale_factor / jnp.where(size > 0, size, 1), 0)), state
+    def measure(gs: list[Array], extra_args: dict[str, Any]) -> Array:
+        size = norm(gs) + eps
+        return jnp.where(size > 0, scale_factor / jnp.where(size > 0, size, 1), 0)
 
-    return GradientTransformationExtraArgs(init_empty_state, update)
+    def update(g: Array, s: EmptyState, p: Array | None, factor: Array) -> tuple[Array, EmptyState]:
+        return g * factor, s
+
+    return leafwise(init_empty_state, update, measure=measure)
 
 
 @transformation

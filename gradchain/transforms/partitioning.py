@@ -5,13 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ..core import (
-    GradientTransformation,
-    GradientTransformationExtraArgs,
-    nearest,
-    transformation,
-    with_extra_args_support,
-)
+from ..core import GradientTransformation, nearest, transformation, with_extra_args_support, wrapper
 from ..core.types import Params, PyTree, Updates
 from ..tree.placeholder import is_placeholder
 from .masking import MaskedState, is_tree_fn, keep, mask_extra_args, merge
@@ -73,14 +67,14 @@ def partition(
             {g: MaskedState(tx.init(keep("partition", groups[g], params))) for g, tx in txs.items()}
         )
 
-    def update(
-        updates: Updates, state: PartitionState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, PartitionState]:
+    def run(
+        whole: bool, updates: Updates, state: PartitionState, params: Any = None, **extra_args: Any
+    ) -> tuple[Any, PartitionState]:
         groups = masks(updates if params is None else params)
-        result, states = updates, {}
+        result, states = params if whole else updates, {}
         for group, tx in txs.items():
             mask = groups[group]
-            inside, inner_state = tx.update(
+            inside, inner_state = (tx.step if whole else tx.update)(
                 keep("partition", mask, updates),
                 state.inner_states[group].inner_state,
                 None if params is None else keep("partition", mask, params),
@@ -92,7 +86,7 @@ def partition(
             states[group] = MaskedState(inner_state)
         return result, PartitionState(states)
 
-    return GradientTransformationExtraArgs(init, update)
+    return wrapper(init, run)
 
 
 multi_transform = partition

@@ -14,17 +14,18 @@ from ..core import (
     MissingParamsError,
     apply_updates,
     cast,
-    check_updates,
     compiled,
     dtype_of_step,
+    either,
     init_empty_state,
     is_absent,
     is_none,
+    leafwise,
     relaxed_promotion,
-    scaled,
     transformation,
     widen,
     with_extra_args_support,
+    wrapper,
 )
 from ..core.lists import each
 from ..core.numerics import copy_of, ratio
@@ -43,13 +44,13 @@ def normalize():
     State: `NormalizeState`, which is `EmptyState`. Memory: none.
     """
 
-    def update(
-        updates: Updates, state: EmptyState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, EmptyState]:
-        check_updates("normalize", updates, params)
-        return scaled(updates, ratio(1.0, norm(updates))), state
+    def measure(gs: list[Array], extra_args: dict[str, Any]) -> Array:
+        return ratio(1.0, norm(gs))
 
-    return GradientTransformationExtraArgs(init_empty_state, update)
+    def update(g: Array, s: EmptyState, p: Array | None, factor: Array) -> tuple[Array, EmptyState]:
+        return g * factor, s
+
+    return leafwise(init_empty_state, update, measure=measure)
 
 
 class SAMState(NamedTuple):
@@ -134,14 +135,36 @@ def sam(
             cache,
         )
 
+    @compiled
+    def ascended_or_stepped(
+        grads: Updates, state: SAMState, params: Params, **extra_args: Any
+    ) -> tuple[Params, SAMState]:
+        Leaves("sam", grads, params)
+        last = state.steps_since_sync == sync_period - 1
+        start = _choose(state.steps_since_sync == 0, params, state.cache)
+
+        def step() -> Any:
+            stepped, opt_state = tx.step(grads, state.opt_state, start, **extra_args)
+            return stepped, opt_state, adversary.init(params) if reset_state else state.adv_state
+
+        def ascend() -> Any:
+            up, adv_state = adversary.update(grads, state.adv_state, params, **extra_args)
+            return apply_updates(params, _negated(up)), state.opt_state, adv_state
+
+        like = params, state.opt_state, state.adv_state
+        params, opt_state, adv_state = either(last, step, ascend, like)
+        since = (state.steps_since_sync + 1) % sync_period
+        return params, SAMState(since, opt_state, adv_state, start)
+
     def full_period(
+        whole: bool,
         updates: Updates,
         state: SAMState,
         params: Params | None = None,
         *,
         grad_fn: Callable[[Params, int], Updates] | None = None,
         **extra_args: Any,
-    ) -> tuple[Updates, SAMState]:
+    ) -> tuple[Any, SAMState]:
         if params is None:
             raise MissingParamsError("sam")
         if grad_fn is None:
@@ -153,9 +176,12 @@ def sam(
             updates = grad_fn(point, i)
             if batch_axis_name is not None:
                 updates = jax.lax.pmean(updates, axis_name=batch_axis_name)
-        updates, opt_state = tx.update(updates, state.opt_state, params, **extra_args)
+        run = tx.step if whole else tx.update
+        result, opt_state = run(updates, state.opt_state, params, **extra_args)
         if reset_state:
             adv_state = adversary.init(params)
-        return updates, SAMState(jnp.zeros([], jnp.int32), opt_state, adv_state, None)
+        return result, SAMState(jnp.zeros([], jnp.int32), opt_state, adv_state, None)
 
-    return GradientTransformationExtraArgs(init, full_period if opaque_mode else ascend_or_step)
+    if opaque_mode:
+        return wrapper(init, full_period)
+    return GradientTransformationExtraArgs(init, ascend_or_step, step=ascended_or_stepped)

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 
 from ..core import (
     GradientTransformation,
-    GradientTransformationExtraArgs,
     dtype_of,
     real_dtype,
     transformation,
     with_extra_args_support,
+    wrapper,
 )
 from ..core.types import Array, OptState, Params, PyTree, Updates
 
@@ -60,15 +60,19 @@ def split_real_and_imaginary(inner: GradientTransformation):
     def init(params: Params) -> SplitRealAndImaginaryState:
         return SplitRealAndImaginaryState(tx.init(split(params)))
 
-    def update(
-        updates: Updates, state: SplitRealAndImaginaryState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, SplitRealAndImaginaryState]:
-        updates, inner_state = tx.update(split(updates), state.inner_state, split(params), **extra_args)
+    def run(
+        whole: bool,
+        updates: Updates,
+        state: SplitRealAndImaginaryState,
+        params: Params | None = None,
+        **extra_args: Any,
+    ) -> tuple[Any, SplitRealAndImaginaryState]:
+        result, inner_state = (tx.step if whole else tx.update)(
+            split(updates), state.inner_state, split(params), **extra_args
+        )
         joined = jax.tree.map(
-            lambda x: jax.lax.complex(x.real, x.imaginary) if _is_split(x) else x,
-            updates,
-            is_leaf=_is_split,
+            lambda x: jax.lax.complex(x.real, x.imaginary) if _is_split(x) else x, result, is_leaf=_is_split
         )
         return joined, SplitRealAndImaginaryState(inner_state)
 
-    return GradientTransformationExtraArgs(init, update)
+    return wrapper(init, run)
