@@ -13,7 +13,7 @@ from ._numbers import Range, check_numbers, numbers_of
 from ._pair import GradientTransformation, GradientTransformationExtraArgs
 from ._scheduled import scheduled
 from ._values import name_of
-from .types import NumberType, Schedule
+from .types import Schedule
 
 P = ParamSpec("P")
 Factory = Callable[P, GradientTransformationExtraArgs]
@@ -54,61 +54,90 @@ def transformation(
     """
     if factory is None:
         return functools.partial(transformation, deferred=deferred, check=check, **ranges)
-    numbers = numbers_of(factory)
-
-    def make(call: Call) -> GradientTransformationExtraArgs:
-        name = name_of(factory)
-        schedules = {n: call.arguments[n] for n in numbers if callable(call.arguments[n])}
-        resolved: dict[str, Schedule] = {n: f for n, f in schedules.items() if numbers[n].resolved}
-        body = functools.partial(call.run, factory)
-        made = scheduled(name, body, resolved) if resolved else body()
-        if not isinstance(made, GradientTransformation):
-            raise TypeError(f"{name}: expected a pair (init, update) from the factory, received {made!r}.")
-        if not isinstance(made, GradientTransformationExtraArgs):
-            made = GradientTransformationExtraArgs(*made)
-        return made.remembering(call)
-
-    @functools.lru_cache(maxsize=256)  # equal calls share compiled rules
-    def make_once(call: Call) -> GradientTransformationExtraArgs:
-        with jax.ensure_compile_time_eval():  # what is kept must hold no tracers
-            return make(call)
-
-    @functools.cache  # at the first call: most factories are never called
-    def form() -> Form:
-        return Form(remembering)
 
     @functools.wraps(factory)
     def remembering(*args: Any, **kwargs: Any) -> GradientTransformationExtraArgs:
-        known = form()
-        given = known.given(args, kwargs)
-        _check_given(known.name, given, numbers, ranges)
-        call = known.call(given)
-        if deferred and NUMBERS.issuperset(map(type, given.values())):
-            return GradientTransformationExtraArgs.later(make_once, call)
-        if check is not None:
-            check(**call.arguments)
-        if not call.is_pure_value:
-            return make(call)  # it may hold arrays, which no cache may keep
-        return make_once(call) if check is None else GradientTransformationExtraArgs.later(make_once, call)
+        return maker.pair(args, kwargs)
 
     returns = GradientTransformationExtraArgs
     remembering.__signature__ = inspect.signature(factory).replace(return_annotation=returns)  # type: ignore[attr-defined]
-    remembering.__doc__ = completed(factory)
-    remembering.numbers = numbers  # type: ignore[attr-defined]
+    maker = _Maker(factory, remembering, deferred, check, ranges)
+    remembering.__doc__ = completed(remembering)
+    remembering.numbers = maker.numbers  # type: ignore[attr-defined]
     return remembering
 
 
-def _check_given(
-    name: str, given: Mapping[str, Any], numbers: Mapping[str, NumberType], ranges: Mapping[str, Range]
-) -> None:
-    """Checks the arguments of a call.
+class _Maker:
+    """Makes the pairs of a factory.
 
-    Raises: what `check_numbers` does; TypeError for a schedule where no steps are counted.
+    Args: factory, as it was written; public, what its pairs remember; the others of `transformation`.
     """
-    check_numbers(name, given, ranges)
-    for argument, value in given.items():
-        if callable(value) and argument in numbers and not numbers[argument].scheduled:
+
+    def __init__(
+        self,
+        factory: Callable[..., Any],
+        public: Callable[..., Any],
+        deferred: bool,
+        check: Callable[..., None] | None,
+        ranges: Mapping[str, Range],
+    ):
+        self.factory, self.public = factory, public
+        self.deferred, self.check, self.ranges = deferred, check, ranges
+        self.name, self.numbers = name_of(factory), numbers_of(public)
+
+    @functools.cached_property  # at the first call: most factories are never called
+    def form(self) -> Form:
+        """What the factory's calls have in common."""
+        return Form(self.public)
+
+    def pair(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GradientTransformationExtraArgs:
+        """The pair of a call, made now or when it is first used."""
+        given = self.form.given(args, kwargs)
+        self.check_given(given)
+        call = self.form.call(given)
+        if self.deferred and NUMBERS.issuperset(map(type, given.values())):
+            return GradientTransformationExtraArgs.later(self.made_once, call)
+        if self.check is not None:
+            self.check(**call.arguments)
+        if not call.is_pure_value:
+            return self.made(call)  # it may hold arrays, which no cache may keep
+        if self.check is not None:
+            return GradientTransformationExtraArgs.later(self.made_once, call)
+        return self.made_once(call)
+
+    def check_given(self, given: Mapping[str, Any]) -> None:
+        """Checks the arguments of a call.
+
+        Raises: what `check_numbers` does; TypeError for a schedule where no steps are counted.
+        """
+        check_numbers(self.name, given, self.ranges)
+        for argument, value in given.items():
+            if callable(value) and argument in self.numbers and not self.numbers[argument].scheduled:
+                raise TypeError(
+                    f"{self.name}: {argument} takes a number or an array, since no steps are counted here. "
+                    f"Schedule it with inject_hyperparams({self.name})."
+                )
+
+    @functools.cached_property
+    def made_once(self) -> Callable[[Call], GradientTransformationExtraArgs]:
+        """`made`, the same pair for equal calls: they share compiled rules."""
+
+        def made_once(call: Call) -> GradientTransformationExtraArgs:
+            with jax.ensure_compile_time_eval():  # what is kept must hold no tracers
+                return self.made(call)
+
+        return functools.lru_cache(maxsize=256)(made_once)
+
+    def made(self, call: Call) -> GradientTransformationExtraArgs:
+        """The pair that the factory's own code makes."""
+        given = {n: call.arguments[n] for n, kind in self.numbers.items() if kind.resolved}
+        schedules: dict[str, Schedule] = {n: value for n, value in given.items() if callable(value)}
+        body = functools.partial(call.run, self.factory)
+        made = scheduled(self.name, body, schedules) if schedules else body()
+        if not isinstance(made, GradientTransformation):
             raise TypeError(
-                f"{name}: {argument} takes a number or an array, since no steps are counted here. "
-                f"Schedule it with inject_hyperparams({name})."
+                f"{self.name}: expected a pair (init, update) from the factory, received {made!r}."
             )
+        if not isinstance(made, GradientTransformationExtraArgs):
+            made = GradientTransformationExtraArgs(*made)
+        return made.remembering(call)

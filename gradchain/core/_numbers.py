@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import types as _types
+from ._values import signature
 from .types import NumberType
 
 
@@ -57,7 +58,7 @@ def numbers_of(factory: Callable[..., Any]) -> dict[str, NumberType]:
 
     An annotation may be a string, as `from __future__ import annotations` makes it.
     """
-    parameters = inspect.signature(factory).parameters
+    parameters = signature(factory).parameters
     kinds = {name: _evaluated(p.annotation, factory) for name, p in parameters.items()}
     return {name: kind for name, kind in kinds.items() if isinstance(kind, NumberType)}
 
