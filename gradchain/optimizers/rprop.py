@@ -79,6 +79,7 @@ def scale_by_rprop(
 
 
 @transformation(
+    deferred=True,
     learning_rate=NON_NEGATIVE,
     eta_minus=POSITIVE,
     eta_plus=POSITIVE,
