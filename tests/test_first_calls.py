@@ -118,7 +118,7 @@ def test_a_chain_makes_no_links() -> None:
 def test_a_chain_still_says_at_once_what_is_wrong() -> None:
     with pytest.raises(TypeError, match="chain: argument 1: expected a gradient transformation"):
         gc.chain(gc.sgd(0.1), gc.adam)  # type: ignore[arg-type]
-    with pytest.warns(OrderWarning, match="a second learning rate"):
+    with pytest.warns(OrderWarning, match="undoes the learning rate of sgd"):
         gc.chain(gc.sgd(0.0125), gc.adam(0.0125))
 
 

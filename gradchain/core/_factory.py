@@ -49,8 +49,8 @@ def transformation(
     Args:
         deferred: whether the factory's own code, where only numbers are given, runs when the pair is first
             used. It must not raise or warn then: for factories that only put others together.
-        check: raises or warns, given the arguments by name, where the factory's own code would. That code
-            runs when the pair is first used then, whatever is given that holds no arrays.
+        check: raises or warns, given the arguments by name, where the factory's own code would. Whatever is
+            given, that code runs when the pair is first used then. It must make no arrays.
     """
     if factory is None:
         return functools.partial(transformation, deferred=deferred, check=check, **ranges)
@@ -95,15 +95,11 @@ class _Maker:
         given = self.form.given(args, kwargs)
         self.check_given(given)
         call = self.form.call(given)
-        if self.deferred and NUMBERS.issuperset(map(type, given.values())):
-            return GradientTransformationExtraArgs.later(self.made_once, call)
         if self.check is not None:
             self.check(**call.arguments)
-        if not call.is_pure_value:
-            return self.made(call)  # it may hold arrays, which no cache may keep
-        if self.check is not None:
-            return GradientTransformationExtraArgs.later(self.made_once, call)
-        return self.made_once(call)
+        elif not (self.deferred and NUMBERS.issuperset(map(type, given.values()))):
+            return self.shared(call)
+        return GradientTransformationExtraArgs.later(self.shared, call)
 
     def check_given(self, given: Mapping[str, Any]) -> None:
         """Checks the arguments of a call.
@@ -118,9 +114,13 @@ class _Maker:
                     f"Schedule it with inject_hyperparams({self.name})."
                 )
 
+    def shared(self, call: Call) -> GradientTransformationExtraArgs:
+        """The pair of a call, the same for equal calls without arrays: they share compiled rules."""
+        return self.made_once(call) if call.is_pure_value else self.made(call)
+
     @functools.cached_property
     def made_once(self) -> Callable[[Call], GradientTransformationExtraArgs]:
-        """`made`, the same pair for equal calls: they share compiled rules."""
+        """`made`, with a cache."""
 
         def made_once(call: Call) -> GradientTransformationExtraArgs:
             with jax.ensure_compile_time_eval():  # what is kept must hold no tracers

@@ -1,7 +1,6 @@
 """What links say about themselves, and the orders in which one undoes another."""
 
 import functools
-import itertools
 from collections.abc import Sequence
 from enum import Enum
 from typing import Any
@@ -54,8 +53,9 @@ def check_order(links: Sequence[Any]) -> None:
         if _traits(first).isdisjoint(UNDONE):
             continue
         for later in links[i:]:
-            pairs = itertools.product(_traits(first), _traits(later))
-            conflict = next((CONFLICTS[pair] for pair in pairs if pair in CONFLICTS), None)
+            before, after = _traits(first), _traits(later)
+            found = (text for (a, b), text in CONFLICTS.items() if a in before and b in after)
+            conflict = next(found, None)
             if conflict is not None and not called_by_the_package():  # an optimizer may mean it
                 _warn_once(f"chain: {conflict.format(first=first, later=later)}")
 

@@ -68,7 +68,9 @@ def as_plain(name: str, value: Any) -> Any:
     """A scalar array becomes a Python number; whatever names a dtype becomes `np.dtype`."""
     if value is not None and names_dtype(name):
         return np.dtype(value)
-    if not isinstance(value, (np.generic, np.ndarray, jax.Array)) or isinstance(value, Tracer):
+    if not hasattr(value, "dtype") or isinstance(value, Tracer):
+        return value
+    if not isinstance(value, (np.generic, np.ndarray, jax.Array)):
         return value
     if np.ndim(value) or not isinstance(value.dtype, np.dtype):
         return value
