@@ -6,6 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from gradchain import use_xla_flags
+
 from .harness import Benchmark, Figure, find
 from .report import machine, markdown, table
 
@@ -27,6 +29,7 @@ def options() -> argparse.Namespace:
 def main() -> int:
     """Measures, prints, writes; returns the exit status."""
     args = options()
+    use_xla_flags()  # before anything is computed
     console = Console(width=None if sys.stdout.isatty() else 120)
     try:
         chosen = find(args.names)

@@ -23,6 +23,7 @@ def machine() -> dict[str, str]:
         "processor": f"{_processor()}, {cores} cores",
         "device": f"{device.device_kind} ({device.platform}), {jax.device_count()} in all",
         "python": platform.python_version(),
+        "XLA_FLAGS": os.environ.get("XLA_FLAGS") or "none",
     } | {package: v for package in packages if (v := _version(package))}
 
 

@@ -69,7 +69,13 @@ from .second_order import (
     matrix_inverse_pth_root as matrix_inverse_pth_root,
     power_iteration as power_iteration,
 )
-from .tools import eval_params as eval_params, make_step as make_step, minimize as minimize
+from .tools import (
+    eval_params as eval_params,
+    make_step as make_step,
+    minimize as minimize,
+    use_xla_flags as use_xla_flags,
+    xla_flags as xla_flags,
+)
 
 # isort: split
 # Last: the lines above have imported most of these folders.

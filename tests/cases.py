@@ -98,6 +98,7 @@ class Case:
     rtol: float = 1e-6  # float32 against Optax
     exact: float = 1e-12  # float64 against Optax
     half: float = 1.0  # float16 and bfloat16 against float32, in multiples of HALF
+    whole: float = 0.0  # a step in float32 against update and apply_updates
     injects: float | None = 0.0  # injected hyperparameters against plain ones; None: another count
 
     def __post_init__(self) -> None:
@@ -250,17 +251,18 @@ CASES = [
     row("conditionally_transform", gc.adam(0.01), every_other),
     row("conditionally_mask", gc.sgd(0.1, 0.9), every_other),
     row("flatten", gc.adam(0.01)).but(keeps_sharding=False, checks_leaves=False, absent=False),
-    opt("lookahead", gc.sgd(0.1, 0.9), 2, 0.5).but(twin=False).per(
+    opt("lookahead", gc.sgd(0.1, 0.9), 2, 0.5).but(twin=False, whole=1e-6).per(  # f = s exactly
         papers.lookahead, fast_optimizer=gc.sgd(0.1), sync_period=3),
-    opt("lookahead", gc.adam(0.1), 3, 0.8, True).but(twin=False),
+    opt("lookahead", gc.adam(0.1), 3, 0.8, True).but(twin=False, whole=1e-6),
     row("with_global_norm", gc.chain(gc.clip_by_global_norm(1.0), gc.sgd(0.1))),
     row("snapshot", "largest", largest).but(checks_leaves=False),
     row("monitor", {"size": largest, "slow": gc.measure_with_ema(largest, 0.9)}).but(**MEASURES),
     row("monitor", {"g": gc.measure_group_norms({"w": "a", "deep": "b"})}).but(**MEASURES),
     row("monitor", {"n": gc.measure_norm(), "r": gc.measure_update_ratio()}).but(**MEASURES),
     opt("split_real_and_imaginary", gc.adam(0.05)),
-    opt("sam", gc.sgd(0.02, 0.9), gc.chain(gc.contrib.normalize(), gc.sgd(0.05))),
-    opt("sam", gc.adam(0.05), gc.adam(0.01), sync_period=3, reset_state=False),
+    opt("sam", gc.sgd(0.02, 0.9), gc.chain(gc.contrib.normalize(), gc.sgd(0.05))).but(
+        whole=1e-6),  # a step goes back to the start without rounding
+    opt("sam", gc.adam(0.05), gc.adam(0.01), sync_period=3, reset_state=False).but(whole=1e-6),
     opt("mechanize", gc.sgd(1.0)).but(start={"s_init": 1.0}).per(
         papers.mechanic, base_optimizer=gc.sgd(0.1), s_init=1e-2),
     row("mechanize", gc.adam(0.1), **DECAY, eps=1e-3, s_init=1e-2, num_betas=4).but(start={"s_init": 1.0}),

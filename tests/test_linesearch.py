@@ -242,8 +242,23 @@ def test_nothing_is_reused_behind_a_link_that_moves_on() -> None:
         gc.sam(gc.sgd(0.1), gc.chain(gc.normalize(), gc.sgd(0.05)), opaque_mode=True),
         optax.lbfgs(),
         optax.adam(0.1),
+        gc.chain(gc.identity(), optax.lbfgs()),
+        gc.apply_if_finite(optax.lbfgs(), 3),
+        gc.partition({"x": optax.lbfgs()}, "x"),
     ],
-    ids=["adam", "polyak_sgd", "momo", "sophia", "plateau", "sam", "optax.lbfgs", "optax.adam"],
+    ids=[
+        "adam",
+        "polyak_sgd",
+        "momo",
+        "sophia",
+        "plateau",
+        "sam",
+        "optax.lbfgs",
+        "optax.adam",
+        "chain",
+        "wrapped",
+        "group",
+    ],
 )
 def test_one_step_serves_all(tx: Any) -> None:
     with jax.numpy_dtype_promotion("standard"):
@@ -255,6 +270,22 @@ def test_one_step_serves_all(tx: Any) -> None:
             x, state, info = step(x, state)
             np.testing.assert_array_equal(info.aux, before)
         assert fun(x)[0] < 1.0
+
+
+def test_the_whole_step_of_a_pair_is_taken() -> None:
+    def update(grads: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
+        raise AssertionError("update was called")
+
+    def whole(grads: Any, state: Any, params: Any, *, value: Any, **extra_args: Any) -> Any:
+        return params - 0.25 * grads, state + 1
+
+    tx = gc.GradientTransformationExtraArgs(lambda params: jnp.zeros((), jnp.int32), update, step=whole)
+    fun = lambda x: jnp.sum((x - 1) ** 2)  # noqa: E731
+    for pair in (tx, gc.chain(gc.identity(), tx)):
+        x, state, _ = jax.jit(gc.make_step(pair, fun))(jnp.zeros(3), pair.init(jnp.zeros(3)))
+        np.testing.assert_array_equal(x, 0.5)
+        assert jax.tree.leaves(state) == [1]
+        assert gc.minimize(fun, jnp.zeros(3), pair, max_steps=3).steps == 3
 
 
 def test_minimize_compiles_once_for_other_data() -> None:

@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 
 from ..core import nearest
+from ..tools.xla_flags import use_xla_flags
 from .errors import CompareError
 from .options import BatchSize, Count, Positive
 from .presets import PRESETS
@@ -83,6 +84,12 @@ def gradchain() -> None:
 @click.pass_context
 def compare(ctx: click.Context, **options: Any) -> None:
     """Train one model with many optimizers under equal conditions and show who wins."""
+    try:
+        use_xla_flags()
+    except RuntimeError:  # called from a Python that has computed already
+        pass
+    except ValueError as error:
+        raise Refused(str(error)) from None
     try:
         ctx.exit(run(Settings(**options), Console()))
     except CompareError as error:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.metadata
+import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ def run(settings: Settings, console: Console) -> int:
     facts = _facts(settings, trainer, contenders)
     console.print(f"[bold]{trainer.task.name}[/]: {trainer.task.what}")
     console.print(_summary(facts), style="dim", highlight=False)
+    flags = escape(os.environ.get("XLA_FLAGS", "").strip() or "none")
+    console.print(f"XLA_FLAGS: {flags}", style="dim", highlight=False, soft_wrap=True)
 
     training = Training(trainer, contenders)
     with Interruption(training.stop) as interruption:

@@ -6,3 +6,4 @@ from .minimize import MinimizeResult as MinimizeResult, minimize as minimize
 from .parse import parse as parse
 from .plot_schedule import plot_schedule as plot_schedule
 from .step import StepInfo as StepInfo, make_step as make_step
+from .xla_flags import use_xla_flags as use_xla_flags, xla_flags as xla_flags

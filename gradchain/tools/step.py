@@ -1,19 +1,13 @@
 """One training step for any transformation, whatever its `update` asks for."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ..core import (
-    GradientTransformation,
-    apply_updates,
-    is_absent,
-    relaxed_promotion,
-    widen,
-    with_extra_args_support,
-)
+from ..core import GradientTransformation, is_absent, relaxed_promotion, widen, with_extra_args_support
 from ..core.lists import sum_sq
 from ..core.types import OptState, Params, Updates
 from ..linesearch.stored import stored_or_computed
@@ -87,8 +81,7 @@ def advance(
     if _is_ours(pair):  # Optax's line searches refuse what their value function does not read
         extra["obj_fn"] = value_fn
         extra["grad_fn"] = lambda point, i: _downhill(jax.grad(value_fn)(point))
-    updates, state = pair.update(_downhill(grad), state, params, **extra)
-    return apply_updates(params, updates), state
+    return pair.step(_downhill(grad), state, params, **extra)
 
 
 def _downhill(grad: Updates) -> Updates:
@@ -128,7 +121,17 @@ def norm_of(grad: Updates) -> jax.Array:
 
 
 def _is_ours(pair: Any) -> bool:
-    """Whether all links were made by this library's factories."""
+    """Whether this library's factories made it, with all its links and all that it wraps."""
     if getattr(pair, "call", None) is None:
         return False
-    return all(link is pair or _is_ours(link) for link in pair.links)
+    return all(map(_is_ours, _pairs_in(pair.call.arguments)))
+
+
+def _pairs_in(argument: Any) -> Iterator[Any]:
+    """The transformations in an argument of a factory."""
+    if isinstance(argument, tuple) and len(argument) == 2 and all(map(callable, argument)):
+        yield argument
+    elif isinstance(argument, Mapping):
+        yield from itertools.chain.from_iterable(map(_pairs_in, argument.values()))
+    elif isinstance(argument, (tuple, list)):
+        yield from itertools.chain.from_iterable(map(_pairs_in, argument))
