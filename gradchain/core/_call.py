@@ -65,7 +65,14 @@ class Form:
 
         Raises: ValueError where one argument is given under both of its names.
         """
-        return Call(self.factory, _one_decay_mask(self.name, self.defaults | given))
+        arguments = self.defaults | given
+        if given.get("weight_decay_mask") is not None and "mask" in arguments:  # two names of one argument
+            if arguments["mask"] is not None:
+                raise ValueError(
+                    f"{self.name}: mask and weight_decay_mask are two names of one argument: give one."
+                )
+            arguments |= {"mask": arguments["weight_decay_mask"], "weight_decay_mask": None}
+        return Call(self.factory, arguments)
 
 
 class Call:
@@ -123,15 +130,6 @@ def _default(parameter: inspect.Parameter) -> Any:
     if parameter.kind is parameter.VAR_KEYWORD:
         return {}
     return None if parameter.default is parameter.empty else parameter.default
-
-
-def _one_decay_mask(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments with the decay mask under `mask`, where a factory takes it under two names."""
-    if arguments.get("weight_decay_mask") is None or "mask" not in arguments:
-        return arguments
-    if arguments["mask"] is not None:
-        raise ValueError(f"{name}: mask and weight_decay_mask are two names of one argument: give one.")
-    return arguments | {"mask": arguments["weight_decay_mask"], "weight_decay_mask": None}
 
 
 def recall(factory: Callable[..., Any], arguments: dict[str, Any]) -> Any:

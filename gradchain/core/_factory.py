@@ -93,20 +93,19 @@ class _Maker:
     def pair(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GradientTransformationExtraArgs:
         """The pair of a call, made now or when it is first used."""
         given = self.form.given(args, kwargs)
-        self.check_given(given)
+        only_numbers = NUMBERS.issuperset(map(type, given.values()))
+        check_numbers(self.name, given, self.ranges)
+        if not only_numbers:
+            self.check_schedules(given)
         call = self.form.call(given)
         if self.check is not None:
             self.check(**call.arguments)
-        elif not (self.deferred and NUMBERS.issuperset(map(type, given.values()))):
+        elif not (self.deferred and only_numbers):
             return self.shared(call)
         return GradientTransformationExtraArgs.later(self.shared, call)
 
-    def check_given(self, given: Mapping[str, Any]) -> None:
-        """Checks the arguments of a call.
-
-        Raises: what `check_numbers` does; TypeError for a schedule where no steps are counted.
-        """
-        check_numbers(self.name, given, self.ranges)
+    def check_schedules(self, given: Mapping[str, Any]) -> None:
+        """Raises TypeError for a schedule where no steps are counted."""
         for argument, value in given.items():
             if callable(value) and argument in self.numbers and not self.numbers[argument].scheduled:
                 raise TypeError(
