@@ -2,32 +2,23 @@
 
 Names are here flat (`gradchain.adam`) and in their folders (`gradchain.optimizers.adam`); those of
 `aggregation`, `microbatching`, `perturbations` and `tools` that are helpers only in their folders.
+What most programs do not need is imported when it is first asked for: see `_later.py`.
 """
 
 # Before JAX is imported, so that the command answers a Ctrl-C from its first moment.
 from .compare import starting as _starting  # noqa: F401  # isort: skip
 
+import importlib as _importlib
+import typing as _typing
+
 from . import (
-    aggregation as aggregation,
-    assignment as assignment,
     contrib as contrib,
-    experimental as experimental,
     linesearch as linesearch,
-    losses as losses,
-    microbatching as microbatching,
     optimizers as optimizers,
-    perturbations as perturbations,
-    projections as projections,
     schedules as schedules,
-    second_order as second_order,
-    tools as tools,
     transforms as transforms,
     tree as tree,
     tree_utils as tree_utils,
-)
-from .assignment import (
-    base_hungarian_algorithm as base_hungarian_algorithm,
-    hungarian_algorithm as hungarian_algorithm,
 )
 from .core import (
     ArrayTree as ArrayTree,
@@ -76,40 +67,6 @@ from .linesearch import (
     scale_by_zoom_linesearch as scale_by_zoom_linesearch,
     value_and_grad_from_state as value_and_grad_from_state,
 )
-from .losses import (
-    binary_dice_loss as binary_dice_loss,
-    cosine_distance as cosine_distance,
-    cosine_similarity as cosine_similarity,
-    ctc_loss as ctc_loss,
-    ctc_loss_with_forward_probs as ctc_loss_with_forward_probs,
-    dice_loss as dice_loss,
-    generalized_kl_divergence as generalized_kl_divergence,
-    hinge_loss as hinge_loss,
-    huber_loss as huber_loss,
-    kl_divergence as kl_divergence,
-    kl_divergence_with_log_targets as kl_divergence_with_log_targets,
-    l2_loss as l2_loss,
-    log_cosh as log_cosh,
-    make_fenchel_young_loss as make_fenchel_young_loss,
-    multiclass_generalized_dice_loss as multiclass_generalized_dice_loss,
-    multiclass_hinge_loss as multiclass_hinge_loss,
-    multiclass_perceptron_loss as multiclass_perceptron_loss,
-    multiclass_sparsemax_loss as multiclass_sparsemax_loss,
-    ntxent as ntxent,
-    perceptron_loss as perceptron_loss,
-    poly_loss_cross_entropy as poly_loss_cross_entropy,
-    ranking_softmax_loss as ranking_softmax_loss,
-    safe_softmax_cross_entropy as safe_softmax_cross_entropy,
-    sigmoid_binary_cross_entropy as sigmoid_binary_cross_entropy,
-    sigmoid_focal_loss as sigmoid_focal_loss,
-    smooth_labels as smooth_labels,
-    softmax_cross_entropy as softmax_cross_entropy,
-    softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels,
-    sparsemax_loss as sparsemax_loss,
-    squared_error as squared_error,
-    triplet_margin_loss as triplet_margin_loss,
-)
-from .microbatching import micro_grad as micro_grad, micro_vmap as micro_vmap, microbatch as microbatch
 from .optimizers import (
     COCOBState as COCOBState,
     DAdaptAdamWState as DAdaptAdamWState,
@@ -214,21 +171,6 @@ from .optimizers import (
     sophia as sophia,
     yogi as yogi,
 )
-from .perturbations import make_perturbed_fun as make_perturbed_fun, multi_normal as multi_normal
-from .projections import (
-    projection_box as projection_box,
-    projection_halfspace as projection_halfspace,
-    projection_hypercube as projection_hypercube,
-    projection_hyperplane as projection_hyperplane,
-    projection_l1_ball as projection_l1_ball,
-    projection_l1_sphere as projection_l1_sphere,
-    projection_l2_ball as projection_l2_ball,
-    projection_l2_sphere as projection_l2_sphere,
-    projection_linf_ball as projection_linf_ball,
-    projection_non_negative as projection_non_negative,
-    projection_simplex as projection_simplex,
-    projection_vector as projection_vector,
-)
 from .schedules import (
     InjectStatefulHyperparamsState as InjectStatefulHyperparamsState,
     StatefulSchedule as StatefulSchedule,
@@ -259,26 +201,6 @@ from .schedules import (
     warmup_exponential_decay_schedule as warmup_exponential_decay_schedule,
     warmup_inverse_sqrt_schedule as warmup_inverse_sqrt_schedule,
     warmup_stable_decay_schedule as warmup_stable_decay_schedule,
-)
-from .second_order import (
-    diagonal as diagonal,
-    empirical_fisher_diagonal as empirical_fisher_diagonal,
-    empirical_fisher_vector_product as empirical_fisher_vector_product,
-    fisher_diagonal as fisher_diagonal,
-    fisher_vector_product as fisher_vector_product,
-    gauss_newton_diagonal as gauss_newton_diagonal,
-    gauss_newton_vector_product as gauss_newton_vector_product,
-    hessian_diagonal as hessian_diagonal,
-    hessian_vector_product as hessian_vector_product,
-    matrix_inverse_pth_root as matrix_inverse_pth_root,
-    power_iteration as power_iteration,
-)
-from .tools import (
-    eval_params as eval_params,
-    make_step as make_step,
-    minimize as minimize,
-    use_xla_flags as use_xla_flags,
-    xla_flags as xla_flags,
 )
 from .transforms import (
     AdaptiveGradClipState as AdaptiveGradClipState,
@@ -393,7 +315,27 @@ tree_map_params = tree.map_params
 __version__ = "0.1.0"
 
 
+if _typing.TYPE_CHECKING:
+    from ._later import *  # noqa: F403
+
+
+def _complete() -> list[str]:
+    """Brings in the names of `_later`. Returns all public names."""
+    later = vars(_importlib.import_module("._later", __name__))
+    globals().update({name: value for name, value in later.items() if not name.startswith("_")})
+    return [name for name in globals() if not name.startswith("_")]
+
+
 def __getattr__(name: str) -> object:
+    public = _complete()
+    if name == "__all__":
+        return public
+    if name in public:
+        return globals()[name]
     from .deprecated import lookup
 
     return lookup(__name__, name)
+
+
+def __dir__() -> list[str]:
+    return [*_complete(), *(name for name in globals() if name.startswith("_"))]

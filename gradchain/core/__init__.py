@@ -4,7 +4,7 @@ What rules are written with stands in `core.numerics` (one array) and `core.list
 """
 
 from ._apply import apply_updates, incremental_update, periodic_update
-from ._call import Call, Remembers
+from ._call import Call, Form, Remembers
 from ._chain import (
     chain,
     identity,

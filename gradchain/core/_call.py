@@ -1,49 +1,101 @@
 """A call that is remembered: the one fact behind repr, equality, hashing and pickling."""
 
-import dataclasses
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
 from ._errors import nearest
-from ._values import as_plain, code_of, frozen, is_pure, key_of_value, name_of, signature
+from ._values import (
+    ATOMS,
+    as_plain,
+    code_of,
+    frozen,
+    is_pure,
+    key_of_value,
+    name_of,
+    names_dtype,
+    signature,
+)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+class Form:
+    """What the calls of a factory have in common: read from its signature once, not at every call."""
+
+    def __init__(self, factory: Callable[..., Any]):
+        self.factory, self.name, self.signature = factory, name_of(factory), signature(factory)
+        parameters = self.signature.parameters.values()
+        self.defaults = {p.name: frozen(as_plain(p.name, _default(p))) for p in parameters}
+        self.required = {
+            p.name
+            for p in parameters
+            if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        }
+        self.positional = [p.name for p in parameters if p.kind <= p.POSITIONAL_OR_KEYWORD]
+        self.keywords = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        self.dtypes = {p.name for p in parameters if names_dtype(p.name)}
+        self.rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
+        self.most = len(self.positional) if self.rest is None else math.inf
+
+    def given(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a call by name, without the defaults: frozen.
+
+        Raises: TypeError where Python raises it.
+        """
+        given = dict(zip(self.positional, args, strict=False)) | kwargs
+        if self.rest is not None:
+            given[self.rest] = args[len(self.positional) :]
+        fits = self.required.issubset(given) and len(args) <= self.most
+        if kwargs and fits:
+            twice = not kwargs.keys().isdisjoint(self.positional[: len(args)])
+            fits = self.keywords.issuperset(kwargs) and not twice
+        if not fits:  # a call with `**kwargs`, or a wrong one: Python has the words
+            try:
+                given = self.signature.bind(*args, **kwargs).arguments
+            except TypeError as error:
+                raise TypeError(f"{self.name}: {error}.") from None
+        for name, value in given.items():
+            if type(value) not in ATOMS or name in self.dtypes:
+                given[name] = frozen(as_plain(name, value))
+        return given
+
+    def call(self, given: dict[str, Any]) -> "Call":
+        """The call with these arguments and the defaults of the others.
+
+        Raises: ValueError where one argument is given under both of its names.
+        """
+        arguments = self.defaults | given
+        if given.get("weight_decay_mask") is not None and "mask" in arguments:  # two names of one argument
+            if arguments["mask"] is not None:
+                raise ValueError(
+                    f"{self.name}: mask and weight_decay_mask are two names of one argument: give one."
+                )
+            arguments |= {"mask": arguments["weight_decay_mask"], "weight_decay_mask": None}
+        return Call(self.factory, arguments)
+
+
 class Call:
-    """A factory and the arguments it was called with, defaults included.
+    """A factory and the arguments it was called with, defaults included. It never changes.
 
     Two calls are equal when the factory is the same object and the arguments are equal in value
     and type; JAX arrays and unhashable objects are equal only to themselves.
     """
 
-    factory: Callable[..., Any]
-    arguments: dict[str, Any]
-
-    @classmethod
-    def bind(cls, factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Call":
-        """Binds arguments as Python does (TypeError where Python raises it) and freezes them.
-
-        Raises: ValueError where one argument is given under both of its names.
-        """
-        try:
-            bound = signature(factory).bind(*args, **kwargs)
-        except TypeError as error:
-            raise TypeError(f"{name_of(factory)}: {error}.") from None
-        bound.apply_defaults()
-        arguments = {name: frozen(as_plain(name, v)) for name, v in bound.arguments.items()}
-        return cls(factory, _one_decay_mask(name_of(factory), arguments))
+    def __init__(self, factory: Callable[..., Any], arguments: dict[str, Any]):
+        self.factory = factory
+        self.arguments = arguments
 
     @functools.cached_property
     def key(self) -> tuple[Any, ...]:
         """What equality and hash compare."""
-        return self.factory, key_of_value(self.arguments)
+        return self.factory, *map(key_of_value, self.arguments.values())
 
     @functools.cached_property
     def is_pure_value(self) -> bool:
         """Whether the arguments hold no arrays: then equal calls may share their result."""
-        return all(map(is_pure, self.arguments.values()))
+        values = self.arguments.values()
+        return ATOMS.issuperset(map(type, values)) or all(map(is_pure, values))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Call) and self.key == other.key
@@ -71,13 +123,13 @@ class Call:
         return f"{name_of(self.factory)}({', '.join(shown)})"
 
 
-def _one_decay_mask(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments with the decay mask under `mask`, where a factory takes it under two names."""
-    if arguments.get("weight_decay_mask") is None or "mask" not in arguments:
-        return arguments
-    if arguments["mask"] is not None:
-        raise ValueError(f"{name}: mask and weight_decay_mask are two names of one argument: give one.")
-    return arguments | {"mask": arguments["weight_decay_mask"], "weight_decay_mask": None}
+def _default(parameter: inspect.Parameter) -> Any:
+    """What an argument is where a call does not give it; None where it must."""
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return ()
+    if parameter.kind is parameter.VAR_KEYWORD:
+        return {}
+    return None if parameter.default is parameter.empty else parameter.default
 
 
 def recall(factory: Callable[..., Any], arguments: dict[str, Any]) -> Any:

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -58,7 +58,14 @@ def with_extra_args_support(tx: GradientTransformation) -> GradientTransformatio
     return GradientTransformationExtraArgs(init, selective_update)
 
 
-@transformation
+def _check_links(args: Sequence[Any]) -> None:
+    """Raises TypeError for a link that is no pair; warns where a link undoes an earlier one."""
+    for i, tx in enumerate(args):
+        _checked(i, tx)
+    check_order(args)
+
+
+@transformation(check=_check_links)
 def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
     """Applies transformations one after another: each one's updates are the next one's input.
 
@@ -69,7 +76,6 @@ def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
         earlier one, e.g. Adam's rule a learning rate before it.
     """
     links = tuple(_checked(i, tx) for i, tx in enumerate(args))
-    check_order(args)
     runs = functools.cache(lambda: Runs(links))  # at the first step: most chains in a chain never run
 
     def init(params: Params) -> tuple[OptState, ...]:

@@ -1,10 +1,13 @@
 """Arguments that mean the same everywhere are described once, here, and shown by `help()`."""
 
+import functools
 import inspect
 import re
 import textwrap
 from collections.abc import Callable
 from typing import Any
+
+from ._values import signature
 
 COMMON = {
     "learning_rate": "a number, an array or a schedule.",
@@ -36,16 +39,12 @@ def completed(factory: Callable[..., Any]) -> str | None:
         return None
     before, own, after = _parts(doc)
     entries: list[str] = []
-    names = list(inspect.signature(factory).parameters)
+    names = list(signature(factory).parameters)
     for name in names:
         entry = _looked_up(factory, name, own.get(name))
         if entry is None and name in COMMON:
-            text = (
-                "another name of mask." if name == "weight_decay_mask" and "mask" in names else COMMON[name]
-            )
-            entry = textwrap.fill(
-                f"{name}: {text}", _WIDTH, initial_indent="    ", subsequent_indent="        "
-            )
+            is_alias = name == "weight_decay_mask" and "mask" in names
+            entry = _filled(f"{name}: {'another name of mask.' if is_alias else COMMON[name]}")
         if entry is not None and entry not in entries:
             entries.append(entry)
     if not entries:
@@ -53,15 +52,21 @@ def completed(factory: Callable[..., Any]) -> str | None:
     return "\n".join([before.rstrip(), "", "Args:", *entries, "", after.lstrip("\n")]).rstrip()
 
 
+@functools.cache
+def _filled(text: str) -> str:
+    return textwrap.fill(text, _WIDTH, initial_indent="    ", subsequent_indent="        ")
+
+
 def _looked_up(factory: Callable[..., Any], name: str, entry: str | None) -> str | None:
     """The entry of an argument; where it only says "see `x`", the one that `x` has."""
-    found = entry and _REFERENCE.search(" ".join(entry.split()))
-    source = found and getattr(factory, "__globals__", {}).get(found.group(1))
+    found = entry and "see `" in entry and _REFERENCE.search(" ".join(entry.split()))
+    source = found and getattr(inspect.unwrap(factory), "__globals__", {}).get(found.group(1))
     if not source:
         return entry
     return _parts(inspect.getdoc(source) or "")[1].get(name, entry)
 
 
+@functools.lru_cache(maxsize=16)
 def _parts(doc: str) -> tuple[str, dict[str, str], str]:
     """What stands before the entries of `Args:`, the entries by argument, and what stands after."""
     lines = doc.split("\n")

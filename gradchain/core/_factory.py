@@ -2,12 +2,12 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, overload
 
 import jax
 
-from ._call import Call
+from ._call import Call, Form
 from ._documentation import completed
 from ._numbers import Range, check_numbers, numbers_of
 from ._pair import GradientTransformation, GradientTransformationExtraArgs
@@ -18,22 +18,8 @@ from .types import Schedule
 P = ParamSpec("P")
 Factory = Callable[P, GradientTransformationExtraArgs]
 
-try:
-    from jax.extend.core import get_opaque_trace_state
-except ImportError:  # before JAX 0.10; its public name was gone by 0.7
-    from jax._src.core import trace_state_clean
-
-    def is_tracing() -> bool:
-        """Whether a function is being traced: then nothing may be remembered."""
-        return not trace_state_clean()
-
-else:
-    with jax.ensure_compile_time_eval():
-        _NO_TRACE = get_opaque_trace_state(convention="nnx")
-
-    def is_tracing() -> bool:
-        """Whether a function is being traced: then nothing may be remembered."""
-        return get_opaque_trace_state(convention="nnx") != _NO_TRACE
+NUMBERS = frozenset([int, float, bool, type(None)])
+"""The types of arguments with which `deferred` factories run later: `RANGES` says what may be wrong."""
 
 
 @overload
@@ -41,49 +27,116 @@ def transformation(factory: Callable[P, Any], /) -> Factory[P]: ...
 
 
 @overload
-def transformation(**ranges: Range) -> Callable[[Callable[P, Any]], Factory[P]]: ...
+def transformation(
+    *, deferred: bool = False, check: Callable[..., None] | None = None, **ranges: Range
+) -> Callable[[Callable[P, Any]], Factory[P]]: ...
 
 
-def transformation(factory: Callable[..., Any] | None = None, /, **ranges: Range) -> Any:
+def transformation(
+    factory: Callable[..., Any] | None = None,
+    /,
+    *,
+    deferred: bool = False,
+    check: Callable[..., None] | None = None,
+    **ranges: Range,
+) -> Any:
     """Makes a factory's pairs remember the call: repr, equality, hash, pickle, links.
 
     Numbers are checked against `RANGES`, or against the ranges given to the decorator:
     `@transformation(b2=CLOSED_UNIT)`. A schedule given for a `Hyperparameter` is read before each
     update, so that the factory's own code meets numbers only.
+
+    Args:
+        deferred: whether the factory's own code, where only numbers are given, runs when the pair is first
+            used. It must not raise or warn then: for factories that only put others together.
+        check: raises or warns, given the arguments by name, where the factory's own code would. Whatever is
+            given, that code runs when the pair is first used then. It must make no arrays.
     """
     if factory is None:
-        return functools.partial(transformation, **ranges)
-    numbers = numbers_of(factory)
-
-    def make(call: Call) -> GradientTransformationExtraArgs:
-        name = name_of(factory)
-        check_numbers(name, call.arguments, ranges)
-        schedules = {n: call.arguments[n] for n in numbers if callable(call.arguments[n])}
-        for argument in schedules:
-            if not numbers[argument].scheduled:
-                raise TypeError(
-                    f"{name}: {argument} takes a number or an array, since no steps are counted here. "
-                    f"Schedule it with inject_hyperparams({name})."
-                )
-        resolved: dict[str, Schedule] = {n: f for n, f in schedules.items() if numbers[n].resolved}
-        body = functools.partial(call.run, factory)
-        made = scheduled(name, body, resolved) if resolved else body()
-        if not isinstance(made, GradientTransformation):
-            raise TypeError(f"{name}: expected a pair (init, update) from the factory, received {made!r}.")
-        if not isinstance(made, GradientTransformationExtraArgs):
-            made = GradientTransformationExtraArgs(*made)
-        return made.remembering(call)
-
-    make_once = functools.lru_cache(maxsize=256)(make)
+        return functools.partial(transformation, deferred=deferred, check=check, **ranges)
 
     @functools.wraps(factory)
     def remembering(*args: Any, **kwargs: Any) -> GradientTransformationExtraArgs:
-        call = Call.bind(remembering, args, kwargs)
-        # Equal calls share compiled rules. What holds arrays or was made during a trace is not kept.
-        return make_once(call) if call.is_pure_value and not is_tracing() else make(call)
+        return maker.pair(args, kwargs)
 
     returns = GradientTransformationExtraArgs
     remembering.__signature__ = inspect.signature(factory).replace(return_annotation=returns)  # type: ignore[attr-defined]
-    remembering.__doc__ = completed(factory)
-    remembering.numbers = numbers  # type: ignore[attr-defined]
+    maker = _Maker(factory, remembering, deferred, check, ranges)
+    remembering.__doc__ = completed(remembering)
+    remembering.numbers = maker.numbers  # type: ignore[attr-defined]
     return remembering
+
+
+class _Maker:
+    """Makes the pairs of a factory.
+
+    Args: factory, as it was written; public, what its pairs remember; the others of `transformation`.
+    """
+
+    def __init__(
+        self,
+        factory: Callable[..., Any],
+        public: Callable[..., Any],
+        deferred: bool,
+        check: Callable[..., None] | None,
+        ranges: Mapping[str, Range],
+    ):
+        self.factory, self.public = factory, public
+        self.deferred, self.check, self.ranges = deferred, check, ranges
+        self.name, self.numbers = name_of(factory), numbers_of(public)
+
+    @functools.cached_property  # at the first call: most factories are never called
+    def form(self) -> Form:
+        """What the factory's calls have in common."""
+        return Form(self.public)
+
+    def pair(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GradientTransformationExtraArgs:
+        """The pair of a call, made now or when it is first used."""
+        given = self.form.given(args, kwargs)
+        only_numbers = NUMBERS.issuperset(map(type, given.values()))
+        check_numbers(self.name, given, self.ranges)
+        if not only_numbers:
+            self.check_schedules(given)
+        call = self.form.call(given)
+        if self.check is not None:
+            self.check(**call.arguments)
+        elif not (self.deferred and only_numbers):
+            return self.shared(call)
+        return GradientTransformationExtraArgs.later(self.shared, call)
+
+    def check_schedules(self, given: Mapping[str, Any]) -> None:
+        """Raises TypeError for a schedule where no steps are counted."""
+        for argument, value in given.items():
+            if callable(value) and argument in self.numbers and not self.numbers[argument].scheduled:
+                raise TypeError(
+                    f"{self.name}: {argument} takes a number or an array, since no steps are counted here. "
+                    f"Schedule it with inject_hyperparams({self.name})."
+                )
+
+    def shared(self, call: Call) -> GradientTransformationExtraArgs:
+        """The pair of a call, the same for equal calls without arrays: they share compiled rules."""
+        return self.made_once(call) if call.is_pure_value else self.made(call)
+
+    @functools.cached_property
+    def made_once(self) -> Callable[[Call], GradientTransformationExtraArgs]:
+        """`made`, with a cache."""
+
+        def made_once(call: Call) -> GradientTransformationExtraArgs:
+            with jax.ensure_compile_time_eval():  # what is kept must hold no tracers
+                return self.made(call)
+
+        return functools.lru_cache(maxsize=256)(made_once)
+
+    def made(self, call: Call) -> GradientTransformationExtraArgs:
+        """The pair that the factory's own code makes."""
+        given = {n: call.arguments[n] for n, kind in self.numbers.items() if kind.resolved}
+        schedules: dict[str, Schedule] = {n: value for n, value in given.items() if callable(value)}
+        body = functools.partial(call.run, self.factory)
+        made = scheduled(self.name, body, schedules) if schedules else body()
+        if not isinstance(made, GradientTransformation):
+            raise TypeError(
+                f"{self.name}: expected a pair (init, update) from the factory, received {made!r}."
+            )
+        if not isinstance(made, GradientTransformationExtraArgs):
+            made = GradientTransformationExtraArgs(*made)
+        return made.remembering(call)

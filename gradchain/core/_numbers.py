@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import types as _types
+from ._values import signature
 from .types import NumberType
 
 
@@ -57,7 +58,7 @@ def numbers_of(factory: Callable[..., Any]) -> dict[str, NumberType]:
 
     An annotation may be a string, as `from __future__ import annotations` makes it.
     """
-    parameters = inspect.signature(factory).parameters
+    parameters = signature(factory).parameters
     kinds = {name: _evaluated(p.annotation, factory) for name, p in parameters.items()}
     return {name: kind for name, kind in kinds.items() if isinstance(kind, NumberType)}
 
@@ -91,6 +92,8 @@ def check_numbers(name: str, arguments: Mapping[str, Any], ranges: Mapping[str, 
     """
     for argument, value in arguments.items():
         allowed = ranges.get(argument) or RANGES.get(argument)
+        if type(value) is float and (allowed is None or allowed.holds(value)):
+            continue
         if isinstance(value, np.dtype) and not jnp.issubdtype(value, jnp.inexact):
             raise TypeError(
                 f"{name}: {argument} must be floating point or complex, such as 'float32', received "

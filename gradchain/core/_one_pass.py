@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 FLAG = "xla_cpu_use_multi_output_fusion"
 Program = Callable[..., Any]
@@ -107,6 +106,8 @@ def _small(x: Any) -> jax.ShapeDtypeStruct:
 
 def _bytes_moved(function: Callable[..., Any], args: Sequence[Any]) -> float:
     """The bytes that a compiled function reads and writes, all arguments but the first donated."""
+    from jax.extend.core import ClosedJaxpr, jaxpr_as_fun  # here, since jax.extend imports Pallas
+
     closed = jax.make_jaxpr(function)(*args)
     leaves, consts = jax.tree.leaves(args), [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in closed.consts]
     donated = tuple(range(1 + len(jax.tree.leaves(args[0])), 1 + len(leaves)))

@@ -1,6 +1,7 @@
 """What links say about themselves, and the orders in which one undoes another."""
 
-import itertools
+import functools
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
@@ -42,17 +43,31 @@ CONFLICTS: dict[tuple[Trait, Trait], str] = {
 }
 """By the traits of an earlier and of a later link: what is wrong, and the remedy."""
 
+UNDONE = frozenset(first for first, _ in CONFLICTS)
+"""What a later link can undo."""
 
-def check_order(links: tuple[Any, ...]) -> None:
+
+def check_order(links: Sequence[Any]) -> None:
     """Warns once for each two links of a chain of which one undoes the other."""
-    for first, later in itertools.combinations(links, 2):
-        pairs = itertools.product(_traits(first), _traits(later))
-        conflict = next((CONFLICTS[pair] for pair in pairs if pair in CONFLICTS), None)
-        if conflict is not None and not called_by_the_package():  # an optimizer may mean it
-            warn_user(f"chain: {conflict.format(first=first, later=later)}", OrderWarning)
+    for i, first in enumerate(links[:-1], 1):
+        if _traits(first).isdisjoint(UNDONE):
+            continue
+        for later in links[i:]:
+            before, after = _traits(first), _traits(later)
+            found = (text for (a, b), text in CONFLICTS.items() if a in before and b in after)
+            conflict = next(found, None)
+            if conflict is not None and not called_by_the_package():  # an optimizer may mean it
+                _warn_once(f"chain: {conflict.format(first=first, later=later)}")
+
+
+@functools.lru_cache(maxsize=256)
+def _warn_once(text: str) -> None:
+    warn_user(text, OrderWarning)
 
 
 def _traits(tx: Any) -> set[Trait]:
     """What all links of a transformation say about themselves."""
-    links = getattr(tx, "_links", ())
-    return set().union(*map(_traits, links)) if links else set(getattr(tx, "traits", ()))
+    parts = getattr(tx, "parts", None)
+    if parts is None:  # of another library
+        return set()
+    return set().union(*map(_traits, parts.links)) if parts.links else set(parts.traits)

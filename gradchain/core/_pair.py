@@ -1,6 +1,7 @@
 """The pair `(init, update)` that remembers the call that made it."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, NoReturn, Self
 
@@ -23,6 +24,41 @@ class GradientTransformation(NamedTuple):
 
     init: TransformInitFn
     update: TransformUpdateFn
+
+
+class Parts(NamedTuple):
+    """What a pair is made of; see `GradientTransformationExtraArgs`."""
+
+    init: TransformInitFn
+    update: Callable[..., tuple[Updates, OptState]]
+    step: TransformStepFn | None
+    links: tuple[Any, ...]
+    rule: Any
+    traits: frozenset[Trait]
+    delegates: bool
+    chained: tuple[Any, ...] | None
+
+
+class Later:
+    """The parts of a pair whose factory runs when they are first asked for."""
+
+    def __init__(self, make: Callable[[Call], "GradientTransformationExtraArgs"], call: Call):
+        self.make, self.call = make, call
+
+    @functools.cached_property
+    def parts(self) -> Parts:
+        """The parts: those of the pair that the call makes."""
+        return self.make(self.call).parts
+
+    def init(self, params: Params) -> OptState:
+        """The `init` of the pair."""
+        return self.parts.init(params)
+
+    def update(
+        self, updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Updates, OptState]:
+        """The `update` of the pair."""
+        return self.parts.update(updates, state, params, **extra_args)
 
 
 class GradientTransformationExtraArgs(Remembers, GradientTransformation):
@@ -59,18 +95,46 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         traits: Iterable[Trait] = (),
         delegates: bool = False,
     ) -> Self:
+        parts = Parts(init, update, step, tuple(links), rule, frozenset(traits), delegates, chained)
         self = super().__new__(cls, init, update)  # type: ignore[arg-type]
-        self.__dict__.update(call=call, rule=rule, traits=frozenset(traits), chained=chained)
-        self.__dict__.update(_step=step, _links=tuple(links), delegates=delegates)
+        self.__dict__.update(call=call, parts=parts)
         return self
 
     call: Call | None = None
-    rule: Any = None
-    chained: tuple[Any, ...] | None = None
-    delegates: bool = False
-    traits: frozenset[Trait] = frozenset()
-    _step: TransformStepFn | None = None
-    _links: tuple[Any, ...] = ()
+    _later: Later
+
+    @classmethod
+    def later(cls, make: Callable[[Call], Self], call: Call) -> Self:
+        """The pair that `make(call)` makes, when it is first used."""
+        parts = Later(make, call)
+        self = tuple.__new__(cls, (parts.init, parts.update))
+        self.__dict__.update(call=call, _later=parts)
+        return self
+
+    @functools.cached_property
+    def parts(self) -> Parts:
+        """What the pair is made of."""
+        return self._later.parts
+
+    @property
+    def rule(self) -> Any:
+        """The rule for one array that the pair lifts, or None."""
+        return self.parts.rule
+
+    @property
+    def chained(self) -> tuple[Any, ...] | None:
+        """What the pair is a chain of, if it is nothing else, or None."""
+        return self.parts.chained
+
+    @property
+    def delegates(self) -> bool:
+        """Whether another factory's pair does the work."""
+        return self.parts.delegates
+
+    @property
+    def traits(self) -> frozenset[Trait]:
+        """What the pair says about itself."""
+        return self.parts.traits
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} does not change: make another one.")
@@ -81,7 +145,7 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
 
         `adam(1e-3).links` is `(scale_by_adam(), scale_by_learning_rate(learning_rate=0.001))`.
         """
-        return self._links or (self,)
+        return self.parts.links or (self,)
 
     def update(  # type: ignore[override]
         self, updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
@@ -91,7 +155,7 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         Raises: ValueError or TypeError, in the name the user wrote, for a missing argument.
         """
         with self._named_errors():
-            return self[1](updates, state, params, **extra_args)
+            return self.parts.update(updates, state, params, **extra_args)
 
     def step(
         self, grads: Updates, state: OptState, params: Params, **extra_args: Any
@@ -106,9 +170,9 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         Raises: what `update` and `apply_updates` raise.
         """
         with self._named_errors():
-            if self._step is not None:
-                return self._step(grads, state, params, **extra_args)
-            updates, state = self[1](grads, state, params, **extra_args)
+            if self.parts.step is not None:
+                return self.parts.step(grads, state, params, **extra_args)
+            updates, state = self.parts.update(grads, state, params, **extra_args)
             return apply_updates(params, updates), state
 
     @contextlib.contextmanager
@@ -117,20 +181,13 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         try:
             yield
         except MissingArgumentError as error:
-            raise error.named(name_of(self.factory)) if self.delegates else error from None
+            raise error.named(name_of(self.factory)) if self.parts.delegates else error from None
 
     def remembering(self, call: Call) -> Self:
         """The same pair, made by this call."""
-        return type(self)(
-            *self,
-            step=self._step,
-            call=call,
-            links=self._links,
-            chained=self.chained,
-            rule=self.rule,
-            traits=self.traits,
-            delegates=self.call is not None,
-        )
+        parts: dict[str, Any] = self.parts._asdict()
+        parts["delegates"] = self.call is not None
+        return type(self)(**parts, call=call)
 
 
 for _pair in (GradientTransformation, GradientTransformationExtraArgs):

@@ -1,12 +1,10 @@
 """A schedule that remembers its call, as a transformation does."""
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec
 
-from ._call import Call, Remembers
-from ._values import signature
+from ._call import Call, Form, Remembers
 from .types import Schedule
 
 P = ParamSpec("P")
@@ -30,10 +28,13 @@ class RememberedSchedule(Remembers):
 def schedule(factory: Callable[P, Schedule]) -> Callable[P, RememberedSchedule]:
     """Makes a factory of schedules return ones that remember the call."""
 
+    @functools.cache  # at the first call
+    def form() -> Form:
+        return Form(remembering)
+
     @functools.wraps(factory)
     def remembering(*args: P.args, **kwargs: P.kwargs) -> RememberedSchedule:
-        call = Call.bind(remembering, args, kwargs)
-        bound = inspect.BoundArguments(signature(factory), call.arguments)  # type: ignore[arg-type]
-        return RememberedSchedule(factory(*bound.args, **bound.kwargs), call)
+        call = form().call(form().given(args, kwargs))
+        return RememberedSchedule(call.run(factory), call)
 
     return remembering

@@ -3,6 +3,7 @@
 import copy
 import functools
 import inspect
+import operator
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -36,7 +37,7 @@ ATOMS = frozenset([bool, int, float, complex, str, type(None)])
 
 def frozen(value: Any) -> Any:
     """A copy of `value` that does not change when the user changes a dict, list or array in it."""
-    if type(value) in ATOMS:
+    if type(value) in ATOMS or remembers(value):
         return value
     if isinstance(value, np.ndarray):
         value = value.copy()
@@ -48,9 +49,9 @@ def frozen(value: Any) -> Any:
         return copied
     if type(value) is list:
         return [frozen(x) for x in value]
-    if isinstance(value, tuple) and not remembers(value):
+    if isinstance(value, tuple):
         content = [frozen(x) for x in value]
-        if all(new is old for new, old in zip(content, value, strict=True)):
+        if all(map(operator.is_, content, value)):
             return value
         return value._make(content) if hasattr(value, "_make") else tuple(content)  # type: ignore[attr-defined]
     if isinstance(value, Mapping) and not jax.tree_util.all_leaves([value]):
@@ -58,11 +59,18 @@ def frozen(value: Any) -> Any:
     return value
 
 
+def names_dtype(name: str) -> bool:
+    """Whether an argument of this name takes a dtype."""
+    return name == "dtype" or name.endswith("_dtype") or name.startswith("dtype_")
+
+
 def as_plain(name: str, value: Any) -> Any:
     """A scalar array becomes a Python number; whatever names a dtype becomes `np.dtype`."""
-    if value is not None and (name == "dtype" or name.endswith("_dtype") or name.startswith("dtype_")):
+    if value is not None and names_dtype(name):
         return np.dtype(value)
-    if not isinstance(value, (np.generic, np.ndarray, jax.Array)) or isinstance(value, Tracer):
+    if not hasattr(value, "dtype") or isinstance(value, Tracer):
+        return value
+    if not isinstance(value, (np.generic, np.ndarray, jax.Array)):
         return value
     if np.ndim(value) or not isinstance(value.dtype, np.dtype):
         return value
@@ -96,6 +104,8 @@ def key_of_value(value: Any) -> Any:
         return type(value), value
     if isinstance(value, (float, complex)):
         return type(value), repr(value)  # tells -0.0 from 0.0, and NaN equals itself
+    if remembers(value) and value.call is not None:
+        return type(value), value
     if isinstance(value, Mapping):
         return type(value), frozenset((key_of_value(k), key_of_value(v)) for k, v in value.items())
     if isinstance(value, (list, tuple)) and not remembers(value):

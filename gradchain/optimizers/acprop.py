@@ -46,7 +46,7 @@ def scale_by_acprop(
     return leafwise(init, update, traits=[Trait.RESCALES])
 
 
-@transformation
+@transformation(deferred=True)
 def acprop(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,

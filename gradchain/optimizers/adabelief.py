@@ -52,7 +52,7 @@ def scale_by_belief(
     return leafwise(init, update, traits=[Trait.RESCALES])
 
 
-@transformation
+@transformation(deferred=True)
 def adabelief(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,

@@ -40,7 +40,7 @@ def scale_by_adadelta(rho: Numeric = 0.9, eps: Numeric = 1e-6):
     return leafwise(init, update, traits=[Trait.RESCALES])
 
 
-@transformation
+@transformation(deferred=True)
 def adadelta(
     learning_rate: ScalarOrSchedule | None = None,
     rho: Numeric = 0.9,

@@ -45,7 +45,7 @@ def scale_by_rss(initial_accumulator_value: Numeric = 0.1, eps: Numeric = 1e-7):
     return leafwise(init, update, traits=[Trait.RESCALES])
 
 
-@transformation
+@transformation(deferred=True)
 def adagrad(
     learning_rate: ScalarOrSchedule,
     initial_accumulator_value: Numeric = 0.1,

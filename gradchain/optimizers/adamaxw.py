@@ -5,7 +5,7 @@ from ..core.types import DTypeLike, MaskOrFn, ScalarOrSchedule
 from ..transforms import add_decayed_weights, scale_by_adamax, scale_by_learning_rate
 
 
-@transformation
+@transformation(deferred=True)
 def adamaxw(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,

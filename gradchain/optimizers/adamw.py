@@ -5,7 +5,7 @@ from ..core.types import DTypeLike, MaskOrFn, ScalarOrSchedule
 from ..transforms import add_decayed_weights, scale_by_adam, scale_by_learning_rate
 
 
-@transformation
+@transformation(deferred=True)
 def adamw(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,

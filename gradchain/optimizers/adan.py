@@ -62,7 +62,7 @@ def scale_by_adan(
     return leafwise(init, update, traits=[Trait.RESCALES])
 
 
-@transformation(change_weight=FINITE)
+@transformation(deferred=True, change_weight=FINITE)
 def adan(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.98,

@@ -71,7 +71,7 @@ def scale_by_ademamix(
     return treewise(init, update, needs_params=False)
 
 
-@transformation
+@transformation(deferred=True)
 def ademamix(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,

@@ -63,7 +63,7 @@ def scale_by_adopt(
     return leafwise(init, update, traits=[Trait.RESCALES])
 
 
-@transformation
+@transformation(deferred=True)
 def adopt(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,

@@ -58,7 +58,7 @@ def scale_by_cocob(alpha: Numeric = 100.0, eps: Numeric = 1e-8):
     return leafwise(init, update, needs_params=True)
 
 
-@transformation(alpha=NON_NEGATIVE)
+@transformation(deferred=True, alpha=NON_NEGATIVE)
 def cocob(
     learning_rate: ScalarOrSchedule = 1.0,
     alpha: Numeric = 100.0,

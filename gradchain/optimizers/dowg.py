@@ -52,7 +52,7 @@ def scale_by_dowg(init_estim_sq_dist: Numeric | None = None, eps: Numeric = 1e-4
     return treewise(init, update)
 
 
-@transformation(init_estim_sq_dist=NON_NEGATIVE)
+@transformation(deferred=True, init_estim_sq_dist=NON_NEGATIVE)
 def dowg(
     learning_rate: ScalarOrSchedule = 1.0,
     init_estim_sq_dist: Numeric | None = None,

@@ -5,7 +5,7 @@ from ..core.types import DTypeLike, MaskOrFn, ScalarOrSchedule
 from ..transforms import add_decayed_weights, scale_by_adam, scale_by_learning_rate, scale_by_trust_ratio
 
 
-@transformation
+@transformation(deferred=True)
 def lamb(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,

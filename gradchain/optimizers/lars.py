@@ -5,7 +5,7 @@ from ..core.types import MaskOrFn, Numeric, ScalarOrSchedule
 from ..transforms import add_decayed_weights, masked, scale_by_learning_rate, scale_by_trust_ratio, trace
 
 
-@transformation
+@transformation(deferred=True)
 def lars(
     learning_rate: ScalarOrSchedule,
     weight_decay: ScalarOrSchedule = 0.0,

@@ -49,7 +49,7 @@ def scale_by_madgrad(
     return leafwise(init, update, needs_params=True)
 
 
-@transformation(momentum=CLOSED_UNIT)
+@transformation(deferred=True, momentum=CLOSED_UNIT)
 def madgrad(
     learning_rate: ScalarOrSchedule,
     momentum: ScalarOrSchedule = 0.9,

@@ -6,7 +6,7 @@ from ..transforms import scale_by_adam, scale_by_learning_rate
 from ..transforms.decay import decoupled
 
 
-@transformation
+@transformation(deferred=True)
 def nadam(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,

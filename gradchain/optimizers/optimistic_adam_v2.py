@@ -6,7 +6,7 @@ from ..transforms import scale_by_adam, scale_by_learning_rate, scale_by_optimis
 from ..transforms.decay import decoupled
 
 
-@transformation(alpha=FINITE, beta=FINITE)
+@transformation(deferred=True, alpha=FINITE, beta=FINITE)
 def optimistic_adam_v2(
     learning_rate: ScalarOrSchedule,
     *,

@@ -6,7 +6,7 @@ from ..transforms import scale_by_learning_rate, scale_by_optimistic_gradient
 from ..transforms.decay import decoupled
 
 
-@transformation(alpha=FINITE, beta=FINITE)
+@transformation(deferred=True, alpha=FINITE, beta=FINITE)
 def optimistic_gradient_descent(
     learning_rate: ScalarOrSchedule,
     alpha: ScalarOrSchedule = 1.0,

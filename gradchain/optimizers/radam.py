@@ -71,7 +71,7 @@ def scale_by_radam(
     return leafwise(init, update, traits=[Trait.RESCALES])
 
 
-@transformation(threshold=FINITE)
+@transformation(deferred=True, threshold=FINITE)
 def radam(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,

@@ -18,16 +18,13 @@ class ScaleByRpropState(NamedTuple):
     prev_updates: Params  # like params; the last h, 0 after a change of sign
 
 
-_RANGES = {
-    "learning_rate": NON_NEGATIVE,
-    "eta_minus": POSITIVE,
-    "eta_plus": POSITIVE,
-    "min_step_size": NON_NEGATIVE,
-    "max_step_size": NON_NEGATIVE,
-}
-
-
-@transformation(**_RANGES)
+@transformation(
+    learning_rate=NON_NEGATIVE,
+    eta_minus=POSITIVE,
+    eta_plus=POSITIVE,
+    min_step_size=NON_NEGATIVE,
+    max_step_size=NON_NEGATIVE,
+)
 def scale_by_rprop(
     learning_rate: Numeric,
     eta_minus: Numeric = 0.5,
@@ -81,7 +78,14 @@ def scale_by_rprop(
     return leafwise(init, update, traits=[Trait.RESCALES])
 
 
-@transformation(**_RANGES)
+@transformation(
+    deferred=True,
+    learning_rate=NON_NEGATIVE,
+    eta_minus=POSITIVE,
+    eta_plus=POSITIVE,
+    min_step_size=NON_NEGATIVE,
+    max_step_size=NON_NEGATIVE,
+)
 def rprop(
     learning_rate: Numeric,
     eta_minus: Numeric = 0.5,

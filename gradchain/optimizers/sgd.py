@@ -6,7 +6,7 @@ from ..transforms import scale_by_learning_rate, trace
 from ..transforms.decay import decoupled
 
 
-@transformation
+@transformation(deferred=True)
 def sgd(
     learning_rate: ScalarOrSchedule,
     momentum: Numeric | None = None,

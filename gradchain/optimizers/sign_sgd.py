@@ -6,7 +6,7 @@ from ..transforms import scale_by_learning_rate, scale_by_sign
 from ..transforms.decay import decoupled
 
 
-@transformation
+@transformation(deferred=True)
 def sign_sgd(
     learning_rate: ScalarOrSchedule, *, weight_decay: AddedNumber = 0.0, weight_decay_mask: MaskOrFn = None
 ):

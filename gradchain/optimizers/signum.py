@@ -6,7 +6,7 @@ from ..transforms import ema, scale_by_learning_rate, scale_by_sign
 from ..transforms.decay import decoupled
 
 
-@transformation(beta=CLOSED_UNIT)
+@transformation(deferred=True, beta=CLOSED_UNIT)
 def signum(
     learning_rate: ScalarOrSchedule,
     beta: ScalarOrSchedule = 0.9,

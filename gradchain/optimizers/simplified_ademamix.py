@@ -55,7 +55,7 @@ def scale_by_simplified_ademamix(
     return leafwise(init, update)
 
 
-@transformation
+@transformation(deferred=True)
 def simplified_ademamix(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.99,

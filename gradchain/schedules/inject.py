@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core import (
     Call,
+    Form,
     GradientTransformation,
     GradientTransformationExtraArgs,
     accumulator_dtype,
@@ -168,7 +169,12 @@ class Injected:
         self.__name__ = f"inject_hyperparams({', '.join(shown)})"
 
     def __call__(self, *args: Any, **kwargs: Any) -> GradientTransformationExtraArgs:
-        return _make(Call.bind(self, args, kwargs))
+        return _make(self.form.call(self.form.given(args, kwargs)))
+
+    @functools.cached_property
+    def form(self) -> Form:
+        """What its calls have in common."""
+        return Form(self)
 
     def __repr__(self) -> str:
         return self.__name__
