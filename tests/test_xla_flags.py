@@ -136,6 +136,7 @@ def test_before_a_backend_starts_the_flags_take_effect_and_after_it_they_are_ref
     assert done.stdout == "True True\n", done.stderr
     done = python("""
         import os, sys, jax, gradchain as gc
+        gc.use_xla_flags  # imports the module
         module = sys.modules["gradchain.tools.xla_flags"]
         module.CHECKED[module.jaxlib.__version__] = tuple(module.FLAGS["cpu"])
         jax.devices()

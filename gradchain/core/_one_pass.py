@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 FLAG = "xla_cpu_use_multi_output_fusion"
 Program = Callable[..., Any]
@@ -29,20 +30,24 @@ def in_one_pass(program: Program) -> Program:
 
     The first argument is read; the others (a state, parameters) may be overwritten by the results.
     """
-    inner = jax.jit(program)
+
+    def results(*args: Any) -> tuple[list[Any], Any]:
+        given = jax.tree.leaves(args)
+        leaves, treedef = jax.tree.flatten(program(*args))
+        return [_in_the_loop(x) if any(x is arg for arg in given) else x for x in leaves], treedef
 
     def first_apart(*args: Any) -> Any:
         """Where only the first result, the step, reads others."""
-        results, treedef = jax.tree.flatten(program(*args))
-        results[0] = jax.tree.leaves(inner(*_behind_a_barrier(args)))[0]
-        return treedef.unflatten(results)
+        found, treedef = results(*args)
+        found[0] = results(*_behind_a_barrier(args))[0][0]
+        return treedef.unflatten(found)
 
     def all_apart(*args: Any) -> Any:
-        results, treedef = jax.tree.flatten(program(*args))
-        for i in range(1, len(results)):
+        found, treedef = results(*args)
+        for i in range(1, len(found)):
             args = _behind_a_barrier(args)  # one more for each: XLA takes equal barriers for one
-            results[i] = jax.tree.leaves(inner(*args))[i]
-        return treedef.unflatten(results)
+            found[i] = results(*args)[0][i]
+        return treedef.unflatten(found)
 
     def run(*args: Any) -> Any:
         return (_best([first_apart, all_apart, program], args) if _is_possible() else program)(*args)
@@ -59,6 +64,14 @@ def _behind_a_barrier(args: Any) -> Any:
         for i, x in zip(large, hidden, strict=True):
             leaves[i] = x
     return treedef.unflatten(leaves)
+
+
+def _in_the_loop(x: Any) -> Any:
+    """The same number as a result of the loop: an argument that is passed on would be copied apart."""
+    if not x.ndim or not jnp.issubdtype(x.dtype, jnp.floating):
+        return x
+    info = jnp.finfo(x.dtype)
+    return jax.lax.reduce_precision(x, info.nexp, info.nmant)
 
 
 def _is_possible() -> bool:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from ..core import FINITE, transformation, treewise
-from ..core.lists import each
+from ..core.lists import each_of
 from ..core.numerics import zeros_like
 from ..core.types import Array, Hyperparameter, Params
 
@@ -39,10 +39,10 @@ def scale_by_optimistic_gradient(alpha: Hyperparameter = 1.0, beta: Hyperparamet
     def update(
         g: list[Array], s: ScaleByOptimisticGradientState, p: list[Array]
     ) -> tuple[list[Array], ScaleByOptimisticGradientState]:
-        def step(g: Array, previous: Array) -> Array:
-            return (alpha + beta) * g - beta * jnp.where(s.is_initial_step, g, previous)
+        def step(g: Array, previous: Array) -> tuple[Array, Array]:
+            return (alpha + beta) * g - beta * jnp.where(s.is_initial_step, g, previous), g
 
-        new = s._replace(is_initial_step=jnp.array(False), previous_gradient=g)
-        return each(step, g, s.previous_gradient), new
+        u, previous = each_of(2, step, g, s.previous_gradient)
+        return u, s._replace(is_initial_step=jnp.array(False), previous_gradient=previous)
 
     return treewise(init, update, needs_params=False)
