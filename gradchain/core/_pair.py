@@ -165,6 +165,9 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         The same as `update`, then `apply_updates`. Where nothing is to be done (a micro-step of an
         accumulation, a gradient that is not finite) parameters and state are not touched at all.
 
+        A compiled function that donates both should take and return the parameters first and the state
+        second: JAX gives donated memory to results in their order.
+
         Args: grads, like `params`; state, of `init` or of the last step; params; extra arguments as
             `update` takes them.
         Raises: what `update` and `apply_updates` raise.
