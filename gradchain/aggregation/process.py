@@ -87,7 +87,7 @@ def process(
             extra_args |= aux
         ready = get(second, "ready", True)
         stage, last = (after, state[2]) if ready is True else (last_stage, (ready, state[2]))
-        result, third = (stage.step if whole else stage.update)(updates, last, params, **extra_args)
+        result, third = stage.run(whole, updates, last, params, **extra_args)
         return result, (first, second, third)
 
     kind = Aggregator if isinstance(aggregator, Aggregator) else GradientTransformationExtraArgs

@@ -1,7 +1,7 @@
 """What wrappers are made with: a conditional, one compiled program, `update` and `step` in one."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
@@ -11,7 +11,6 @@ import numpy as np
 from ._apply import apply_updates
 from ._dtypes import cast, dtype_of, dtype_of_step
 from ._leaves import is_absent, is_none, leaves_like
-from ._order import Trait
 from ._pair import GradientTransformationExtraArgs
 from .types import OptState, Params, PyTree, TransformInitFn, Updates
 
@@ -84,9 +83,8 @@ def run_if(
             return params if otherwise is None else apply_updates(params, otherwise), state
         return zeros_of(updates) if otherwise is None else otherwise, state
 
-    run = tx.step if whole else tx.update
     like = params if whole else steps_like(updates, params)
-    return either(wanted, lambda: run(updates, state, params, **extra_args), idle, (like, state))
+    return either(wanted, lambda: tx.run(whole, updates, state, params, **extra_args), idle, (like, state))
 
 
 def compiled(update: Run) -> Run:
@@ -113,18 +111,18 @@ def wrapper(
     run: Callable[..., tuple[Any, OptState]],
     *,
     one_program: bool = False,
-    traits: Iterable[Trait] = (),
+    **about: Any,
 ) -> GradientTransformationExtraArgs:
-    """The pair of a wrapper, whose `update` and `step` differ only in what they ask of the pair inside.
+    """The pair whose `update` and `step` are one function.
 
     Args:
         init: as in any pair.
         run: `run(whole, updates, state, params=None, **extra_args) -> (result, state)`. The result is the
-            updates, or with `whole` the new parameters.
+            updates, or with `whole` the new parameters. A wrapper asks the pair inside for the same.
         one_program: whether each is compiled as a whole, see `compiled`.
-        traits: what it says about itself, see `Trait`.
+        **about: what else the pair is made of, see `GradientTransformationExtraArgs`.
     """
     update, step = functools.partial(run, False), functools.partial(run, True)
     if one_program:
         update, step = compiled(update), compiled(step)
-    return GradientTransformationExtraArgs(init, update, step=step, traits=traits)
+    return GradientTransformationExtraArgs(init, update, step=step, **about)

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 
 from ._apply import added, apply_one
+from ._conditional import wrapper
 from ._dtypes import cast, dtype_of, is_inexact, relaxed_promotion, widen
 from ._errors import LeafError, MissingParamsError, path_of_leaf
 from ._leaves import Leaves
@@ -25,19 +26,62 @@ from .types import EmptyState, OptState, Params, Updates, counter_of
 next_count = jax.jit(safe_increment)
 
 
-def fused(rules: Sequence[Rule], owners: Sequence[str | None]) -> Callable[..., tuple[Any, list[Any]]]:
-    """The update of a chain of rules, `(updates, states, params, extra_args, whole) -> (updates, states)`.
+class Fused:
+    """Rules for one array that take a step together, in one inner `jit`: one call per leaf for all of them.
 
-    All rules take one leaf in one inner `jit`: one call per leaf however long the chain is. With `whole`
-    it is the whole step, which gives the new parameters instead of the updates.
-
-    Args: rules, of which only the first may measure the gradient; owners, what errors call each, or None.
+    Args:
+        rules: of which only the first may measure the gradient.
+        owners: what errors call each of them, or None for its own name.
     """
-    measure = rules[0].measure
 
-    def leaf_update(g: Any, states: Any, p: Any, numbers: Any, measured: Any) -> tuple[Any, Any]:
+    def __init__(self, rules: Sequence[Rule], owners: Sequence[str | None]):
+        self.rules, self.owners = rules, owners
+        self.name = "_".join(rule.name for rule in rules)
+
+    def __call__(
+        self,
+        whole: bool,
+        updates: Updates,
+        states: Sequence[Any],
+        params: Params | None,
+        extra_args: dict[str, Any],
+    ) -> tuple[Any, list[Any]]:
+        """The updates, or with `whole` the new parameters, and the new states."""
+        for rule, owner in zip(self.rules, self.owners, strict=True):
+            if rule.needs_params and params is None:
+                raise MissingParamsError(owner or rule.name)
+        leaves = Leaves(self.rules[0].name, updates, params, check=False)  # the rules check at their trace
+        columns = [_Columns(leaves, rule, state) for rule, state in zip(self.rules, states, strict=True)]
+        numbers: Any = [{} for _ in self.rules]
+        if any(rule.schedules for rule in self.rules):
+            numbers = self.numbers_at([column.count for column in columns])
+        measured = self.measured(leaves.gs, extra_args)
+        results = leaves.all_of("parameters", params) if whole else list(leaves.all)
+        for i, g, p in zip(leaves.present, leaves.gs, leaves.ps, strict=True):
+            adds = whole and p is not None and is_inexact(p)
+            program = self.step if adds else self.update
+            try:
+                results[i], news = program(g, [column.at(i) for column in columns], p, numbers, measured)
+            except LeafError as error:
+                raise error.at(path_of_leaf(updates, i)) from None
+            if whole and not adds:
+                results[i] = apply_one(params, i, p, results[i])
+            for column, new in zip(columns, news, strict=True):
+                column.put(i, new)
+        return leaves.treedef.unflatten(results), [column.tree() for column in columns]
+
+    def measured(self, gs: list[Any], extra_args: dict[str, Any]) -> tuple[Any, ...]:
+        """What the first rule is told of the whole gradient, if it asks: an argument of its update."""
+        measure = self.rules[0].measure
+        if measure is None or not gs:
+            return ()
+        with relaxed_promotion():
+            return (measure(gs, extra_args),)
+
+    def leaf_update(self, g: Any, states: Any, p: Any, numbers: Any, measured: Any) -> tuple[Any, Any]:
+        """The update of one leaf, and the new fields of its states, under the dtype policy."""
         news = []
-        for rule, s, values in zip(rules, states, numbers, strict=True):
+        for rule, s, values in zip(self.rules, states, numbers, strict=True):
             rule.check(g, s, p)
             with relaxed_promotion():
                 wide_s, wide_p = jax.tree.map(widen, s), None if p is None else widen(p)
@@ -49,60 +93,30 @@ def fused(rules: Sequence[Rule], owners: Sequence[str | None]) -> Callable[..., 
             measured = ()
         return g, news
 
-    def leaf_step(g: Any, states: Any, p: Any, numbers: Any, measured: Any) -> tuple[Any, Any]:
-        u, news = leaf_update(g, states, p, numbers, measured)
+    def leaf_step(self, g: Any, states: Any, p: Any, numbers: Any, measured: Any) -> tuple[Any, Any]:
+        """The new parameter of one leaf, and the new fields of its states."""
+        u, news = self.leaf_update(g, states, p, numbers, measured)
         return added(p, u), news
 
-    leaf_update.__name__ = leaf_step.__name__ = "_".join(rule.name for rule in rules)
+    @functools.cached_property
+    def update(self) -> Any:
+        """`leaf_update` as a program."""
+        return in_one_pass(self.leaf_update, self.name)
 
-    @functools.cache  # at the first step: most rules of a chain never run alone
-    def program(whole: bool) -> Any:
-        return in_one_pass(leaf_step if whole else leaf_update)
+    @functools.cached_property
+    def step(self) -> Any:
+        """`leaf_step` as a program."""
+        return in_one_pass(self.leaf_step, self.name)
 
-    @functools.cache
-    def numbers_at() -> Any:
+    @functools.cached_property
+    def numbers_at(self) -> Any:
+        """The values of the rules' schedules at their counts, as a program."""
+
+        @jax.jit
         def numbers_at(counts: Any) -> list[dict[str, Any]]:
-            return [rule.numbers(count) for rule, count in zip(rules, counts, strict=True)]
+            return [rule.numbers(count) for rule, count in zip(self.rules, counts, strict=True)]
 
-        return jax.jit(numbers_at)
-
-    any_schedule = any(rule.schedules for rule in rules)
-
-    def update(
-        updates: Updates, states: Sequence[Any], params: Params | None, extra_args: Any, whole: bool
-    ) -> Any:
-        for rule, owner in zip(rules, owners, strict=True):
-            if rule.needs_params and params is None:
-                raise MissingParamsError(owner or rule.name)
-        leaves = Leaves(rules[0].name, updates, params, check=False)  # the rules check at their trace
-        columns = [_Columns(leaves, rule, state) for rule, state in zip(rules, states, strict=True)]
-        numbers = (
-            numbers_at()([column.count for column in columns]) if any_schedule else [{} for _ in rules]
-        )
-        measured = _measured(measure, leaves.gs, extra_args)
-        results = leaves.all_of("parameters", params) if whole else list(leaves.all)
-        for i, g, p in zip(leaves.present, leaves.gs, leaves.ps, strict=True):
-            adds = whole and p is not None and is_inexact(p)
-            try:
-                state = [column.at(i) for column in columns]
-                results[i], news = program(adds)(g, state, p, numbers, measured)
-            except LeafError as error:
-                raise error.at(path_of_leaf(updates, i)) from None
-            if whole and not adds:
-                results[i] = apply_one(params, i, p, results[i])
-            for column, new in zip(columns, news, strict=True):
-                column.put(i, new)
-        return leaves.treedef.unflatten(results), [column.tree() for column in columns]
-
-    return update
-
-
-def _measured(measure: Any, gs: list[Any], extra_args: dict[str, Any]) -> tuple[Any, ...]:
-    """What the rule is told of the whole gradient, if it asks: further arguments of its `update`."""
-    if measure is None or not gs:
-        return ()
-    with relaxed_promotion():
-        return (measure(gs, extra_args),)
+        return numbers_at
 
 
 class _Columns:
@@ -174,19 +188,15 @@ def leafwise(
 
 def lifted(rule: Rule, traits: Iterable[Trait] = ()) -> GradientTransformationExtraArgs:
     """The pair of a rule."""
-    run = fused((rule,), (None,))
+    fused = Fused((rule,), (None,))
 
-    def update(
-        updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
-    ) -> tuple[Updates, OptState]:
-        updates, (state,) = run(updates, (state,), params, extra_args, False)
-        return updates, state
+    def run(
+        whole: bool, updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Any, OptState]:
+        result, (state,) = fused(whole, updates, (state,), params, extra_args)
+        return result, state
 
-    def step(grads: Updates, state: OptState, params: Params, **extra_args: Any) -> tuple[Params, OptState]:
-        params, (state,) = run(grads, (state,), params, extra_args, True)
-        return params, state
-
-    return GradientTransformationExtraArgs(rule.init_tree, update, step=step, rule=rule, traits=traits)
+    return wrapper(rule.init_tree, run, rule=rule, traits=traits)
 
 
 def init_empty_state(params: Params) -> EmptyState:

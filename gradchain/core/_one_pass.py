@@ -25,10 +25,11 @@ _answers: dict[str, int] = {}  # of probes: which way is best, by the program's 
 _MOST_ANSWERS = 1024
 
 
-def in_one_pass(program: Program) -> Program:
+def in_one_pass(program: Program, name: str = "program") -> Program:
     """A function of arrays, compiled so that all its results are computed in one loop if XLA can.
 
-    The first argument is read; the others (a state, parameters) may be overwritten by the results.
+    Args: program, whose first argument is read, and whose other arguments (a state, parameters) may be
+        overwritten by the results; name, of the compiled function.
     """
 
     def results(*args: Any) -> tuple[list[Any], Any]:
@@ -52,7 +53,7 @@ def in_one_pass(program: Program) -> Program:
     def run(*args: Any) -> Any:
         return (_best([first_apart, all_apart, program], args) if _is_possible() else program)(*args)
 
-    run.__name__ = run.__qualname__ = getattr(program, "__name__", "program")
+    run.__name__ = run.__qualname__ = name
     return jax.jit(run)
 
 

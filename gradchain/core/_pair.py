@@ -178,6 +178,17 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
             updates, state = self.parts.update(grads, state, params, **extra_args)
             return apply_updates(params, updates), state
 
+    def run(
+        self,
+        whole: bool,
+        updates: Updates,
+        state: OptState,
+        params: Params | None = None,
+        **extra_args: Any,
+    ) -> tuple[Any, OptState]:
+        """`step` if `whole`, else `update`: what a wrapper asks of the pair inside."""
+        return (self.step if whole else self.update)(updates, state, params, **extra_args)
+
     @contextlib.contextmanager
     def _named_errors(self) -> Iterator[None]:
         """Missing arguments are reported in the name the user wrote."""

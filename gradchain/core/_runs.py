@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 
 from ._errors import MissingArgumentError
-from ._leafwise import fused
+from ._leafwise import Fused
 from ._pair import GradientTransformationExtraArgs
 from ._values import name_of
 from .types import OptState, Params, Updates
@@ -33,7 +33,7 @@ class _Run(NamedTuple):
 
     place: slice  # in the list of states
     links: list[_Link]
-    rules: Any  # what runs the rules; None for another link
+    rules: Fused | None  # None for another link
 
     def __call__(
         self, whole: bool, updates: Updates, states: list[OptState], params: Any, extra_args: dict[str, Any]
@@ -41,12 +41,11 @@ class _Run(NamedTuple):
         """The new updates, or with `whole` the new parameters; replaces these links' states."""
         olds = states[self.place]
         if self.rules is not None:
-            result, states[self.place] = self.rules(updates, olds, params, extra_args, whole)
+            result, states[self.place] = self.rules(whole, updates, olds, params, extra_args)
             return result
         pair, owner = self.links[0]
         try:
-            run = pair.step if whole else pair.update
-            result, new = run(updates, olds[0], params, **extra_args)
+            result, new = pair.run(whole, updates, olds[0], params, **extra_args)
         except MissingArgumentError as error:
             raise error.named(owner) if owner else error from None
         states[self.place] = [new]
@@ -76,7 +75,7 @@ class Runs:
         first = 0
         for links in groups:
             rules = [link.pair.rule for link in links]
-            together = fused(rules, [link.owner for link in links]) if rules[0] else None
+            together = Fused(rules, [link.owner for link in links]) if rules[0] else None
             yield _Run(slice(first, first + len(links)), links, together)
             first += len(links)
 

@@ -53,7 +53,7 @@ def scheduled(
         whole: bool, updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Any, OptState]:
         pair = now(state)
-        return (pair.step if whole else pair.update)(updates, state, params, **extra_args)
+        return pair.run(whole, updates, state, params, **extra_args)
 
     def init(params: Params) -> OptState:
         return checked(at(jnp.zeros([], jnp.int32)).init(params))

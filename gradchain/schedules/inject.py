@@ -218,7 +218,7 @@ def _make(call: Call) -> GradientTransformationExtraArgs:
             values[name] = _as_number(value, dtype_of(values[name]))
         states = {name: f.update(states[name], **extra_args) for name, f in schedules.items()}
         tx = make(values)
-        result, inner = (tx.step if whole else tx.update)(updates, state.inner_state, params, **extra_args)
+        result, inner = tx.run(whole, updates, state.inner_state, params, **extra_args)
         count = safe_increment(state.count)
         return result, InjectStatefulHyperparamsState(count, values, states, inner)
 

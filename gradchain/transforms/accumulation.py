@@ -168,8 +168,7 @@ class MultiSteps:
 
         def run() -> tuple[Any, OptState]:
             grads = updates if self._plain else self._mean_gradient(updates, state)
-            opt = self._opt.step if whole else self._opt.update
-            result, new = opt(grads, state.inner_opt_state, params, **extra_args)
+            result, new = self._opt.run(whole, grads, state.inner_opt_state, params, **extra_args)
             return result, (new, zeros_of(state.acc_grads))
 
         def hold() -> tuple[Any, OptState]:

@@ -68,7 +68,7 @@ def with_global_norm(inner: GradientTransformation):
     ) -> tuple[Any, GlobalNormState]:
         size = norm(updates)
         given = extra_args | {"global_norm": size}
-        result, inner_state = (tx.step if whole else tx.update)(updates, state.inner_state, params, **given)
+        result, inner_state = tx.run(whole, updates, state.inner_state, params, **given)
         return result, GlobalNormState(size.astype(state.global_norm.dtype), inner_state)
 
     return wrapper(init, run)

@@ -56,7 +56,7 @@ def flatten(inner: GradientTransformation):
         whole: bool, updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Any, OptState]:
         flat = None if params is None else _join(params)
-        result, state = (tx.step if whole else tx.update)(_join(updates), state, flat, **extra_args)
+        result, state = tx.run(whole, _join(updates), state, flat, **extra_args)
         return _split(result, params if whole else updates), state
 
     return wrapper(init, run)

@@ -119,7 +119,8 @@ def masked(
         whole: bool, updates: Updates, state: MaskedState, params: Any = None, **extra_args: Any
     ) -> tuple[Any, MaskedState]:
         tree = mask_of(updates if params is None else params)  # updates may lack leaves
-        result, inner_state = (tx.step if whole else tx.update)(
+        result, inner_state = tx.run(
+            whole,
             keep("masked", tree, updates),
             state.inner_state,
             None if params is None else keep("masked", tree, params),

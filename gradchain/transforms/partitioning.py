@@ -74,7 +74,8 @@ def partition(
         result, states = params if whole else updates, {}
         for group, tx in txs.items():
             mask = groups[group]
-            inside, inner_state = (tx.step if whole else tx.update)(
+            inside, inner_state = tx.run(
+                whole,
                 keep("partition", mask, updates),
                 state.inner_states[group].inner_state,
                 None if params is None else keep("partition", mask, params),

@@ -176,8 +176,7 @@ def sam(
             updates = grad_fn(point, i)
             if batch_axis_name is not None:
                 updates = jax.lax.pmean(updates, axis_name=batch_axis_name)
-        run = tx.step if whole else tx.update
-        result, opt_state = run(updates, state.opt_state, params, **extra_args)
+        result, opt_state = tx.run(whole, updates, state.opt_state, params, **extra_args)
         if reset_state:
             adv_state = adversary.init(params)
         return result, SAMState(jnp.zeros([], jnp.int32), opt_state, adv_state, None)

@@ -67,9 +67,7 @@ def split_real_and_imaginary(inner: GradientTransformation):
         params: Params | None = None,
         **extra_args: Any,
     ) -> tuple[Any, SplitRealAndImaginaryState]:
-        result, inner_state = (tx.step if whole else tx.update)(
-            split(updates), state.inner_state, split(params), **extra_args
-        )
+        result, inner_state = tx.run(whole, split(updates), state.inner_state, split(params), **extra_args)
         joined = jax.tree.map(
             lambda x: jax.lax.complex(x.real, x.imaginary) if _is_split(x) else x, result, is_leaf=_is_split
         )
