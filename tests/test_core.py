@@ -337,3 +337,60 @@ def test_muon_takes_exactly_the_matrices() -> None:
     with jax.numpy_dtype_promotion("standard"):
         expected, _ = theirs.update(g, theirs.init(p), p)
     check_close(ours.update(g, state, p)[0], expected, 1e-5)
+
+
+# The whole step
+
+
+def test_step_takes_transformations_of_any_library() -> None:
+    p, g = {"w": jnp.ones(3)}, {"w": jnp.arange(3.0)}
+    theirs = optax.chain(optax.clip(0.5), optax.sgd(0.1, 0.9))
+    params, state = gc.step(theirs, g, theirs.init(p), p, value=1.0)
+    updates, expected = theirs.update(g, theirs.init(p), p)
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, params, optax.apply_updates(p, updates)))
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, state, expected))
+    with pytest.raises(TypeError, match=r"received <function adam .*Call it: adam"):
+        gc.step(gc.adam, g, (), p)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("params", [{"w": jnp.ones(3), "n": jnp.arange(3)}, {"w": jnp.ones(3), "n": None}])
+def test_a_step_leaves_alone_what_has_no_gradient(params: Any) -> None:
+    tx = gc.sgd(0.5, momentum=0.9)
+    new, _ = tx.step({"w": jnp.ones(3), "n": None}, tx.init(params), params)
+    assert new["n"] is params["n"]
+    assert new["w"].tolist() == [0.5, 0.5, 0.5]
+
+
+def test_a_step_that_is_not_due_touches_no_bit() -> None:
+    """Zero updates would turn -0.0 into 0.0."""
+    p = {"w": jnp.array([-0.0, 1e-45, jnp.nan])}
+    wait, nan = gc.accumulate_gradients(gc.adam(0.1), 2), {"w": jnp.full(3, jnp.nan)}
+    for tx in (
+        wait,
+        gc.apply_if_finite(gc.adam(0.1), 9),
+        gc.conditionally_mask(gc.adam(0.1), lambda i: i > 0),
+    ):
+        new, _ = jax.jit(tx.step)(nan, tx.init(p), p)
+        assert np.asarray(new["w"]).tobytes() == np.asarray(p["w"]).tobytes()
+
+
+def test_steps_without_what_they_need_say_so() -> None:
+    p = {"w": jnp.ones(3)}
+    tx = gc.chain(gc.clip(1.0), gc.adamw(0.1))
+    with pytest.raises(ValueError, match=r"chain needs the parameters: call step\(grads, state, params\)"):
+        tx.step(p, tx.init(p), None)
+    with pytest.raises(
+        ValueError, match=r"adamw needs the parameters: call update\(grads, state, params\)"
+    ):
+        tx.update(p, tx.init(p))
+    with pytest.raises(
+        ValueError, match=r"the state at \[1\] must be a tuple of 3 states.* received 1 parts"
+    ):
+        tx.step(p, (gc.EmptyState(), (gc.EmptyState(),)), p)
+    with pytest.raises(ValueError, match=r"the state must be a tuple of 2 states.* received 1 parts"):
+        tx.step(p, (gc.EmptyState(),), p)
+    polyak = gc.chain(gc.clip(1.0), gc.polyak_sgd(0.1))
+    with pytest.raises(TypeError, match="polyak_sgd needs the extra argument value"):
+        polyak.step(p, polyak.init(p), p)
+    with pytest.raises(TypeError, match=r"parameter \['n'\] has dtype int32.* would be truncated"):
+        gc.sgd(0.1).step({"n": jnp.ones(3)}, gc.sgd(0.1).init({"n": jnp.arange(3)}), {"n": jnp.arange(3)})

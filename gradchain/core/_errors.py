@@ -19,10 +19,10 @@ class MissingArgumentError(Exception):
 
 
 class MissingParamsError(MissingArgumentError, ValueError):
-    """An update that needs the parameters was called without them."""
+    """An update or a step that needs the parameters was called without them."""
 
-    def __init__(self, name: str):
-        super().__init__(f"{name} needs the parameters: call update(grads, state, params).")
+    def __init__(self, name: str, method: str = "update"):
+        super().__init__(f"{name} needs the parameters: call {method}(grads, state, params).")
 
 
 class MissingExtraError(MissingArgumentError, TypeError):

@@ -9,7 +9,7 @@ import jax
 
 from ._apply import apply_updates
 from ._call import Call, Remembers
-from ._errors import MissingArgumentError
+from ._errors import MissingArgumentError, MissingParamsError
 from ._order import Trait
 from ._values import name_of
 from .types import OptState, Params, TransformInitFn, TransformStepFn, TransformUpdateFn, Updates
@@ -170,8 +170,10 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
 
         Args: grads, like `params`; state, of `init` or of the last step; params; extra arguments as
             `update` takes them.
-        Raises: what `update` and `apply_updates` raise.
+        Raises: what `update` and `apply_updates` raise; ValueError without parameters.
         """
+        if params is None and grads is not None:
+            raise MissingParamsError(name_of(self.factory) if self.factory else "a step", "step")
         with self._named_errors():
             if self.parts.step is not None:
                 return self.parts.step(grads, state, params, **extra_args)

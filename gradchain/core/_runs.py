@@ -59,9 +59,8 @@ class Runs:
     """
 
     def __init__(self, links: Sequence[GradientTransformationExtraArgs]):
-        self.size = len(links)
-        parts = tuple(map(_parts, links))
-        self.links, self.treedef = jax.tree.flatten(parts, is_leaf=lambda x: isinstance(x, _Link))
+        self.parts = tuple(map(_parts, links))
+        self.links, self.treedef = jax.tree.flatten(self.parts, is_leaf=lambda x: isinstance(x, _Link))
         self.runs = list(self._grouped())
 
     def _grouped(self) -> Iterator[_Run]:
@@ -87,11 +86,7 @@ class Runs:
         try:
             return self.treedef.flatten_up_to(tuple(state) if isinstance(state, list) else state)
         except ValueError:
-            size = f"{len(state)} parts" if isinstance(state, (tuple, list)) else repr(type(state))
-            raise ValueError(
-                f"chain: the state must be a tuple of {self.size} states, one for each link, received "
-                f"{size}. Call init of this very chain first."
-            ) from None
+            raise _misfit("", state, self.parts) from None
 
     def update(
         self, updates: Updates, state: Any, params: Params | None, extra_args: dict[str, Any]
@@ -110,3 +105,16 @@ class Runs:
         for run in self.runs[:-1]:
             grads = run(False, grads, states, params, extra_args)
         return self.runs[-1](True, grads, states, params, extra_args), self.treedef.unflatten(states)
+
+
+def _misfit(where: str, state: Any, parts: tuple[Any, ...]) -> ValueError:
+    """The error for a state that is not nested as the links are: it tells the first place."""
+    if isinstance(state, (tuple, list)) and len(state) == len(parts):
+        for i, (inner, part) in enumerate(zip(state, parts, strict=True)):
+            if not isinstance(part, _Link) and not (isinstance(inner, tuple) and len(inner) == len(part)):
+                return _misfit(f"{where}[{i}]", inner, part)
+    size = f"{len(state)} parts" if isinstance(state, (tuple, list)) else repr(type(state))
+    return ValueError(
+        f"chain: the state{where and f' at {where}'} must be a tuple of {len(parts)} states, one for each "
+        f"link, received {size}. Call init of this very chain first."
+    )
