@@ -22,6 +22,8 @@ WITH_FLAGS = " with flags"  # behind a library's name: under XLA's flags that `x
 FLAGGED = OURS + WITH_FLAGS
 UPDATE = f"{OURS} by update"  # where `gradchain` is by `step`
 COPY = "copy"
+NOISE = 1.15
+"""How much slower a step may measure where it should be as fast: equal programs vary by as much."""
 
 
 class Limit(NamedTuple):
