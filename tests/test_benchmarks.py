@@ -81,13 +81,13 @@ def test_steps_compile(name: str, column: str) -> None:
 
 
 def made_up() -> list[Figure]:
-    """AdamW on one array: a copy of as many bytes takes 10 ms without flags and 8 ms with them."""
+    """AdamW on one array: a copy of the least bytes takes 10 ms."""
     per_byte = 1e-2 / (28 * 4096 * 4096)
     times = {
         REFERENCE: [0.02],
         OURS: [0.0125],
         COPY: [per_byte],
-        COPY + WITH_FLAGS: [0.8 * per_byte],
+        COPY + WITH_FLAGS: [per_byte],
         FLAGGED: [0.008],
         FUSED: [0.04],
     }
@@ -99,7 +99,7 @@ def test_figures_of_one_pass() -> None:
     moved, time, share = made_up()
     assert moved.holds
     assert time.holds
-    expected = {REFERENCE: 50.0, OURS: 80.0, FLAGGED: 100.0, FUSED: 25.0}
+    expected = {REFERENCE: 50.0, OURS: 80.0, FLAGGED: 125.0, FUSED: 25.0}
     assert {c: statistics.median(s) for c, s in share.samples.items()} == pytest.approx(expected)
     copies = {COPY: [1e-12], COPY + WITH_FLAGS: [1e-12]}
     assert not one_pass.figures("adamw", 28, {FLAGGED: 32.0}, time.samples | copies)[0].holds
@@ -151,7 +151,7 @@ def test_benchmarks_of_one_title_share_tables() -> None:
 def test_the_page_shows_picture_and_tables() -> None:
     page = report.markdown({"one_pass/adamw": (bench("passes"), made_up())}, 5, "benchmarks.png")
     assert "](benchmarks.png)" in page
-    assert "| adamw | 50% | 80% | 100% | 25% |" in page
+    assert "| adamw | 50% | 80% | 125% | 25% |" in page
     assert "![" not in report.markdown({"one_pass/adamw": (bench("passes"), made_up())}, 5)
 
 
@@ -160,7 +160,7 @@ def test_the_picture_is_written(tmp_path: Path) -> None:
     shares = {REFERENCE: [60.0], FOREACH: [20.0], OURS: [61.0], FLAGGED: [101.0]}
     lion = Figure("lion", "%", shares, table=one_pass.SHARE)
     bars = picture.bars([(bench("passes"), made_up()), (bench("passes"), [lion])])
-    assert bars["AdamW"] == pytest.approx({REFERENCE: 50.0, OURS: 80.0, FLAGGED: 100.0, FUSED: 25.0})
+    assert bars["AdamW"] == pytest.approx({REFERENCE: 50.0, OURS: 80.0, FLAGGED: 125.0, FUSED: 25.0})
     assert list(bars) == ["AdamW", "Lion"]
     assert picture.draw(bars, tmp_path / "bars.png") == "bars.png"
     assert (tmp_path / "bars.png").read_bytes().startswith(b"\x89PNG")

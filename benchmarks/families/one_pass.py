@@ -56,7 +56,7 @@ ROWS = {
     "adamaxw": Row(lambda m: m.adamaxw(1e-3)),
     "amsgrad": Row(lambda m: m.amsgrad(1e-3), "amsgrad"),
     "adabelief": Row(lambda m: m.adabelief(1e-3)),
-    "adan": Row(lambda m: m.adan(1e-3)),
+    "adan": Row(lambda m: m.adan(1e-3), reached=False),  # the gradient is copied into the state by itself
     "lion": Row(lambda m: m.lion(1e-3)),
     "radam": Row(lambda m: m.radam(1e-3), "radam"),
     "yogi": Row(lambda m: m.yogi(1e-3)),
@@ -118,10 +118,11 @@ def figures(name: str, least: int, moved: dict[str, float], times: dict[str, lis
         each column, and of the copies for each byte.
     """
     row = ROWS[name]
-    label, total = row.label or name, least * size(row.shapes)
-    copies = {suffix: total * statistics.median(times[COPY + suffix]) for suffix in ("", WITH_FLAGS)}
+    label = row.label or name
+    copies = times[COPY] + times[COPY + WITH_FLAGS]  # the flags do not change them
+    limit = least * size(row.shapes) * statistics.median(copies)
     shown = {column: s for column, s in times.items() if not column.startswith(COPY)}
-    share = {c: shares(s, copies[WITH_FLAGS if c.endswith(WITH_FLAGS) else ""]) for c, s in shown.items()}
+    share = {column: shares(s, limit) for column, s in shown.items()}
     bytes = {column: [value] for column, value in moved.items()} | {LEAST: [float(least)]}
     fewest = (Limit(1.0, FLAGGED, LEAST),) if row.reached else ()
     return [
