@@ -18,35 +18,65 @@ import jax
 
 REFERENCE, OURS = "optax", "gradchain"
 LIBRARIES = (REFERENCE, OURS)
+WITH_FLAGS = " with flags"  # behind a library's name: under XLA's flags that `xla_flags` gives
+FLAGGED = OURS + WITH_FLAGS
+UPDATE = f"{OURS} by update"  # where `gradchain` is by `step`
+COPY = "copy"
+NOISE = 1.15
+"""How much slower a step may measure where it should be as fast: equal programs vary by as much."""
+
+
+class Limit(NamedTuple):
+    """What a library's number may be at most."""
+
+    most: float  # in the figure's unit, or as a share of another library's
+    library: str = OURS
+    of: str | None = REFERENCE  # the other library
 
 
 class Figure(NamedTuple):
     """One quantity, measured for each library."""
 
     quantity: str
-    unit: str  # "s", "bytes" or what is counted, such as "lines"
+    unit: str  # "s", "bytes", "%" or what is counted, such as "lines"
     samples: dict[str, list[float]]  # library to one number per repeat
     most_ratio: float | None = None  # what gradchain's share of Optax's may be at most
     most: float | None = None  # what gradchain's own number may be at most
+    limits: tuple[Limit, ...] = ()  # others
+    table: str = ""  # the table in which it stands, where a benchmark has several
 
     def median(self, library: str) -> float:
         """The median of a library's repeats."""
         return statistics.median(self.samples[library])
 
+    def ratio(self, library: str = OURS, of: str = REFERENCE) -> float | None:
+        """One library's median over another's; None if one of them was not measured."""
+        if library not in self.samples or of not in self.samples:
+            return None
+        return self.median(library) / self.median(of)
+
     @property
-    def ratio(self) -> float:
-        """gradchain's median over Optax's."""
-        return self.median(OURS) / self.median(REFERENCE)
+    def all_limits(self) -> tuple[Limit, ...]:
+        """All limits of this figure."""
+        first = () if self.most_ratio is None else (Limit(self.most_ratio),)
+        second = () if self.most is None else (Limit(self.most, of=None),)
+        return first + second + self.limits
+
+    def keeps(self, limit: Limit) -> bool:
+        """Whether the figure keeps a limit; one of a library that was not measured is missed."""
+        if limit.of is not None:
+            ratio = self.ratio(limit.library, limit.of)
+            return ratio is not None and ratio <= limit.most
+        return limit.library in self.samples and self.median(limit.library) <= limit.most
 
     @property
     def holds(self) -> bool:
         """Whether the figure keeps its limits; True if it has none."""
-        within_ratio = self.most_ratio is None or self.ratio <= self.most_ratio
-        return within_ratio and (self.most is None or self.median(OURS) <= self.most)
+        return all(self.keeps(limit) for limit in self.all_limits)
 
 
 class Benchmark(NamedTuple):
-    """A named benchmark; `run(repeats)` measures it."""
+    """A named benchmark; `run(repeats)` measures it. Those with one title share its tables."""
 
     name: str
     title: str

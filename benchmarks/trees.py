@@ -1,5 +1,6 @@
 """The parameters that benchmarks run on, in float32."""
 
+import math
 from typing import Any
 
 import jax
@@ -55,10 +56,16 @@ def abstract(shapes: Tree) -> Any:
 
 
 def random(shapes: Tree, seed: int) -> Any:
-    """The tree filled with normal numbers, on the default device."""
+    """The tree filled with normal numbers, on the default device; a large array repeats a million."""
     generator = np.random.default_rng(seed)
-    return jax.tree.map(
-        lambda shape: jax.device_put(generator.standard_normal(shape, np.float32)),
-        shapes,
-        is_leaf=_is_shape,
-    )
+
+    def fill(shape: tuple[int, ...]) -> jax.Array:
+        numbers = generator.standard_normal(min(math.prod(shape), 2**20), np.float32)
+        return jax.device_put(np.resize(numbers, shape))
+
+    return jax.tree.map(fill, shapes, is_leaf=_is_shape)
+
+
+def size(shapes: Tree) -> int:
+    """How many numbers the tree has."""
+    return sum(math.prod(shape) for shape in jax.tree.leaves(shapes, is_leaf=_is_shape))

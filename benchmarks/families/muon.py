@@ -1,13 +1,13 @@
 """Muon on 72 matrices: what a step costs to trace and to run."""
 
 import functools
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
 
 from ..harness import LIBRARIES, Figure, benchmark, in_turns, module, seconds
+from ..training import Step, by_update
 from ..trees import Tree, abstract, random
 
 # Twelve layers of a small transformer: queries, keys, values and output; up and down.
@@ -17,16 +17,12 @@ SHAPES: Tree = {
 }
 
 
-def training_step(library: str) -> tuple[Any, Callable[[Any, Any, Any], Any]]:
+def training_step(library: str) -> tuple[Any, Step]:
     """The transformation, and a step of it."""
     lib = module(library)
     tx = lib.contrib.muon(1e-3)
 
-    def step(params: Any, state: Any, grads: Any) -> Any:
-        updates, state = tx.update(grads, state, params)
-        return lib.apply_updates(params, updates), state
-
-    return tx, step
+    return tx, by_update(lib, tx)
 
 
 def trace(library: str) -> dict[str, float]:

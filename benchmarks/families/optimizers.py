@@ -8,10 +8,20 @@ from typing import Any
 import jax
 
 from .. import pytorch
-from ..harness import LIBRARIES, Figure, benchmark, bytes_accessed, in_turns, module, seconds
+from ..harness import (
+    LIBRARIES,
+    OURS,
+    REFERENCE,
+    UPDATE,
+    Figure,
+    benchmark,
+    bytes_accessed,
+    in_turns,
+    module,
+    seconds,
+)
+from ..training import Bench, Case, Step, by_update, merged
 from ..trees import TREES, Tree, abstract, random
-
-Step = Callable[[Any, Any, Any], tuple[Any, Any]]
 
 LIMITS = {"trace": 0.30, "lower": 0.65, "un-jitted step": 0.35, "bytes accessed": 1.0}
 """Of Optax's figure, on 500 leaves, where Python's share is the largest; bytes everywhere."""
@@ -22,11 +32,7 @@ def training_step(library: str, optimizer: str) -> tuple[Any, Step]:
     lib = module(library)
     tx = getattr(lib, optimizer)(1e-3)
 
-    def step(params: Any, state: Any, grads: Any) -> tuple[Any, Any]:
-        updates, state = tx.update(grads, state, params)
-        return lib.apply_updates(params, updates), state
-
-    return tx, step
+    return tx, by_update(lib, tx)
 
 
 def stages(library: str, optimizer: str, shapes: Tree) -> dict[str, float]:
@@ -59,33 +65,11 @@ def stages(library: str, optimizer: str, shapes: Tree) -> dict[str, float]:
 
 
 def jitted_steps(optimizer: str, shapes: Tree, repeats: int) -> dict[str, list[float]]:
-    """Seconds per compiled step, with parameters and state donated.
-
-    A donated array stays where it was first put, and where that is (on huge pages or not) can change
-    a step by half. So the arrays are put anew four times, each library going first twice.
-    """
-    steps: dict[str, Any] = {}
-    inits: dict[str, Any] = {}
-    for library in LIBRARIES:
-        tx, step = training_step(library, optimizer)
-        inits[library], steps[library] = tx.init, jax.jit(step, donate_argnums=(0, 1))
-    samples: dict[str, list[float]] = {library: [] for library in LIBRARIES}
-    grads, start = random(shapes, 1), random(shapes, 0)
-    for order in 2 * (LIBRARIES, LIBRARIES[::-1]):
-        kept: dict[str, tuple[Any, Any]] = {}
-        for library in order:
-            params = jax.tree.map(jax.numpy.copy, start)
-            kept[library] = params, inits[library](params)
-
-        def one(library: str, kept: dict[str, tuple[Any, Any]] = kept) -> Any:
-            kept[library] = steps[library](*kept[library], grads)
-            return kept[library]
-
-        for library, more in _alternate(one, repeats).items():
-            samples[library] += more
-    if pytorch.available():
-        samples["pytorch"] = pytorch.step_seconds(optimizer, shapes, repeats)
-    return samples
+    """Seconds per compiled step, with parameters and state donated, which are put anew once."""
+    bench = Bench(Case(lambda m: getattr(m, optimizer)(1e-3), shapes), (REFERENCE, UPDATE))
+    samples = merged([bench.seconds((repeats + 1) // 2) for _ in range(2)])
+    ours = {REFERENCE: samples[REFERENCE], OURS: samples[UPDATE]}
+    return ours | pytorch.columns(optimizer, shapes, repeats)
 
 
 def eager_steps(optimizer: str, shapes: Tree, repeats: int) -> dict[str, list[float]]:
@@ -126,6 +110,5 @@ def run(optimizer: str, tree: str, repeats: int) -> list[Figure]:
     return [Figure(q, units.get(q, "s"), s, limits.get(q)) for q, s in samples.items()]
 
 
-for _optimizer in ("adam", "adamw"):
-    for _tree, (_title, _) in TREES.items():
-        benchmark(f"{_optimizer}/{_tree}", f"{_optimizer}: {_title}")(partial(run, _optimizer, _tree))
+for _optimizer, _tree in (("adam", "500-leaves"), *(("adamw", tree) for tree in TREES)):
+    benchmark(f"{_optimizer}/{_tree}", f"{_optimizer}: {TREES[_tree][0]}")(partial(run, _optimizer, _tree))

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from ..harness import LIBRARIES, Figure, benchmark, bytes_accessed, in_turns, module, seconds
+from ..training import by_update
 
 SIZE = 2048
 LEAVES = 64
@@ -33,16 +34,13 @@ def label(params: Any) -> Any:
 def train(lib: Any, tx: Any, params: Any) -> Callable[[], Any]:
     """A loop of compiled steps as training runs them: applied, parameters and state donated."""
 
-    def step(grads: Any, state: Any, params: Any) -> Any:
-        updates, state = tx.update(grads, state, params)
-        return lib.apply_updates(params, updates), state
-
-    compiled = jax.jit(step, donate_argnums=(1, 2))
-    carry = [jax.tree.map(jnp.copy, params), tx.init(params)]
+    compiled = jax.jit(by_update(lib, tx), donate_argnums=(0, 1))
+    carry = jax.tree.map(jnp.copy, (params, tx.init(params)))
 
     def run() -> Any:
+        nonlocal carry
         for _ in range(STEPS):
-            carry[:] = compiled(params, carry[1], carry[0])
+            carry = compiled(*carry, params)
         return carry
 
     return run
