@@ -51,7 +51,7 @@ print(json.dumps({name: words_moved(tx) for name, tx in OPTIMIZERS.items()}))
 def traced() -> str:
     """A step of Adam as JAX sees it, traced anew."""
     jax.clear_caches()
-    tx, p = gc.adam(0.1), {"w": jnp.ones((4, 4))}
+    tx, p = gc.adam(0.1), {"w": jnp.ones((256, 128)), "small": jnp.ones((4, 4))}
     return str(jax.make_jaxpr(tx.step)(p, tx.init(p), p))
 
 
@@ -96,7 +96,7 @@ def test_a_probe_that_does_not_compile_changes_nothing(monkeypatch: pytest.Monke
 
 def test_what_is_computed_apart_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Values, derivatives and batches, with one barrier and with one for every result but the first."""
-    p = {"w": jnp.arange(1.0, 17.0).reshape(4, 4)}
+    p = {"w": jnp.arange(1.0, 2.0**15 + 1).reshape(256, 128)}
     tx = gc.adamw(0.1)
 
     def step(scale: Any) -> Any:

@@ -56,7 +56,7 @@ ROWS = {
     "adamaxw": Row(lambda m: m.adamaxw(1e-3)),
     "amsgrad": Row(lambda m: m.amsgrad(1e-3), "amsgrad"),
     "adabelief": Row(lambda m: m.adabelief(1e-3)),
-    "adan": Row(lambda m: m.adan(1e-3), reached=False),  # the gradient is copied into the state by itself
+    "adan": Row(lambda m: m.adan(1e-3)),
     "lion": Row(lambda m: m.lion(1e-3)),
     "radam": Row(lambda m: m.radam(1e-3), "radam"),
     "yogi": Row(lambda m: m.yogi(1e-3)),

@@ -23,6 +23,9 @@ FLAG = "xla_cpu_use_multi_output_fusion"
 Program = Callable[..., Any]
 _answers: dict[str, int] = {}  # of probes: which way is best, by the program's text
 _MOST_ANSWERS = 1024
+_CACHED = (
+    2**17
+)  # bytes: loops over smaller arrays find them in the processor's cache, and compile faster apart
 
 
 def in_one_pass(program: Program, name: str = "program") -> Program:
@@ -51,7 +54,9 @@ def in_one_pass(program: Program, name: str = "program") -> Program:
         return treedef.unflatten(found)
 
     def run(*args: Any) -> Any:
-        return (_best([first_apart, all_apart, program], args) if _is_possible() else program)(*args)
+        if not (_is_possible() and _is_large(args)):
+            return program(*args)
+        return _best([first_apart, all_apart, program], args)(*args)
 
     run.__name__ = run.__qualname__ = name
     return jax.jit(run)
@@ -79,6 +84,10 @@ def _is_possible() -> bool:
     return FLAG in os.environ.get("XLA_FLAGS", "") and jax.default_backend() == "cpu"
 
 
+def _is_large(args: Any) -> bool:
+    return max((x.size * x.dtype.itemsize for x in jax.tree.leaves(args)), default=0) >= _CACHED
+
+
 def _best(programs: Sequence[Program], args: Sequence[Any]) -> Program:
     """The program that moves the fewest bytes; the last one where there is nothing to gain.
 
@@ -87,8 +96,6 @@ def _best(programs: Sequence[Program], args: Sequence[Any]) -> Program:
     small = jax.tree.map(_small, tuple(args))
     results = jax.eval_shape(programs[-1], *small)
     least = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves((small, results)))
-    if not any(x.ndim for x in jax.tree.leaves(results)):
-        return programs[-1]
     text = str(jax.make_jaxpr(programs[-1])(*small))
     if text not in _answers:
         if len(_answers) >= _MOST_ANSWERS:
