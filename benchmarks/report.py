@@ -179,8 +179,7 @@ says otherwise; `--check` fails where one is missed.
 - **bytes per parameter**, **bytes accessed**: what XLA says the compiled step reads and writes.
 - **least possible**: gradient, parameter and state read once, parameter and state written once, 4 bytes for
   each number. A gradient whose norm comes first is read twice; a copy of the first parameters is never
-  written. Of the clipped AdamW XLA also counts a loop that runs only where the norm over- or underflows;
-  Adan's gradient is read once more, to be kept.
+  written. Of the clipped AdamW XLA also counts a loop that runs only where the norm over- or underflows.
 - **share of the memory limit**: the time of a copy that moves the least possible bytes, as a share of the
   step's time. The copy is `x + 1` of 16M numbers in place, measured in turns with the steps. Writing costs
   more than reading and the copy writes more of its bytes, so a step can come to more than 100%.

@@ -124,7 +124,7 @@ def figures(name: str, least: int, moved: dict[str, float], times: dict[str, lis
     shown = {column: s for column, s in times.items() if not column.startswith(COPY)}
     share = {column: shares(s, limit) for column, s in shown.items()}
     bytes = {column: [value] for column, value in moved.items()} | {LEAST: [float(least)]}
-    fewest = (Limit(1.0, FLAGGED, LEAST),) if row.reached else ()
+    fewest = (Limit(1.01, FLAGGED, LEAST),) if row.reached else ()  # scalars count too
     return [
         Figure(label, "bytes", bytes, limits=fewest, table=BYTES),
         Figure(label, "s", shown, limits=(Limit(NOISE, FLAGGED, OURS), *row.limits), table=TIME),

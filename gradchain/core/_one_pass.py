@@ -31,14 +31,13 @@ _CACHED = (
 def in_one_pass(program: Program, name: str = "program") -> Program:
     """A function of arrays, compiled so that all its results are computed in one loop if XLA can.
 
-    Args: program, whose first argument is read, and whose other arguments (a state, parameters) may be
+    Args: program, whose first argument, an array, is read, and whose other arguments (a state, parameters) may be
         overwritten by the results; name, of the compiled function.
     """
 
     def results(*args: Any) -> tuple[list[Any], Any]:
-        given = jax.tree.leaves(args)
         leaves, treedef = jax.tree.flatten(program(*args))
-        return [_in_the_loop(x) if any(x is arg for arg in given) else x for x in leaves], treedef
+        return [_in_the_loop(x) if x is args[0] else x for x in leaves], treedef
 
     def first_apart(*args: Any) -> Any:
         """Where only the first result, the step, reads others."""
@@ -73,7 +72,7 @@ def _behind_a_barrier(args: Any) -> Any:
 
 
 def _in_the_loop(x: Any) -> Any:
-    """The same number as a result of the loop: an argument that is passed on would be copied apart."""
+    """The same number as a result of the loop: a gradient that is kept would be copied apart."""
     if not x.ndim or not jnp.issubdtype(x.dtype, jnp.floating):
         return x
     info = jnp.finfo(x.dtype)
