@@ -23,16 +23,15 @@ FLAG = "xla_cpu_use_multi_output_fusion"
 Program = Callable[..., Any]
 _answers: dict[str, int] = {}  # of probes: which way is best, by the program's text
 _MOST_ANSWERS = 1024
-_CACHED = (
-    2**17
-)  # bytes: loops over smaller arrays find them in the processor's cache, and compile faster apart
+_CACHED = 2**17
+"""Bytes. Loops over smaller arrays find them in the processor's cache, and compile faster apart."""
 
 
 def in_one_pass(program: Program, name: str = "program") -> Program:
     """A function of arrays, compiled so that all its results are computed in one loop if XLA can.
 
-    Args: program, whose first argument, an array, is read, and whose other arguments (a state, parameters) may be
-        overwritten by the results; name, of the compiled function.
+    Args: program, whose first argument, an array, is read, and whose other arguments (a state, parameters)
+        may be overwritten by the results; name, of the compiled function.
     """
 
     def results(*args: Any) -> tuple[list[Any], Any]:
@@ -92,26 +91,27 @@ def _best(programs: Sequence[Program], args: Sequence[Any]) -> Program:
 
     They are compiled on small arrays, until one moves no more than it must, once in a process.
     """
-    small = jax.tree.map(_small, tuple(args))
-    results = jax.eval_shape(programs[-1], *small)
-    least = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves((small, results)))
-    text = str(jax.make_jaxpr(programs[-1])(*small))
-    if text not in _answers:
-        if len(_answers) >= _MOST_ANSWERS:
-            _answers.clear()
-        _answers[text] = _place_of_best(programs, small, least)
-    return programs[_answers[text]]
+    try:
+        small = jax.tree.map(_small, tuple(args))
+        text = str(jax.make_jaxpr(programs[-1])(*small))
+        if text not in _answers:
+            if len(_answers) >= _MOST_ANSWERS:
+                _answers.clear()
+            _answers[text] = len(programs) - 1  # should the probe fail
+            _answers[text] = _place_of_best(programs, small)
+        return programs[_answers[text]]
+    except Exception:  # a probe that fails is no reason to stop; what the user did wrong fails once more
+        return programs[-1]
 
 
-def _place_of_best(programs: Sequence[Program], args: Sequence[Any], least: float) -> int:
+def _place_of_best(programs: Sequence[Program], args: Sequence[Any]) -> int:
+    results = jax.eval_shape(programs[-1], *args)
+    least = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves((args, results)))
     moved: list[float] = []
     for program in programs:
-        try:
-            moved.append(_bytes_moved(program, args))
-        except jax.errors.JaxRuntimeError:  # what XLA cannot compile is not used
-            moved.append(float("inf"))
-        if moved[-1] <= 1.01 * least:  # scalars on the way count too
-            return len(moved) - 1
+        moved.append(_bytes_moved(program, args))
+        if moved[-1] <= 1.01 * least:  # scalars count too
+            break
     best = min(moved)
     return len(moved) - 1 if moved[-1] == best else moved.index(best)
 
