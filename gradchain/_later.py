@@ -71,7 +71,10 @@ from .second_order import (
 )
 from .tools import (
     eval_params as eval_params,
+    hyperparams as hyperparams,
+    learning_rate as learning_rate,
     make_step as make_step,
+    memory as memory,
     minimize as minimize,
     use_xla_flags as use_xla_flags,
     xla_flags as xla_flags,

@@ -91,8 +91,9 @@ def process(
         return result, (first, second, third)
 
     kind = Aggregator if isinstance(aggregator, Aggregator) else GradientTransformationExtraArgs
+    inside = [(tx, (i,)) for i, tx in enumerate((preprocessor, aggregator, postprocessor))]
     made = wrapper(init, run)
-    return kind(*made, step=made.step)
+    return kind(*made, step=made.step, inside=inside)
 
 
 def _with_aux(result: Any) -> tuple[Updates, dict[str, Any]]:

@@ -3,6 +3,7 @@
 What rules are written with stands in `core.numerics` (one array) and `core.lists` (lists of arrays).
 """
 
+from ._anatomy import Part, Unknown, argument_of, parts, replaced, state_at, with_state_at
 from ._apply import apply_updates, incremental_update, periodic_update
 from ._call import Call, Form, Remembers
 from ._chain import (

@@ -159,11 +159,18 @@ class Remembers:
     def replace(self, **changes: Any) -> Any:
         """The same call with some arguments changed: `adam(1e-3).replace(b1=0.8)`.
 
-        The links of a chain are its `args`: `tx.replace(args=tx.links[:-1])`.
+        An argument of a part goes by its dotted name: `tx.replace(**{"adamw.learning_rate": 1e-4})`. The
+        links of a chain are its `args`: `tx.replace(args=tx.links[:-1])`.
         """
         if self.call is None:
             raise TypeError(f"{self!r} does not remember the call that made it: make it anew.")
         name, known = name_of(self.call.factory), self.call.arguments
+        dotted = {change: value for change, value in changes.items() if "." in change}
+        if dotted:
+            from ._anatomy import replaced  # here, since it knows chains
+
+            own = {change: value for change, value in changes.items() if change not in dotted}
+            return replaced(self.replace(**own) if own else self, dotted, name)
         for change in changes:
             if change not in known:
                 raise TypeError(

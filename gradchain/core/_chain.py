@@ -92,7 +92,12 @@ def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
         return runs().step(grads, state, params, extra_args)
 
     return GradientTransformationExtraArgs(
-        init, update, step=step if links else None, links=args, chained=links
+        init,
+        update,
+        step=step if links else None,
+        links=args,
+        chained=links,
+        inside=[(tx, (i,)) for i, tx in enumerate(args)],
     )
 
 
@@ -140,7 +145,10 @@ def named_chain(*args: tuple[str, GradientTransformation]) -> GradientTransforma
         params, states = whole.step(grads, in_order(state), params, **extra_args)
         return params, dict(zip(links, states, strict=True))
 
-    return GradientTransformationExtraArgs(init, update, step=step, links=tuple(tx for _, tx in args))
+    inside = [(tx, (name,)) for name, tx in args]
+    return GradientTransformationExtraArgs(
+        init, update, step=step, links=tuple(tx for _, tx in args), inside=inside
+    )
 
 
 def step(

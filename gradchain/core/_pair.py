@@ -26,6 +26,10 @@ class GradientTransformation(NamedTuple):
     update: TransformUpdateFn
 
 
+Path = tuple[Any, ...]
+"""Fields, keys and indices that lead to a part of a state."""
+
+
 class Parts(NamedTuple):
     """What a pair is made of; see `GradientTransformationExtraArgs`."""
 
@@ -37,6 +41,7 @@ class Parts(NamedTuple):
     traits: frozenset[Trait]
     delegates: bool
     chained: tuple[Any, ...] | None
+    inside: tuple[tuple[Any, Path], ...]
 
 
 class Later:
@@ -75,6 +80,8 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         links: what it is a chain of.
         chained: the same with extra arguments' support, if the state is the tuple of their states.
         rule: what it lifts, if it is a rule for one array.
+        inside: the transformations it is made of, each with the path of its state in the pair's own:
+            `(inner, ("inner_state",))`.
         traits: what it says about itself, see `Trait`.
         delegates: whether another factory's pair does the work; errors get the name of this one then.
 
@@ -94,8 +101,10 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         rule: Any = None,
         traits: Iterable[Trait] = (),
         delegates: bool = False,
+        inside: Iterable[tuple[Any, Path]] = (),
     ) -> Self:
-        parts = Parts(init, update, step, tuple(links), rule, frozenset(traits), delegates, chained)
+        traits, inside = frozenset(traits), tuple(inside)
+        parts = Parts(init, update, step, tuple(links), rule, traits, delegates, chained, inside)
         self = super().__new__(cls, init, update)  # type: ignore[arg-type]
         self.__dict__.update(call=call, parts=parts)
         return self
@@ -125,6 +134,11 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
     def chained(self) -> tuple[Any, ...] | None:
         """What the pair is a chain of, if it is nothing else, or None."""
         return self.parts.chained
+
+    @property
+    def inside(self) -> tuple[tuple[Any, Path], ...]:
+        """The transformations it is made of, each with the path of its state."""
+        return self.parts.inside
 
     @property
     def delegates(self) -> bool:

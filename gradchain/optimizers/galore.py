@@ -213,7 +213,8 @@ def scale_by_galore(
             safe_increment(state.count), base_state, jax.tree.unflatten(treedef, bases)
         )
 
-    return GradientTransformationExtraArgs(init, update)
+    inside = [(base, ("base_optimizer_state",))]
+    return GradientTransformationExtraArgs(init, update, inside=inside)
 
 
 @transformation(scale=FINITE)

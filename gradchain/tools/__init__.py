@@ -1,7 +1,9 @@
 """What takes a finished transformation."""
 
 from .eval_params import eval_params as eval_params
+from .hyperparams import hyperparams as hyperparams, learning_rate as learning_rate
 from .measurements import measurements as measurements
+from .memory import Memory as Memory, memory as memory
 from .minimize import MinimizeResult as MinimizeResult, minimize as minimize
 from .parse import parse as parse
 from .plot_schedule import plot_schedule as plot_schedule

@@ -215,7 +215,8 @@ class MultiSteps:
 
     def gradient_transformation(self) -> GradientTransformationExtraArgs:
         """The same as a pair."""
-        return GradientTransformationExtraArgs(self.init, self.update, step=self.step)
+        inside = [(self._opt, ("inner_opt_state",))]
+        return GradientTransformationExtraArgs(self.init, self.update, step=self.step, inside=inside)
 
 
 @transformation

@@ -71,7 +71,7 @@ def with_global_norm(inner: GradientTransformation):
         result, inner_state = tx.run(whole, updates, state.inner_state, params, **given)
         return result, GlobalNormState(size.astype(state.global_norm.dtype), inner_state)
 
-    return wrapper(init, run)
+    return wrapper(init, run, inside=[(inner, ("inner_state",))])
 
 
 @transformation

@@ -63,7 +63,7 @@ def _conditionally(
         )
         return result, state_type(inner_state=inner_state, step=safe_increment(state.step))
 
-    return wrapper(init, run, one_program=True)
+    return wrapper(init, run, one_program=True, inside=[(inner, ("inner_state",))])
 
 
 @transformation
@@ -164,4 +164,4 @@ def apply_if_finite(inner: GradientTransformation, max_consecutive_errors: int):
         total = jnp.where(finite, state.total_notfinite, safe_increment(state.total_notfinite))
         return result, ApplyIfFiniteState(rejected, finite, total, inner_state)
 
-    return wrapper(init, run, one_program=True)
+    return wrapper(init, run, one_program=True, inside=[(inner, ("inner_state",))])

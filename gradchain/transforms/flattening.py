@@ -59,4 +59,4 @@ def flatten(inner: GradientTransformation):
         result, state = tx.run(whole, _join(updates), state, flat, **extra_args)
         return _split(result, params if whole else updates), state
 
-    return wrapper(init, run)
+    return wrapper(init, run, inside=[(inner, ())])

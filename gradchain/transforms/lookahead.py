@@ -143,7 +143,9 @@ def lookahead(
             return LookaheadParams(fast, slow), LookaheadState(fast_state, since)
         return fast, LookaheadState(fast_state, since, slow)
 
-    return GradientTransformationExtraArgs(init, compiled(update), step=compiled(step))
+    return GradientTransformationExtraArgs(
+        init, compiled(update), step=compiled(step), inside=[(fast_optimizer, ("fast_state",))]
+    )
 
 
 def _copy(p: Array | jax.ShapeDtypeStruct) -> Array:

@@ -132,4 +132,4 @@ def masked(
             outside = apply_updates(keep("masked", others, params), keep("masked", others, updates))
         return merge(tree, result, outside), MaskedState(inner_state)
 
-    return wrapper(init, run)
+    return wrapper(init, run, inside=[(inner, ("inner_state",))])

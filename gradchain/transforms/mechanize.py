@@ -113,4 +113,5 @@ def mechanize(
             base_state, safe_increment(state.count), r, m, v, s, leaves.put(starts, state.x0)
         )
 
-    return GradientTransformationExtraArgs(init, update)
+    inside = [(base_optimizer, ("base_optimizer_state",))]
+    return GradientTransformationExtraArgs(init, update, inside=inside)

@@ -102,7 +102,10 @@ def monitor(measures: Mapping[str, GradientTransformation | Measure]):
             states.append(new)
         return updates, MonitorState(measurements, tuple(states))
 
-    return GradientTransformationExtraArgs(init, update)
+    inside = [
+        (tx, ("measure_states", i)) for i, tx in enumerate(measures.values()) if isinstance(tx, tuple)
+    ]
+    return GradientTransformationExtraArgs(init, update, inside=inside)
 
 
 def _as_pair(measure: GradientTransformation | Measure) -> GradientTransformationExtraArgs:

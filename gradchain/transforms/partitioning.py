@@ -87,7 +87,8 @@ def partition(
             states[group] = MaskedState(inner_state)
         return result, PartitionState(states)
 
-    return wrapper(init, run)
+    inside = [(tx, ("inner_states", group, "inner_state")) for group, tx in transforms.items()]
+    return wrapper(init, run, inside=inside)
 
 
 multi_transform = partition

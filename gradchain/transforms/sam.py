@@ -181,6 +181,7 @@ def sam(
             adv_state = adversary.init(params)
         return result, SAMState(jnp.zeros([], jnp.int32), opt_state, adv_state, None)
 
+    inside = [(optimizer, ("opt_state",)), (adv_optimizer, ("adv_state",))]
     if opaque_mode:
-        return wrapper(init, full_period)
-    return GradientTransformationExtraArgs(init, ascend_or_step, step=ascended_or_stepped)
+        return wrapper(init, full_period, inside=inside)
+    return GradientTransformationExtraArgs(init, ascend_or_step, step=ascended_or_stepped, inside=inside)

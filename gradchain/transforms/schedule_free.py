@@ -142,4 +142,5 @@ def schedule_free(
             leaves.put(z, state.z),
         )
 
-    return GradientTransformationExtraArgs(init, update)
+    inside = [(base_optimizer, ("base_optimizer_state",))]
+    return GradientTransformationExtraArgs(init, update, inside=inside)

@@ -73,4 +73,4 @@ def split_real_and_imaginary(inner: GradientTransformation):
         )
         return joined, SplitRealAndImaginaryState(inner_state)
 
-    return wrapper(init, run)
+    return wrapper(init, run, inside=[(inner, ("inner_state",))])
