@@ -28,6 +28,7 @@ from .moments import (
     update_moment_per_elem_norm as update_moment_per_elem_norm,
 )
 from .norm import norm as norm
+from .paths import path_name as path_name, paths as paths
 from .random import (
     random_like as random_like,
     split_key_like as split_key_like,
