@@ -71,11 +71,16 @@ from .second_order import (
 )
 from .tools import (
     eval_params as eval_params,
+    find_learning_rate as find_learning_rate,
     hyperparams as hyperparams,
     learning_rate as learning_rate,
+    log_uniform as log_uniform,
     make_step as make_step,
     memory as memory,
     minimize as minimize,
+    random_search as random_search,
+    sweep as sweep,
+    uniform as uniform,
     use_xla_flags as use_xla_flags,
     xla_flags as xla_flags,
 )

@@ -63,8 +63,17 @@ def argument_of(who: str, tx: GradientTransformation, name: str) -> tuple[Part, 
         return known[meant[0]]
     if meant:
         raise Unknown(f"{who}: {name!r} could be {', '.join(meant)}: give one of these names.")
+    if not known:
+        raise Unknown(
+            f"{who}: there is no {name!r}: nothing in the transformation remembers its arguments."
+        )
     hint = nearest(name, [*known, *(dotted.rpartition(".")[2] for dotted in known)])
     raise Unknown(f"{who}: there is no {name!r}; there are {', '.join(known)}.{hint}")
+
+
+def is_composite(value: Any) -> bool:
+    """Whether there are transformations among the arguments of what remembers its call."""
+    return any(True for _ in _transformations(value.arguments))
 
 
 class Unknown(KeyError):

@@ -159,25 +159,26 @@ class Remembers:
     def replace(self, **changes: Any) -> Any:
         """The same call with some arguments changed: `adam(1e-3).replace(b1=0.8)`.
 
-        An argument of a part goes by its dotted name: `tx.replace(**{"adamw.learning_rate": 1e-4})`. The
-        links of a chain are its `args`: `tx.replace(args=tx.links[:-1])`.
+        An argument of a part goes by its dotted name, or by its plain one if no other part has it:
+        `tx.replace(**{"adamw.learning_rate": 1e-4})`. The links of a chain are its `args`:
+        `tx.replace(args=tx.links[:-1])`.
         """
         if self.call is None:
             raise TypeError(f"{self!r} does not remember the call that made it: make it anew.")
         name, known = name_of(self.call.factory), self.call.arguments
-        dotted = {change: value for change, value in changes.items() if "." in change}
-        if dotted:
-            from ._anatomy import replaced  # here, since it knows chains
+        others = {change: value for change, value in changes.items() if change not in known}
+        if not others:
+            return self.call.run(**changes)
+        from ._anatomy import is_composite, replaced  # here, since it knows chains
 
-            own = {change: value for change, value in changes.items() if change not in dotted}
-            return replaced(self.replace(**own) if own else self, dotted, name)
-        for change in changes:
-            if change not in known:
+        for change in others:
+            if "." not in change and not is_composite(self):
                 raise TypeError(
                     f"{name}: has no argument {change!r}; it has {', '.join(known)}."
                     + nearest(change, known)
                 )
-        return self.call.run(**changes)
+        own = {change: value for change, value in changes.items() if change in known}
+        return replaced(self.replace(**own) if own else self, others, name)
 
     def __replace__(self, **changes: Any) -> Any:
         return self.replace(**changes)  # what copy.replace calls, from Python 3.13 on

@@ -1,6 +1,8 @@
 """What takes a finished transformation."""
 
+from .distributions import Uniform as Uniform, log_uniform as log_uniform, uniform as uniform
 from .eval_params import eval_params as eval_params
+from .find_learning_rate import LearningRates as LearningRates, find_learning_rate as find_learning_rate
 from .hyperparams import hyperparams as hyperparams, learning_rate as learning_rate
 from .measurements import measurements as measurements
 from .memory import Memory as Memory, memory as memory
@@ -8,4 +10,6 @@ from .minimize import MinimizeResult as MinimizeResult, minimize as minimize
 from .parse import parse as parse
 from .plot_schedule import plot_schedule as plot_schedule
 from .step import StepInfo as StepInfo, make_step as make_step
+from .sweep import random_search as random_search, sweep as sweep
+from .sweep_table import Sweep as Sweep
 from .xla_flags import use_xla_flags as use_xla_flags, xla_flags as xla_flags
