@@ -299,6 +299,7 @@ from .transforms import (
     snapshot as snapshot,
     split_real_and_imaginary as split_real_and_imaginary,
     trace as trace,
+    tunable as tunable,
     unitwise_clip as unitwise_clip,
     unitwise_norm as unitwise_norm,
     with_global_norm as with_global_norm,

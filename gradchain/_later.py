@@ -70,6 +70,8 @@ from .second_order import (
     power_iteration as power_iteration,
 )
 from .tools import (
+    cite as cite,
+    describe as describe,
     eval_params as eval_params,
     find_learning_rate as find_learning_rate,
     hyperparams as hyperparams,
@@ -79,6 +81,10 @@ from .tools import (
     memory as memory,
     minimize as minimize,
     random_search as random_search,
+    reset as reset,
+    set_hyperparams as set_hyperparams,
+    set_step as set_step,
+    step_count as step_count,
     sweep as sweep,
     uniform as uniform,
     use_xla_flags as use_xla_flags,

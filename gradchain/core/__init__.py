@@ -3,7 +3,17 @@
 What rules are written with stands in `core.numerics` (one array) and `core.lists` (lists of arrays).
 """
 
-from ._anatomy import Part, Unknown, argument_of, parts, replaced, state_at, with_state_at
+from ._anatomy import (
+    Part,
+    Unknown,
+    argument_of,
+    parts,
+    replaced,
+    replaced_at,
+    state_at,
+    transformations_in,
+    with_state_at,
+)
 from ._apply import apply_updates, incremental_update, periodic_update
 from ._call import Call, Form, Remembers
 from ._chain import (
@@ -53,9 +63,10 @@ from ._numbers import (
     Range,
     check_numbers,
     declared_numbers,
+    is_whole,
 )
-from ._order import OrderWarning, Trait
-from ._pair import GradientTransformation, GradientTransformationExtraArgs
+from ._order import OrderWarning, Trait, conflicts
+from ._pair import GradientTransformation, GradientTransformationExtraArgs, Path
 from ._safe import safe_norm, safe_root_mean_squares, scale_gradient
 from ._schedule import schedule
 from ._treewise import treewise

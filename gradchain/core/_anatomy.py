@@ -73,7 +73,7 @@ def argument_of(who: str, tx: GradientTransformation, name: str) -> tuple[Part, 
 
 def is_composite(value: Any) -> bool:
     """Whether there are transformations among the arguments of what remembers its call."""
-    return any(True for _ in _transformations(value.arguments))
+    return any(True for _ in transformations_in(value.arguments))
 
 
 class Unknown(KeyError):
@@ -87,21 +87,21 @@ def replaced(tx: Any, changes: Mapping[str, Any], who: str = "replace") -> Any:
     """A transformation with other values of arguments, named as `argument_of` takes them."""
     for name, value in changes.items():
         part, argument = argument_of(who, tx, name)
-        tx = _with(tx, (*part.where, argument), value)
+        tx = replaced_at(tx, (*part.where, argument), value)
     return tx
 
 
-def _with(value: Any, path: Path, new: Any) -> Any:
+def replaced_at(value: Any, path: Path, new: Any) -> Any:
     """A value of an argument, or a transformation, with something else at a path."""
     if not path:
         return new
     step, rest = path[0], path[1:]
     if isinstance(value, GradientTransformation):
-        return value.replace(**{step: _with(value.arguments[step], rest, new)})  # type: ignore[attr-defined]
+        return value.replace(**{step: replaced_at(value.arguments[step], rest, new)})  # type: ignore[attr-defined]
     if isinstance(value, Mapping):
-        return type(value)({**value, step: _with(value[step], rest, new)})  # type: ignore[call-arg]
+        return type(value)({**value, step: replaced_at(value[step], rest, new)})  # type: ignore[call-arg]
     items = list(value)
-    items[step] = _with(items[step], rest, new)
+    items[step] = replaced_at(items[step], rest, new)
     return type(value)(items)
 
 
@@ -136,7 +136,7 @@ def _walk(tx: Any, place: Path, where: Path, prefix: str) -> Iterator[Part]:
     factory = pair.factory
     if factory not in (chain, named_chain):
         yield Part(prefix + _name_of(tx), pair, place, where)
-    found = list(_transformations(pair.arguments or {}))
+    found = list(transformations_in(pair.arguments or {}))
     left = list(_located(pair))
     for path, label, inner in found:
         # Equal, not the same: equal calls share what they made.
@@ -157,7 +157,7 @@ def _located(pair: Any) -> Iterator[tuple[Any, Path]]:
             yield inner, place + deeper
 
 
-def _transformations(arguments: Mapping[str, Any]) -> Iterator[tuple[Path, str | None, Any]]:
+def transformations_in(arguments: Mapping[str, Any]) -> Iterator[tuple[Path, str | None, Any]]:
     """The transformations among arguments: path, label, pair."""
 
     def below(value: Any, path: Path, label: str | None) -> Iterator[tuple[Path, str | None, Any]]:

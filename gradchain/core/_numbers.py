@@ -71,6 +71,11 @@ def declared_numbers(factory: Callable[..., Any]) -> dict[str, NumberType] | Non
     return known if isinstance(known, dict) else numbers_of(factory) or None
 
 
+def is_whole(factory: Callable[..., Any], name: str) -> bool:
+    """Whether an argument is a whole number by its default: steps, an interval."""
+    return type(signature(factory).parameters[name].default) is int
+
+
 def _evaluated(annotation: Any, factory: Callable[..., Any]) -> Any:
     if not isinstance(annotation, str):
         return annotation

@@ -1,7 +1,7 @@
 """What links say about themselves, and the orders in which one undoes another."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Any
 
@@ -49,15 +49,23 @@ UNDONE = frozenset(first for first, _ in CONFLICTS)
 
 def check_order(links: Sequence[Any]) -> None:
     """Warns once for each two links of a chain of which one undoes the other."""
+    for text in conflicts(links):
+        if not called_by_the_package():  # an optimizer may mean it
+            _warn_once(f"chain: {text}")
+
+
+def conflicts(links: Sequence[Any]) -> Iterator[str]:
+    """What is wrong, and the remedy, for each two links of which one undoes the other."""
     for i, first in enumerate(links[:-1], 1):
-        if _traits(first).isdisjoint(UNDONE):
+        before = _traits(first)
+        if before.isdisjoint(UNDONE):
             continue
         for later in links[i:]:
-            before, after = _traits(first), _traits(later)
+            after = _traits(later)
             found = (text for (a, b), text in CONFLICTS.items() if a in before and b in after)
-            conflict = next(found, None)
-            if conflict is not None and not called_by_the_package():  # an optimizer may mean it
-                _warn_once(f"chain: {conflict.format(first=first, later=later)}")
+            text = next(found, None)
+            if text is not None:
+                yield text.format(first=first, later=later)
 
 
 @functools.lru_cache(maxsize=256)

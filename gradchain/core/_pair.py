@@ -205,6 +205,12 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         """`step` if `whole`, else `update`: what a wrapper asks of the pair inside."""
         return (self.step if whole else self.update)(updates, state, params, **extra_args)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: see `describe`."""
+        import gradchain  # here, for the core knows nothing of what reads transformations
+
+        return gradchain.describe(self)._repr_html_()
+
     @contextlib.contextmanager
     def _named_errors(self) -> Iterator[None]:
         """Missing arguments are reported in the name the user wrote."""

@@ -201,10 +201,10 @@ def _make(call: Call) -> GradientTransformationExtraArgs:
         return with_extra_args_support(Call(factory.inner_factory, arguments).run())
 
     def init(params: Params) -> InjectStatefulHyperparamsState:
-        dtype = _dtype(factory.dtype, params)
-        values = {name: _as_number(x, dtype) for name, x in numbers.items()}
+        dtype = number_dtype(factory.dtype, params)
+        values = {name: as_number(x, dtype) for name, x in numbers.items()}
         states = {name: schedule.init() for name, schedule in schedules.items()}
-        values |= {name: _as_number(f(states[name]), dtype) for name, f in schedules.items()}
+        values |= {name: as_number(f(states[name]), dtype) for name, f in schedules.items()}
         inner = make(values).init(params)
         return InjectStatefulHyperparamsState(jnp.zeros([], jnp.int32), values, states, inner)
 
@@ -215,7 +215,7 @@ def _make(call: Call) -> GradientTransformationExtraArgs:
         values = dict(state.hyperparams)
         for name, schedule in schedules.items():
             value = schedule(states[name], **extra_args)
-            values[name] = _as_number(value, dtype_of(values[name]))
+            values[name] = as_number(value, dtype_of(values[name]))
         states = {name: f.update(states[name], **extra_args) for name, f in schedules.items()}
         tx = make(values)
         result, inner = tx.run(whole, updates, state.inner_state, params, **extra_args)
@@ -225,7 +225,8 @@ def _make(call: Call) -> GradientTransformationExtraArgs:
     return wrapper(init, run, one_program=True).remembering(call)
 
 
-def _dtype(asked: Any, params: Params) -> Any:
+def number_dtype(asked: Any, params: Params) -> Any:
+    """The dtype of numbers in a state: as asked, or the widest of the parameters, at least float32."""
     if asked is not None:
         return asked
     if is_placeholder(params):
@@ -234,7 +235,7 @@ def _dtype(asked: Any, params: Params) -> Any:
     return max(dtypes, key=lambda d: d.itemsize, default=jnp.dtype(jnp.float32))
 
 
-def _as_number(x: Any, dtype: Any) -> jax.Array:
+def as_number(x: Any, dtype: Any) -> jax.Array:
     """A number as an array: real ones in `dtype`, integers as they are."""
     is_float = jnp.issubdtype(dtype_of(x), jnp.floating)
     return jnp.asarray(x, dtype if is_float else None)

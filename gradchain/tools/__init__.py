@@ -1,5 +1,7 @@
 """What takes a finished transformation."""
 
+from .cite import cite as cite
+from .describe import Description as Description, describe as describe
 from .distributions import Uniform as Uniform, log_uniform as log_uniform, uniform as uniform
 from .eval_params import eval_params as eval_params
 from .find_learning_rate import LearningRates as LearningRates, find_learning_rate as find_learning_rate
@@ -9,7 +11,10 @@ from .memory import Memory as Memory, memory as memory
 from .minimize import MinimizeResult as MinimizeResult, minimize as minimize
 from .parse import parse as parse
 from .plot_schedule import plot_schedule as plot_schedule
+from .reset import reset as reset
+from .set_hyperparams import set_hyperparams as set_hyperparams
 from .step import StepInfo as StepInfo, make_step as make_step
+from .steps import set_step as set_step, step_count as step_count
 from .sweep import random_search as random_search, sweep as sweep
 from .sweep_table import Sweep as Sweep
 from .xla_flags import use_xla_flags as use_xla_flags, xla_flags as xla_flags

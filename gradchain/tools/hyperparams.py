@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ..core import GradientTransformation, Part, argument_of, declared_numbers, parts, state_at
-from ..core.types import OptState, counter_of
+from ..core.types import OptState
+from ..transforms.tunable import tuned_names
+from .steps import opt_state_of, steps_taken
 
 
 def hyperparams(tx: GradientTransformation, state: OptState) -> dict[str, Any]:
@@ -25,7 +26,8 @@ def hyperparams(tx: GradientTransformation, state: OptState) -> dict[str, Any]:
     Raises: ValueError if the state does not belong to `tx`.
     """
     found: dict[str, Any] = {}
-    state = getattr(state, "opt_state", state)
+    state = opt_state_of(state)
+    tuned = tuned_names(tx)
     for part in parts(tx):
         try:
             inner = state_at(state, part.place)
@@ -35,7 +37,7 @@ def hyperparams(tx: GradientTransformation, state: OptState) -> dict[str, Any]:
                 f"{part.name}. Give the state that its init, or its last step, returned."
             ) from None
         found |= {f"{part.name}.{name}": value for name, value in _values(part, inner).items()}
-    return found
+    return found | {name: state_at(state, place).hyperparams[key] for name, (place, key) in tuned.items()}
 
 
 def learning_rate(tx: GradientTransformation, state: OptState) -> Any:
@@ -51,7 +53,8 @@ def _values(part: Part, state: OptState) -> dict[str, Any]:
     """The numbers of one call, by argument."""
     injected = state.hyperparams if hasattr(state, "hyperparams") else {}
     numbers = _numbers(part)
-    count = _steps_taken(state)
+    count = steps_taken(state)
+    count = jnp.zeros([], jnp.int32) if count is None else count
     return {
         name: injected.get(name, value(count) if callable(value) else value)
         for name, value in part.arguments.items()
@@ -68,15 +71,3 @@ def _is_number(value: Any) -> bool:
     if isinstance(value, bool):
         return False
     return isinstance(value, (int, float, np.number)) or (hasattr(value, "dtype") and jnp.ndim(value) == 0)
-
-
-def _steps_taken(state: OptState) -> Any:
-    """The first count in a state; 0 if there is none."""
-
-    def counts(node: Any) -> bool:
-        return counter_of(node) is not None
-
-    for node in jax.tree.leaves(state, is_leaf=counts):
-        if counts(node):
-            return getattr(node, counter_of(node) or "count")
-    return jnp.zeros([], jnp.int32)

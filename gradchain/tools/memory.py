@@ -23,8 +23,8 @@ class Memory(NamedTuple):
 
     def __str__(self) -> str:
         width = max(map(len, self.parts), default=0)
-        lines = [f"{name:{width}}  {_human(size)}" for name, size in self.parts.items()]
-        return "\n".join([*lines, f"{_human(self.total)} in all, {self.multiple:.2f} x the parameters"])
+        lines = [f"{name:{width}}  {human(size)}" for name, size in self.parts.items()]
+        return "\n".join([*lines, f"{human(self.total)} in all, {self.multiple:.2f} x the parameters"])
 
 
 def memory(tx: GradientTransformation, params: Params) -> Memory:
@@ -37,11 +37,11 @@ def memory(tx: GradientTransformation, params: Params) -> Memory:
     """
     state = jax.eval_shape(tx.init, params)
     calls = parts(tx)
-    whole = {part.name: _size(state_at(state, part.place)) for part in calls}
+    whole = {part.name: size_of(state_at(state, part.place)) for part in calls}
     own = dict(whole)
     for outer in calls:
         own[outer.name] -= sum(whole[inner.name] for inner in calls if _is_child(inner, outer, calls))
-    return Memory(own, _size(state), _size(params))
+    return Memory(own, size_of(state), size_of(params))
 
 
 def _is_child(inner: Part, outer: Part, calls: list[Part]) -> bool:
@@ -54,16 +54,19 @@ def _is_child(inner: Part, outer: Part, calls: list[Part]) -> bool:
     return stands_in(inner, outer) and next(between, None) is None
 
 
-def _size(tree: PyTree) -> int:
-    """The bytes of the arrays of a tree."""
-    return sum(_entry_size(x) * int(np.prod(x.shape)) for x in jax.tree.leaves(tree) if hasattr(x, "dtype"))
+def size_of(tree: PyTree) -> int:
+    """The bytes of the arrays of a tree, which may be shapes."""
+    return sum(
+        _entrysize_of(x) * int(np.prod(x.shape)) for x in jax.tree.leaves(tree) if hasattr(x, "dtype")
+    )
 
 
-def _entry_size(x: Any) -> int:
+def _entrysize_of(x: Any) -> int:
     return 0 if x.dtype == jax.dtypes.float0 else x.dtype.itemsize
 
 
-def _human(size: int) -> str:
+def human(size: int) -> str:
+    """A number of bytes in three digits."""
     amount, unit = float(size), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if amount < 1000:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import GradientTransformation, argument_of, declared_numbers, replaced
+from ..core import GradientTransformation, argument_of, declared_numbers, is_whole, replaced
 from ..core.types import ArrayTree
 from .distributions import Uniform, drawn
 from .sweep_runs import Runs
@@ -115,10 +115,11 @@ def why_not_mapped(tx: GradientTransformation | Make, name: str, values: Sequenc
     if not isinstance(tx, GradientTransformation):
         return None
     part, argument = argument_of("sweep", tx, name)
-    declared = declared_numbers(getattr(part.pair.factory, "inner_factory", part.pair.factory))
-    if declared is None or argument in declared:
-        return None
-    return f"{part.name} takes it as structure"
+    factory = getattr(part.pair.factory, "inner_factory", part.pair.factory)
+    declared = declared_numbers(factory)
+    if declared is not None and argument not in declared:
+        return f"{part.name} takes it as structure"
+    return "it is a whole number" if is_whole(factory, argument) else None
 
 
 def _table(

@@ -125,3 +125,4 @@ from .trust_ratio import (
     ScaleByTrustRatioState as ScaleByTrustRatioState,
     scale_by_trust_ratio as scale_by_trust_ratio,
 )
+from .tunable import TunableState as TunableState, tunable as tunable

@@ -134,7 +134,7 @@ def schedule_free(
             us = leaves.of("base optimizer's step", steps)
             moves, z = each_of(2, move, leaves.gs, us, leaves.ps, leaves.of("state's z", state.z))
         return leaves.put(moves, updates), ScheduleFreeState(
-            state.b1,
+            jnp.asarray(b1, state.b1.dtype),
             cast(total, state.weight_sum.dtype),
             safe_increment(state.step_count),
             cast(largest, state.max_lr.dtype),

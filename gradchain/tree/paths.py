@@ -6,6 +6,7 @@ import jax
 from jax.tree_util import KeyPath
 
 from ..core.types import PyTree
+from .boxes import is_box
 
 
 def path_name(path: KeyPath) -> str:
@@ -28,17 +29,9 @@ def paths(tree: PyTree) -> PyTree:
     def named(path: KeyPath, node: Any) -> Any:
         return jax.tree.map(lambda leaf: path_name(path), node)
 
-    return jax.tree_util.tree_map_with_path(named, tree, is_leaf=_is_box)
+    return jax.tree_util.tree_map_with_path(named, tree, is_leaf=is_box)
 
 
 def _word(key: Any) -> Any:
     """What a key of a path is called."""
     return next((getattr(key, a) for a in ("key", "name", "idx") if hasattr(key, a)), key)
-
-
-def _is_box(x: Any) -> bool:
-    """Whether this is one of Flax's boxes around an array."""
-    return any(c.__module__.startswith("flax.") and c.__name__ in _BOXES for c in type(x).__mro__)
-
-
-_BOXES = ("Variable", "AxisMetadata")

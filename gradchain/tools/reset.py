@@ -1,0 +1,80 @@
+"""Parts of a state begun anew."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+from ..core import GradientTransformation, Path, nearest, parts, state_at, with_state_at
+from ..core.types import OptState, Params, PyTree
+from ..transforms.masking import MaskedNode
+from ..tree.paths import paths
+from .slots import slots
+
+
+def reset(
+    tx: GradientTransformation, state: OptState, params: Params, where: str | Sequence[str]
+) -> OptState:
+    """The same state with some of it as `tx.init(params)` makes it.
+
+        state = reset(tx, state, params, where="adamw")  # a link: moments and count
+        state = reset(tx, state, params, where="kernels")  # a group: all that its parts keep
+        state = reset(tx, state, params, where=r"head/.*")  # a layer: the slots of its parameters
+
+    Args:
+        tx, state, params: the transformation, its state, and the parameters.
+        where: the name of a part (see `core.parts`), the label of a group, or a regular expression that
+            fits the whole path of a parameter (see `tree.paths`); or several of these. Names come first.
+            A parameter's slots begin anew, counts that it shares with others stay.
+
+    Returns: another state.
+    Raises: ValueError if something in `where` fits nothing, with the names and the paths.
+    """
+    fresh = tx.init(params)
+    for one in [where] if isinstance(where, str) else where:
+        found = _places(tx, one)
+        if found:
+            for place in found:
+                state = with_state_at(state, place, state_at(fresh, place))
+        else:
+            state = _reset_parameters(tx, state, fresh, params, one)
+    return state
+
+
+def _places(tx: GradientTransformation, name: str) -> list[Path]:
+    """Where the states of a part are, or of the parts of a group."""
+    calls = parts(tx)
+    found = [part.place for part in calls if part.name == name]
+    return found or [part.place for part in calls if part.name.startswith(f"{name}.")]
+
+
+def _reset_parameters(
+    tx: GradientTransformation, state: OptState, fresh: OptState, params: Params, pattern: str
+) -> OptState:
+    """The state with the slots of the parameters that a pattern fits as in another one."""
+    try:
+        fits = re.compile(pattern).fullmatch
+    except re.error as error:
+        raise ValueError(f"reset: where={pattern!r} is no regular expression: {error}.") from None
+    names = jax.tree.leaves(paths(params))
+    if not any(fits(name) for name in names):
+        known = [part.name for part in parts(tx)]
+        raise ValueError(
+            f"reset: where={pattern!r} fits nothing; the parts are {', '.join(known)}, the parameters "
+            f"{', '.join(names)}.{nearest(pattern, [*known, *names])}"
+        )
+    for slot in slots(tx, state):
+        if slot.like_params:
+            chosen = _chosen(slot.value, state_at(fresh, slot.place), fits)
+            state = with_state_at(state, slot.place, chosen)
+    return state
+
+
+def _chosen(value: PyTree, fresh: PyTree, fits: Any) -> PyTree:
+    """A tree like the parameters, with another one's leaves where the path fits."""
+
+    def choose(name: Any, old: Any, new: Any) -> Any:
+        return old if isinstance(old, MaskedNode) or not fits(name) else new
+
+    return jax.tree.map(choose, paths(value), value, fresh)

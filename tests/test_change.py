@@ -1,0 +1,211 @@
+"""What a state holds, changed between two steps: hyperparameters, parts of it, its step."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from arguments import down
+from trees import check_close, gradients, params
+
+import gradchain as gc
+
+CHAIN = gc.chain(gc.clip_by_global_norm(1.0), gc.adamw(0.1))
+GROUPS = gc.partition(
+    {"k": gc.tunable(gc.adamw(0.1)), "b": gc.tunable(gc.sgd(0.1))}, {"w": "k", "deep": "b"}
+)
+
+
+def stepped(tx: Any, state: Any, p: Any, steps: int = 1) -> Any:
+    step = jax.jit(tx.step)
+    for t in range(steps):
+        p, state = step(gradients(p, t), state, p)
+    return p, state
+
+
+# Hyperparameters in the state
+
+
+def test_a_rate_changes_without_compiling_anew() -> None:
+    tx, p, traced = gc.tunable(CHAIN), params(), []
+
+    @jax.jit
+    def step(g: Any, state: Any, p: Any) -> Any:
+        traced.append(1)
+        return tx.step(g, state, p)
+
+    state = tx.init(p)
+    for rate in (0.1, 0.01):
+        state = gc.set_hyperparams(state, **{"adamw.learning_rate": rate, "max_norm": 2.0})
+        found, _ = step(gradients(p, 0), state, p)
+        other = gc.chain(gc.clip_by_global_norm(2.0), gc.adamw(rate))
+        expected, _ = jax.jit(other.step)(gradients(p, 0), other.init(p), p)
+        check_close(found, expected, 1e-6)
+    assert len(traced) == 1
+    found = gc.hyperparams(tx, state)
+    assert float(found["adamw.learning_rate"]) == pytest.approx(0.01)
+    assert float(found["clip_by_global_norm.max_norm"]) == 2.0
+
+
+def test_groups_are_told_apart_by_their_labels() -> None:
+    state = GROUPS.init(params())
+    state = gc.set_hyperparams(state, **{"k.adamw.learning_rate": 0.5, "sgd.learning_rate": 0.25})
+    found = gc.hyperparams(GROUPS, state)
+    assert float(found["k.adamw.learning_rate"]) == 0.5
+    assert float(found["b.sgd.learning_rate"]) == 0.25
+    with pytest.raises(KeyError, match=r"'learning_rate' could be .*k\.adamw\.learning_rate"):
+        gc.set_hyperparams(state, learning_rate=1.0)
+
+
+def test_injected_hyperparameters_are_set_too() -> None:
+    tx = gc.chain(gc.clip(1.0), gc.inject_hyperparams(gc.adam)(0.1))
+    state = gc.set_hyperparams(tx.init(params()), learning_rate=0.3)
+    assert float(gc.learning_rate(tx, state)) == pytest.approx(0.3)
+    state = gc.set_hyperparams(state, **{"adam.b1": 0.5})  # as hyperparams(tx, state) names it
+    assert float(gc.hyperparams(tx, state)["adam.b1"]) == 0.5
+
+
+def test_hyperparameters_keep_their_dtype_and_take_one_value_for_each_run() -> None:
+    tx, p = gc.tunable(CHAIN), params("bfloat16")
+    state = gc.set_hyperparams(tx.init(p), **{"adamw.b2": 0.999})
+    assert state.hyperparams["adamw.b2"].dtype == jnp.float32  # in bfloat16 it would be 1
+    states = jax.vmap(lambda _: tx.init(params()))(jnp.arange(3))
+    states = gc.set_hyperparams(states, **{"adamw.learning_rate": np.array([0.1, 0.2, 0.3], np.float32)})
+    assert states.hyperparams["adamw.learning_rate"].shape == (3,)
+
+
+def test_a_traced_value_passes() -> None:
+    state = gc.tunable(CHAIN).init(params())
+    new = jax.jit(lambda s, x: gc.set_hyperparams(s, **{"adamw.b1": x}))(state, 0.25)
+    assert float(new.hyperparams["adamw.b1"]) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "text"),
+    [
+        ({"adamw.learning_rat": 1.0}, KeyError, "Did you mean 'adamw.learning_rate'"),
+        ({"b1": "a"}, ValueError, "b1 must be one number, received 'a'"),
+        ({"b1": True}, ValueError, "b1 must be one number, received True"),
+        ({"b1": np.ones(3)}, ValueError, "b1 must be one number"),
+        ({"b1": float("nan")}, ValueError, "b1 must be finite, received nan"),
+    ],
+)
+def test_bad_values_are_refused_and_the_state_stays(values: Any, error: type[Exception], text: str) -> None:
+    state = gc.tunable(CHAIN).init(params())
+    before = dict(state.hyperparams)
+    with pytest.raises(error, match=text):
+        gc.set_hyperparams(state, **values)
+    assert state.hyperparams == before
+
+
+def test_a_state_without_hyperparameters_says_how_to_get_some() -> None:
+    with pytest.raises(KeyError, match=r"Make the transformation with tunable\(\.\.\.\)"):
+        gc.set_hyperparams(CHAIN.init(params()), learning_rate=1.0)
+
+
+def test_the_states_of_flax_are_changed_too() -> None:
+    from flax.training.train_state import TrainState
+
+    state = TrainState.create(apply_fn=None, params=params(), tx=gc.tunable(CHAIN))
+    state = gc.set_hyperparams(state, **{"adamw.learning_rate": 0.5})
+    assert float(gc.hyperparams(state.tx, state)["adamw.learning_rate"]) == 0.5
+
+
+def test_an_nnx_optimizer_is_changed_itself() -> None:
+    from flax import nnx
+
+    model = nnx.Linear(2, 3, rngs=nnx.Rngs(0))
+    optimizer = nnx.Optimizer(model, gc.tunable(gc.sgd(0.1)), wrt=nnx.Param)
+    before = model.kernel[...]
+    assert gc.set_hyperparams(optimizer, learning_rate=0.5) is optimizer
+    optimizer.update(model, jax.tree.map(jnp.ones_like, nnx.state(model, nnx.Param)))
+    np.testing.assert_allclose(model.kernel[...], before - 0.5, rtol=1e-6)
+
+
+def test_schedule_free_evaluates_with_the_weight_in_use() -> None:
+    tx, p = gc.tunable(gc.schedule_free(gc.sgd(0.1), 0.1, b1=0.9)), params()
+    state = gc.set_hyperparams(tx.init(p), **{"schedule_free.b1": 0.5})
+    p, state = stepped(tx, state, p)
+    assert float(state.inner_state.b1) == 0.5
+
+
+# Steps
+
+
+def test_steps_are_counted_wherever_they_are() -> None:
+    p = params()
+    for tx, steps in [
+        (CHAIN, 5),
+        (gc.accumulate_gradients(CHAIN, 2), 2),
+        (gc.schedule_free(gc.sgd(0.1), 0.1), 5),
+        (GROUPS, 5),
+        (gc.inject_hyperparams(gc.sgd)(0.1), 5),
+        (gc.chain(gc.clip(1.0), gc.contrib.simplified_ademamix(0.1)), 5),
+    ]:
+        _, state = stepped(tx, tx.init(p), p, 5)
+        assert int(gc.step_count(state)) == steps
+    with pytest.raises(ValueError, match="nothing in the state counts steps"):
+        gc.step_count(gc.sgd(0.1).init(p))
+
+
+def test_a_schedule_goes_on_from_the_step_it_is_set_to() -> None:
+    tx = gc.chain(gc.clip(2.0), gc.accumulate_gradients(gc.adamw(down), 2))
+    p = params()
+    _, state = stepped(tx, tx.init(p), p, 4)
+    moved = gc.set_step(tx, state, 10)
+    assert int(gc.step_count(moved)) == 10
+    assert float(gc.learning_rate(tx, moved)) == float(down(10))
+    check_close(moved[1].inner_opt_state[0].mu, state[1].inner_opt_state[0].mu, 0)
+    offset = gc.scale_by_factored_rms(step_offset=3)
+    assert int(gc.step_count(gc.set_step(offset, offset.init(p), 2))) == 5
+    for n in (-1, 1.5, True, "2"):
+        with pytest.raises(ValueError, match="n must be a whole number"):
+            gc.set_step(tx, state, n)
+
+
+def test_a_plateau_counts_no_steps() -> None:
+    tx, p = gc.contrib.reduce_on_plateau(accumulation_size=4), params()
+    _, state = tx.update(p, tx.init(p), p, value=jnp.ones(()))
+    check_close(gc.set_step(tx, state, 9), state, 0)
+
+
+# Beginning anew
+
+
+def test_a_link_begins_anew() -> None:
+    p = params()
+    _, state = stepped(CHAIN, CHAIN.init(p), p, 3)
+    check_close(gc.reset(CHAIN, state, p, "adamw"), CHAIN.init(p), 0)
+
+
+def test_a_group_begins_anew_and_the_other_goes_on() -> None:
+    p = params()
+    tx = gc.partition({"k": gc.adam(0.1), "b": gc.adam(0.1)}, {"w": "k", "deep": "b"})
+    _, state = stepped(tx, tx.init(p), p, 3)
+    found = gc.reset(tx, state, p, "k").inner_states
+    check_close(found["k"], tx.init(p).inner_states["k"], 0)
+    check_close(found["b"], state.inner_states["b"], 0)
+
+
+def test_a_layer_begins_anew_and_counts_stay() -> None:
+    p = params()
+    tx = gc.chain(gc.clip(1.0), gc.masked(gc.adam(0.1), {"w": True, "deep": True}))
+    _, state = stepped(tx, tx.init(p), p, 3)
+    found = gc.reset(tx, state, p, r"deep/0/.*")[1].inner_state[0]
+    old = state[1].inner_state[0]
+    assert int(found.count) == 3
+    check_close(found.mu["deep"][0], jax.tree.map(jnp.zeros_like, old.mu["deep"][0]), 0)
+    check_close(found.mu["deep"][1], old.mu["deep"][1], 0)
+    check_close(found.nu["w"], old.nu["w"], 0)
+
+
+def test_what_fits_nothing_is_named() -> None:
+    p = params()
+    state = CHAIN.init(p)
+    with pytest.raises(
+        ValueError, match=r"fits nothing; the parts are clip_by_global_norm, adamw.*deep/0/b"
+    ):
+        gc.reset(CHAIN, state, p, "adam")
+    with pytest.raises(ValueError, match="is no regular expression"):
+        gc.reset(CHAIN, state, p, "dee[p")
