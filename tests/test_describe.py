@@ -20,13 +20,15 @@ GROUPED = gc.chain(
     gc.partition({"matrices": gc.adamw(1e-3, b1=0.8), "rest": gc.sgd(1e-2, momentum=0.9)}, LABELS),
 )
 SHOWN = """\
-transformation       hyperparameters                                           state                                 size
-clip_by_global_norm  max_norm=1.0                                              no state
-partition            param_labels={'kernel': 'matrices', 'bias': 'rest'}       no state
-  └ matrices.adamw   learning_rate=0.001, b1=0.8                               count: int32[]                         4 B
-                     (b2=0.999, eps=1e-08, eps_root=0.0, weight_decay=0.0001)  mu: float32, like the parameters     40 kB
-                     sees kernel                                               nu: float32, like the parameters     40 kB
-  └ rest.sgd         learning_rate=0.01, momentum=0.9                          trace: float32, like the parameters   40 B
+transformation       hyperparameters                              state                                 size
+clip_by_global_norm  max_norm=1.0                                 no state
+partition            param_labels={'kernel': 'matrices', 'bias':  no state
+                     'rest'}
+  └ matrices.adamw   learning_rate=0.001, b1=0.8                  count: int32[]                         4 B
+                     (b2=0.999, eps=1e-08, eps_root=0.0,          mu: float32, like the parameters     40 kB
+                     weight_decay=0.0001)                         nu: float32, like the parameters     40 kB
+                     sees kernel
+  └ rest.sgd         learning_rate=0.01, momentum=0.9             trace: float32, like the parameters   40 B
                      (weight_decay=0.0)
                      sees bias
 80 kB in all, 2.00 x the parameters"""

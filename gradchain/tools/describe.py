@@ -25,7 +25,7 @@ from .memory import Memory, human, memory, size_of
 from .seen import seen
 from .slots import Slot, pattern_of, slots
 
-WIDTH = 60
+WIDTH = 46
 """Characters of hyperparameters in a line."""
 MOST_PATHS = 6
 """Parameters of a group that are named."""
