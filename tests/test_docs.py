@@ -53,6 +53,18 @@ assert u['w'].shape == (2, 3) and repr(tx) == 'scale_by_sign_momentum()'
         assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.parametrize("name", ["inspect.md", "sweep.md"])
+def test_the_code_of_a_page_runs_and_prints_what_it_shows(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a block prints may stand in a block without a language right after it."""
+    text, names = (ROOT / "docs" / name).read_text(), {}
+    for code, shown in re.findall(r"```python\n(.*?)```(?:\n\n```\n(.*?)```)?", text, re.S):
+        exec(code, names)
+        printed = capsys.readouterr().out
+        assert not shown or printed == shown
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_links_resolve(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):

@@ -59,7 +59,7 @@ class Grid(NamedTuple):
 
     def _row(self, row: Sequence[Cell | Sequence[Cell]]) -> str:
         cells = (
-            f'<td style="text-align:{self._side(i)};white-space:pre-wrap">'
+            f'<td style="text-align:{self._side(i)};white-space:pre-wrap;padding-right:1em">'
             + "".join(map(_span, _pieces(c)))
             + "</td>"
             for i, c in enumerate(row)
