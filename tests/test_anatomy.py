@@ -105,6 +105,36 @@ def test_hyperparameters_are_those_of_the_next_step() -> None:
     assert float(gc.learning_rate(tx, state)) == float(down(2))
 
 
+@pytest.mark.parametrize(
+    "tx",
+    [
+        gc.named_chain(("clip", gc.clip(1.0)), ("adam", gc.adam(down))),
+        gc.partition({"a": gc.adamw(down), "b": gc.set_to_zero()}, {"w": "a", "deep": "b"}),
+        gc.accumulate_gradients(gc.adam(down), 1),
+        gc.inject_hyperparams(gc.adam)(down),
+        gc.chain(gc.clip(1.0), gc.inject_hyperparams(gc.sgd)(down)),
+        gc.contrib.schedule_free_adamw(down),
+        gc.tunable(gc.adamw(down)),
+        gc.apply_if_finite(gc.adam(down), 3),
+        gc.lookahead(gc.sgd(down), 5, 0.5),
+    ],
+    ids=lambda tx: tx.factory.__name__,
+)
+def test_the_learning_rate_is_that_of_the_coming_step(tx: Any) -> None:
+    p = params()
+    p = gc.LookaheadParams.init_synced(p) if tx.factory is gc.lookahead else p
+    state, step = tx.init(p), jax.jit(tx.update)
+    for t in range(3):
+        assert float(gc.learning_rate(tx, state)) == pytest.approx(float(down(t)), rel=1e-6)
+        _, state = step(params(), state, p)
+
+
+def test_who_has_no_learning_rate_is_named() -> None:
+    tx = gc.chain(gc.clip(1.0), gc.adafactor())
+    with pytest.raises(KeyError, match="learning_rate: adafactor was given none"):
+        gc.learning_rate(tx, tx.init(params()))
+
+
 def test_injected_hyperparameters_are_read_from_the_state() -> None:
     tx = gc.inject_hyperparams(gc.adam)(0.1, b1=0.7)
     state = tx.init(params())

@@ -6,8 +6,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import GradientTransformation, Part, argument_of, declared_numbers, parts, state_at
+from ..core import GradientTransformation, Part, Unknown, argument_of, declared_numbers, parts, state_at
 from ..core.types import OptState
+from ..schedules.inject import StatefulSchedule
 from ..transforms.tunable import tuned_names
 from .steps import opt_state_of, steps_taken
 
@@ -18,7 +19,8 @@ def hyperparams(tx: GradientTransformation, state: OptState) -> dict[str, Any]:
         hyperparams(adamw(cosine_decay_schedule(1e-3, 100)), state)
         # {"adamw.learning_rate": 0.00099, "adamw.b1": 0.9, ...}
 
-    A schedule is evaluated at the steps that its part has taken; injected numbers are read from the state.
+    A schedule is evaluated at the steps that its part has taken. The numbers of `tunable` and
+    `inject_hyperparams` are read from the state.
     Names are those of the calls, see `core.parts`; `print(tx)` shows the calls.
 
     Args: tx; state, of `tx.init` or of a step, or Flax's `TrainState` or `nnx.Optimizer`. Inside `jit` too.
@@ -46,12 +48,15 @@ def learning_rate(tx: GradientTransformation, state: OptState) -> Any:
     Raises: KeyError if there is none, or several: then with their names.
     """
     part, argument = argument_of("learning_rate", tx, "learning_rate")
-    return hyperparams(tx, state)[f"{part.name}.{argument}"]
+    found = hyperparams(tx, state)
+    if f"{part.name}.{argument}" not in found:
+        raise Unknown(f"learning_rate: {part.name} was given none: it finds its own steps.")
+    return found[f"{part.name}.{argument}"]
 
 
 def _values(part: Part, state: OptState) -> dict[str, Any]:
     """The numbers of one call, by argument."""
-    injected = state.hyperparams if hasattr(state, "hyperparams") else {}
+    injected = _injected(part, state) if hasattr(state, "hyperparams_states") else {}
     numbers = _numbers(part)
     count = steps_taken(state)
     count = jnp.zeros([], jnp.int32) if count is None else count
@@ -60,6 +65,18 @@ def _values(part: Part, state: OptState) -> dict[str, Any]:
         for name, value in part.arguments.items()
         if name in injected or _is_number(value) or (name in numbers and callable(value))
     }
+
+
+def _injected(part: Part, state: Any) -> dict[str, Any]:
+    """The numbers in a state of `inject_hyperparams`; those of schedules are the last step's there."""
+    found = dict(state.hyperparams)
+    for name, schedule_state in state.hyperparams_states.items():
+        schedule = part.arguments[name]
+        if not isinstance(
+            schedule, StatefulSchedule
+        ):  # one that reads extra arguments is asked in the step
+            found[name] = schedule(schedule_state.count)
+    return found
 
 
 def _numbers(part: Part) -> Mapping[str, Any]:
