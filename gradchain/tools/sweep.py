@@ -140,7 +140,7 @@ def _table(
     runs = Runs(who, train, make, {name: why for name, why in reasons.items() if why is not None})
     results = runs.results(points, chunk, progress)
     columns = {name: _column([point[name] for point in points]) for name in tried}
-    return Sweep(make, columns, results, runs.looped)
+    return Sweep(make, columns, results, runs.looped, runs.compile_seconds, runs.seconds)
 
 
 def _column(values: list[Any]) -> np.ndarray:

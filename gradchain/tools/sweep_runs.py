@@ -1,6 +1,7 @@
 """The runs of a sweep: mapped where they can be, in an outer loop where not."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,17 +24,21 @@ class Runs:
     """Trains with the transformations that `make` makes from points: values by name.
 
     Args: who, for errors; train; make; looped, by name, why its values cannot be traced.
-    Attributes: mapped, the names that are traced; looped, now with what was found by trying.
+    Attributes: mapped, the names that are traced; looped, now with what was found by trying;
+        compile_seconds and seconds, what the programs took to make and to run.
     """
 
     def __init__(self, who: str, train: Train, make: Callable[[Point], Any], looped: Mapping[str, str]):
         self.who, self.train, self.make = who, train, make
         self.mapped: list[str] = []
         self.looped = dict(looped)
+        self.compile_seconds = self.seconds = 0.0
 
     def results(self, points: Sequence[Point], chunk: int | None, progress: bool) -> dict[str, np.ndarray]:
         """What `train` returned, by the names of its leaves, stacked along the points."""
+        began = time.perf_counter()
         self.settle(points[0])
+        self.compile_seconds += time.perf_counter() - began
         groups: dict[str, list[int]] = {}
         for i, point in enumerate(points):
             groups.setdefault(self.key(point), []).append(i)
@@ -85,11 +90,15 @@ class Runs:
         """Runs that differ in mapped numbers only: number and results of each."""
         devices = jax.local_devices() if self.mapped and len(members) > 1 else jax.local_devices()[:1]
         size = min(chunk or len(members), len(members)) if self.mapped else 1
+        began = time.perf_counter()
         program, size = self._compiled(points[members[0]], size, devices, fit=chunk is None)
+        self.compile_seconds += time.perf_counter() - began
         for start in range(0, len(members), size):
             now = members[start : start + size]
             asked = now + [now[-1]] * (size - len(now))  # every chunk has the shape that is compiled
+            began = time.perf_counter()
             found = jax.device_get(program(self._numbers(points, asked)))
+            self.seconds += time.perf_counter() - began
             for k, i in enumerate(now):
                 yield i, {name: np.asarray(column[k]) for name, column in found.items()}
             moved(len(now))

@@ -32,6 +32,7 @@ class Sweep(Mapping[str, np.ndarray]):
         hyperparams, results: the columns of each kind, by name.
         diverged: bool[runs].
         looped: by name, why a hyperparameter could not be mapped: each of its values was compiled anew.
+        compile_seconds, seconds: what the programs took to trace and compile, and to run.
     """
 
     def __init__(
@@ -40,9 +41,12 @@ class Sweep(Mapping[str, np.ndarray]):
         hyperparams: dict[str, np.ndarray],
         results: dict[str, np.ndarray],
         looped: dict[str, str],
+        compile_seconds: float,
+        seconds: float,
     ):
         self._make = make
         self.hyperparams, self.results, self.looped = hyperparams, results, looped
+        self.compile_seconds, self.seconds = compile_seconds, seconds
         self.diverged = np.zeros(len(next(iter(hyperparams.values()))), bool)
         for column in results.values():
             if np.issubdtype(column.dtype, np.inexact):
@@ -123,7 +127,8 @@ class Sweep(Mapping[str, np.ndarray]):
 
     def _notes(self) -> list[str]:
         runs = len(self.diverged)
-        notes = [f"{runs} runs, {int(self.diverged.sum())} diverged"]
+        took = f"compiled in {self.compile_seconds:.1f} s, trained in {self.seconds:.1f} s"
+        notes = [f"{runs} runs, {int(self.diverged.sum())} diverged, {took}"]
         notes += [f"the first {MOST_ROWS} are shown"] * (runs > MOST_ROWS)
         return [*notes, *(f"{name} was not mapped: {why}" for name, why in self.looped.items())]
 
