@@ -71,11 +71,19 @@ from .second_order import (
 )
 from .tools import (
     eval_params as eval_params,
+    from_config as from_config,
     hyperparams as hyperparams,
     learning_rate as learning_rate,
+    load as load,
+    load_dict as load_dict,
     make_step as make_step,
     memory as memory,
+    migrate_state as migrate_state,
     minimize as minimize,
+    save as save,
+    state_from_dict as state_from_dict,
+    state_to_dict as state_to_dict,
+    to_config as to_config,
     use_xla_flags as use_xla_flags,
     xla_flags as xla_flags,
 )

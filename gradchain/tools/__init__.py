@@ -1,11 +1,17 @@
 """What takes a finished transformation."""
 
+from .checkpoints import load as load, load_dict as load_dict, save as save
+from .config import from_config as from_config, to_config as to_config
+from .config_values import ConfigError as ConfigError
+from .described import CheckpointError as CheckpointError
 from .eval_params import eval_params as eval_params
 from .hyperparams import hyperparams as hyperparams, learning_rate as learning_rate
 from .measurements import measurements as measurements
 from .memory import Memory as Memory, memory as memory
+from .migration import Migration as Migration, migrate_state as migrate_state
 from .minimize import MinimizeResult as MinimizeResult, minimize as minimize
 from .parse import parse as parse
 from .plot_schedule import plot_schedule as plot_schedule
+from .state_dict import state_from_dict as state_from_dict, state_to_dict as state_to_dict
 from .step import StepInfo as StepInfo, make_step as make_step
 from .xla_flags import use_xla_flags as use_xla_flags, xla_flags as xla_flags

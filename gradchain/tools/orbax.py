@@ -1,0 +1,49 @@
+"""Flat dicts of arrays in folders of Orbax."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .described import CheckpointError
+from .libraries import needed
+
+
+def write_orbax(path: Path, d: Mapping[str, Any]) -> None:
+    """Writes a folder, from every process of the program. Orbax moves it to its place when it is whole."""
+    if path.exists():
+        raise FileExistsError(
+            f"save: the folder {path} is there already, and folders are not overwritten: give each step a "
+            "name of its own."
+        )
+    with needed("save", path):
+        import orbax.checkpoint as ocp
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(path.absolute(), dict(d))
+        checkpointer.wait_until_finished()
+
+
+def read_orbax(path: Path) -> dict[str, Any]:
+    """Reads a folder, whole arrays in every process.
+
+    Raises: CheckpointError if it is not whole, or not of this kind.
+    """
+    with needed("load", path):
+        import orbax.checkpoint as ocp
+    path = path.absolute()
+    try:
+        with ocp.PyTreeCheckpointer() as checkpointer:
+            described: Any = checkpointer.metadata(path)
+            described = getattr(described, "item_metadata", described)
+            described = getattr(described, "tree", described)
+            if not isinstance(described, Mapping):
+                raise ValueError("what is in it cannot be read")
+            whole = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in described}
+            found = checkpointer.restore(path, restore_args=whole)
+    except Exception as error:  # Orbax and its libraries have classes of their own
+        raise CheckpointError(
+            f"load: {path} is not whole, or no folder of Orbax ({type(error).__name__}: {error}). Restore an "
+            "older one."
+        ) from error
+    return found
