@@ -72,6 +72,7 @@ from .second_order import (
 from .tools import (
     eval_params as eval_params,
     from_config as from_config,
+    from_pytorch as from_pytorch,
     hyperparams as hyperparams,
     learning_rate as learning_rate,
     load as load,

@@ -12,6 +12,7 @@ from .migration import Migration as Migration, migrate_state as migrate_state
 from .minimize import MinimizeResult as MinimizeResult, minimize as minimize
 from .parse import parse as parse
 from .plot_schedule import plot_schedule as plot_schedule
+from .pytorch import from_pytorch as from_pytorch
 from .state_dict import state_from_dict as state_from_dict, state_to_dict as state_to_dict
 from .step import StepInfo as StepInfo, make_step as make_step
 from .xla_flags import use_xla_flags as use_xla_flags, xla_flags as xla_flags

@@ -100,8 +100,8 @@ def load_dict(path: Name) -> dict[str, Any]:
 def _check_suffix(who: str, path: Path) -> None:
     if path.suffix and path.suffix not in FORMATS:
         raise ValueError(
-            f"{who}: {path.name} has an unknown suffix: expected {', '.join(FORMATS)}, or none for a folder "
-            "of Orbax."
+            f"{who}: {path.name} has an unknown suffix: expected {', '.join(FORMATS)}, or none for a "
+            "folder of Orbax."
         )
 
 
@@ -111,7 +111,7 @@ def _checksum(arrays: Mapping[str, np.ndarray]) -> int:
     for name in sorted(arrays):
         if name != METADATA:
             total = zlib.crc32(name.encode(), total)
-            total = zlib.crc32(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8), total)
+            total = zlib.crc32(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8).data, total)
     return total
 
 
@@ -119,7 +119,7 @@ def _whole(name: str, path: Path, value: Any) -> np.ndarray:
     """An array in this process's memory."""
     if isinstance(value, jax.Array) and not value.is_fully_addressable:
         raise ValueError(
-            f"save: {name} is spread over several processes, which {path.suffix} files cannot hold: save to "
-            "a folder of Orbax, whose name has no suffix."
+            f"save: {name} is spread over several processes, which {path.suffix} files cannot hold: save "
+            "to a folder of Orbax, whose name has no suffix."
         )
     return np.asarray(value)

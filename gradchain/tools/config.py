@@ -28,9 +28,10 @@ def to_config(tx: GradientTransformation) -> dict[str, Any]:
         to_config(chain(clip(1.0), adam(1e-3)))
         # {"schema": 1, "call": "chain", "args": [{"call": "clip", "kwargs": {"max_delta": 1.0}}, ...]}
 
-    JSON has numbers, texts, lists and None of its own; what it lacks is an object with one key: `{"tuple": [..]}`,
-    `{"dict": [[key, value], ..]}`, `{"float": "inf"}`, `{"complex": [1.0, 2.0]}`, `{"dtype": "bfloat16"}`,
-    `{"function": "decay_matrices_only"}`. `{"inject": "adam", ..}` is a call of `inject_hyperparams(adam)`.
+    JSON has numbers, texts, lists and None of its own; what it lacks is an object with one key:
+    `{"tuple": [..]}`, `{"dict": [[key, value], ..]}`, `{"float": "inf"}`, `{"complex": [1.0, 2.0]}`,
+    `{"dtype": "bfloat16"}`, `{"function": "decay_matrices_only"}`. A call of `inject_hyperparams(adam)` has
+    "inject" in place of "call".
 
     Returns: a dict for `json.dumps`; `from_config(to_config(tx)) == tx`.
     Raises: ConfigError, which names the argument, for a lambda, an array, a pair of another library.
@@ -57,8 +58,8 @@ def from_config(config: dict[str, Any]) -> GradientTransformationExtraArgs:
         raise ConfigError("from_config: the configuration has no schema: it was not made by to_config.")
     if schema > SCHEMA:
         raise ConfigError(
-            f"from_config: the configuration has schema {schema}; this version reads schemas up to {SCHEMA}. "
-            "Install a newer gradchain."
+            f"from_config: the configuration has schema {schema}; this version reads schemas up to "
+            f"{SCHEMA}. Install a newer gradchain."
         )
     try:
         made = read({k: v for k, v in config.items() if k != "schema"}, "")
@@ -98,8 +99,8 @@ def _told(value: Any, where: str) -> Any:
     if getattr(value, "call", None) is not None and hasattr(value, "factory"):
         return _told_call(value, where)
     raise ConfigError(
-        f"to_config: {where} is {code_of(value)} ({type(value).__name__}), which JSON cannot tell. Give numbers, "
-        "texts, tuples, dicts, or calls of gradchain's transformations and schedules."
+        f"to_config: {where} is {code_of(value)} ({type(value).__name__}), which JSON cannot tell. Give "
+        "numbers, texts, tuples, dicts, or calls of gradchain's transformations and schedules."
     )
 
 
@@ -114,7 +115,8 @@ def _told_call(value: Any, where: str) -> dict[str, Any]:
         public = None
     if inner is not public:
         raise ConfigError(
-            f"to_config: {where} is made by {name}, which is no function of gradchain's: JSON cannot tell it."
+            f"to_config: {where} is made by {name}, which is no function of gradchain's: JSON cannot tell "
+            "it."
         )
     told: dict[str, Any] = {"call": name}
     if inner is not factory:

@@ -52,16 +52,22 @@ def _call(value: dict[str, Any], where: str) -> Any:
         factory = CLASSES.get(name) or FUNCTIONS.get(name) or maker(name)
     except LookupError as error:
         raise _wrong(here, str(error.args[0]).rstrip(".")) from None
-    read = [read(x, f"{here}.args[{i}]") for i, x in enumerate(args)]
+    positional = [read(x, f"{here}.args[{i}]") for i, x in enumerate(args)]
     named = {str(k): read(x, f"{here}.{k}") for k, x in kwargs.items()}
     try:
         if injected:
             factory = inject_hyperparams(
                 factory, tuple(value.get("static_args", ())), value.get("hyperparam_dtype")
             )
-        return factory(*read, **named)
+        return factory(*positional, **named)
     except Exception as error:  # a factory may refuse its arguments with any class of error
         raise _wrong(here, str(error).rstrip(".") or repr(error)) from error
+
+
+def _items(content: Any, where: str) -> list[Any]:
+    if type(content) is not list:
+        raise _wrong(where, f"expected a list, found {content!r}")
+    return read(content, where)
 
 
 def _float(content: Any, where: str) -> float:
@@ -89,8 +95,8 @@ def _function(content: Any, where: str) -> Any:
 
 
 _TAGS: dict[str, Callable[[Any, str], Any]] = {
-    "tuple": lambda content, where: tuple(read(list(content), where)),
-    "dict": lambda content, where: {read(k, where): read(x, f"{where}[{k!r}]") for k, x in content},
+    "tuple": lambda content, where: tuple(_items(content, where)),
+    "dict": lambda content, where: dict(_items(content, where)),
     "float": _float,
     "complex": _complex,
     "dtype": _dtype,

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from .entries import Entry
 
@@ -61,8 +62,9 @@ def document_of(who: str, d: Mapping[str, Any]) -> Document:
     if METADATA not in d:
         names = ", ".join(list(map(str, d))[:3]) or "nothing"
         raise CheckpointError(
-            f"{who}: there is no entry {METADATA!r}, only {names}: this was not made by gradchain's save or "
-            "state_to_dict. States of other libraries are restored by those libraries; see docs/saving.md."
+            f"{who}: there is no entry {METADATA!r}, only {names}: this was not made by gradchain's save "
+            "or state_to_dict. States of other libraries are restored by those libraries; see "
+            "docs/saving.md."
         )
     try:
         content = json.loads(np.asarray(d[METADATA]).astype(np.uint8).tobytes())
@@ -71,8 +73,8 @@ def document_of(who: str, d: Mapping[str, Any]) -> Document:
         raise _damaged(who, error) from None
     if schema > SCHEMA:
         raise CheckpointError(
-            f"{who}: this was saved by gradchain {content.get('gradchain')} in schema {schema}; this version "
-            f"reads schemas up to {SCHEMA}. Install a newer gradchain."
+            f"{who}: this was saved by gradchain {content.get('gradchain')} in schema {schema}; this "
+            f"version reads schemas up to {SCHEMA}. Install a newer gradchain."
         )
     try:
         return Document(
@@ -93,7 +95,7 @@ def spec_of(who: str, entry: Entry, only_shape: bool = False) -> Spec:
     """
     leaf = entry.leaf
     dtype = getattr(leaf, "dtype", None)
-    if isinstance(leaf, jax.core.Tracer) and not only_shape:
+    if isinstance(leaf, Tracer) and not only_shape:
         raise ValueError(f"{who}: {entry.name} is traced: save outside of jit.")
     if isinstance(leaf, jax.ShapeDtypeStruct) and not only_shape:
         raise ValueError(f"{who}: {entry.name} is only a shape: give a state of arrays.")

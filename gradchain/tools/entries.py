@@ -56,10 +56,10 @@ def entries(who: str, tx: GradientTransformation, state: OptState) -> list[Entry
     "adamw/mu/encoder/kernel", "adamw/count". The position in a chain, and the chain that a factory makes
     of others, do not enter it. So the same entry has the same name in another chain.
 
-    A label or key of a dict does enter it ("muon/adam/mu/bias"), and so do links that need a state only for a
-    schedule ("adam/scale_by_learning_rate/count"). Where two names would be equal, the later one has all links
-    that it stands in ("adafactor/ema/count"). What is equal even then, through keys that contain "/", is
-    counted: "adam/mu/a/b[0]".
+    A label or key of a dict does enter it ("muon/adam/mu/bias"), and so do links that need a state only for
+    a schedule ("adam/scale_by_learning_rate/count"). Where two names would be equal, the later one has all
+    links that it stands in ("adafactor/ema/count"). What is equal even then, through keys that contain "/",
+    is counted: "adam/mu/a/b[0]".
 
     Args: who, for errors; tx; state, of arrays or `jax.ShapeDtypeStruct`s.
     Raises: ValueError if the state does not belong to `tx`.

@@ -16,5 +16,6 @@ def needed(who: str, path: Path) -> Iterator[None]:
     except ImportError as error:
         kind = f"{path.suffix} files" if path.suffix else "folders of Orbax"
         raise ImportError(
-            f'{who}: {path.name}: {kind} need {error.name}: install it with pip install "gradchain[save]", or use .npz.'
+            f'{who}: {path.name}: {kind} need {error.name}: install it with pip install "gradchain[save]", '
+            "or use .npz."
         ) from error

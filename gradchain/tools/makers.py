@@ -1,4 +1,4 @@
-"""What a text or a configuration may name: functions that make transformations or schedules, and a few more."""
+"""What a text or a configuration may name: makers of transformations and schedules, and a few more."""
 
 import inspect
 from collections.abc import Callable

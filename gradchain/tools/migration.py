@@ -40,23 +40,23 @@ def migrate_state(
 ) -> tuple[OptState, Migration]:
     """A saved state for a transformation that is another one by now.
 
-        state, report = migrate_state(tx, tx.init(params), load_dict("state.npz"), {"adam": "kernels.adamw"})
+        state, report = migrate_state(tx, tx.init(params), load_dict("state.npz"), {"adam": "adamw"})
         print(report)
 
-    Entries are kept by name. Those that are not in the saved state, or have another shape there, begin anew; floats
-    of another dtype are cast. A schedule that is new begins at 0, see the report.
+    Entries are kept by name. Those that are not in the saved state, or have another shape there, begin
+    anew; floats of another dtype are cast. A schedule that is new begins at 0, see the report.
 
     Args:
         tx: the transformation of now.
         like: its state, of `init`: what begins anew has its values.
         d: of `state_to_dict` or `load_dict`. Parameters in it are not looked at.
-        renamed: saved names and those of now. A name may be the whole of an entry's, or the beginning of it:
-            `{"adam": "adamw", "adam/mu/old": "adamw/mu/new"}`; the longest one counts. Or a function of each
-            saved name to the one of now.
+        renamed: saved names and those of now. A name may be the whole of an entry's, or the beginning of
+            it: `{"adam": "adamw", "adam/mu/old": "adamw/mu/new"}`; the longest one counts. Or a function of
+            each saved name to the one of now.
 
     Returns: the state, and what became of what: `Migration(kept, renamed, cast, anew, dropped)`.
-    Raises: CheckpointError for a damaged dict, for names in `renamed` that are not there, for two entries that
-        would get one name, and where nothing at all could be kept.
+    Raises: CheckpointError for a damaged dict, for names in `renamed` that are not there, for two entries
+        that would get one name, and where nothing at all could be kept.
     """
     who = "migrate_state"
     document = document_of(who, d)
@@ -70,7 +70,8 @@ def migrate_state(
         if why:
             if isinstance(entry.leaf, jax.ShapeDtypeStruct):
                 raise CheckpointError(
-                    f"{who}: {entry.name} begins anew ({why}), but like has only its shape. Give tx.init(params)."
+                    f"{who}: {entry.name} begins anew ({why}), but like has only its shape. Give "
+                    "tx.init(params)."
                 )
             anew[entry.name] = why
             leaves.append(entry.leaf)

@@ -43,7 +43,7 @@ def read_orbax(path: Path) -> dict[str, Any]:
             found = checkpointer.restore(path, restore_args=whole)
     except Exception as error:  # Orbax and its libraries have classes of their own
         raise CheckpointError(
-            f"load: {path} is not whole, or no folder of Orbax ({type(error).__name__}: {error}). Restore an "
-            "older one."
+            f"load: {path} is not whole, or no folder of Orbax ({type(error).__name__}: {error}). Restore "
+            "an older one."
         ) from error
     return found

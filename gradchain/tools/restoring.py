@@ -74,7 +74,7 @@ def _read(who: str, name: str, d: Mapping[str, Any], spec: Spec) -> Any:
     size = int(np.prod(shape)) * dtype.itemsize
     if value.nbytes != size or value.dtype.kind not in "Vu":
         raise CheckpointError(
-            f"{who}: {name} is {value.dtype}{list(value.shape)}, but {dtype}{list(shape)} was saved: it was "
-            "changed since."
+            f"{who}: {name} is {value.dtype}{list(value.shape)}, but {dtype}{list(shape)} was saved: it "
+            "was changed since."
         )
     return np.frombuffer(np.ascontiguousarray(value).tobytes(), dtype).reshape(shape)

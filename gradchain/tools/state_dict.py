@@ -20,13 +20,13 @@ def state_to_dict(tx: GradientTransformation, state: OptState) -> dict[str, Any]
         state_to_dict(adamw(1e-3), state)
         # {"__gradchain__": ..., "adamw/count": 3, "adamw/mu/encoder/kernel": ..., ...}
 
-    Orbax, Flax's `msgpack`, safetensors and `np.savez` take it as it is. The names do not depend on positions in
-    chains, see `core.parts`. Typed random keys go as their integers; arrays without numbers are only
-    described, for Orbax stores none.
+    Orbax, Flax's `msgpack`, safetensors and `np.savez` take it as it is. The names do not depend on
+    positions in chains, see `core.parts`. Typed random keys go as their integers; arrays without numbers
+    are only described, for Orbax stores none.
 
     Args: tx; state, of its `init` or of a step; outside `jit`.
-    Returns: the arrays, where they are (nothing is copied), and under "__gradchain__" the description: JSON as
-        bytes, with the version of its schema, `to_config(tx)` and each entry's dtype and shape.
+    Returns: the arrays, where they are (nothing is copied), and under "__gradchain__" the description: JSON
+        as bytes, with the version of its schema, `to_config(tx)` and each entry's dtype and shape.
     Raises: ValueError if the state does not belong to `tx`, or holds something that is no array.
     """
     return flat("state_to_dict", tx, state)
@@ -78,7 +78,8 @@ def fitted(
     wrong = differences(who, wanted, document.entries)
     if wrong:
         raise CheckpointError(
-            f"{who}: the saved state is of {document.text} and does not fit {tx!r}: {wrong}. Load it with the "
+            f"{who}: the saved state is of {document.text} and does not fit {tx!r}: {wrong}. Load it with "
+            "the "
             "transformation and parameters that it was saved with, or keep what fits with migrate_state."
         )
     return filled(who, like, wanted, d, document.entries)
