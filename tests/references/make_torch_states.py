@@ -20,7 +20,7 @@ STATES = [case for case in CASES if case.torch not in ("Rprop", "Adafactor")] + 
         "Muon",
         {"lr": 0.02, "weight_decay": 0.1},
         "muon(0.02, eps=1e-7, weight_decay=0.1, ns_dtype='bfloat16')",
-        "PyTorch does not debias its average; gradchain does, up to a count at which nothing is left to do. "
+        "PyTorch does not debias its average; gradchain does, up to a count where no bias is left. "
         "Both iterate in bfloat16, rounding in another order.",
     )
 ]
