@@ -27,7 +27,7 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes a `.npz`, as `np.savez` does; dtypes that NumPy lacks go as bytes."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
-            plain = array if array.dtype.kind in "biufc" else as_bytes(array)
+            plain = array if array.dtype.isbuiltin == 1 else as_bytes(array)
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, plain, allow_pickle=False)
 
@@ -68,10 +68,10 @@ def read_safetensors(path: Path) -> Arrays:
 _SAFETENSORS_NAMES = {
     "BOOL": "bool", "U8": "uint8", "I8": "int8", "U16": "uint16", "I16": "int16", "U32": "uint32",
     "I32": "int32", "U64": "uint64", "I64": "int64", "F16": "float16", "BF16": "bfloat16", "F32": "float32",
-    "F64": "float64", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
+    "F64": "float64", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "C64": "complex64",
 }  # fmt: skip
-SAFETENSORS = frozenset(_SAFETENSORS_NAMES.values())
-"""The dtypes that safetensors has a name for in every version."""
+SAFETENSORS = frozenset(_SAFETENSORS_NAMES.values()) - {"complex64"}
+"""The dtypes that safetensors has a name for in all its versions."""
 
 
 def write_msgpack(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -1,12 +1,12 @@
 """Flat dicts of arrays in folders of Orbax."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .described import CheckpointError
+from .described import METADATA, CheckpointError, document_of
 from .libraries import needed
 
 
@@ -31,19 +31,23 @@ def read_orbax(path: Path) -> dict[str, Any]:
     """
     with needed("load", path):
         import orbax.checkpoint as ocp
-    path = path.absolute()
+
+    def read(names: Iterable[str]) -> dict[str, Any]:
+        how = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in names}
+        return checkpointer.restore(
+            path.absolute(), item=dict.fromkeys(how, 0), restore_args=how, transforms={}
+        )
+
     try:
         with ocp.PyTreeCheckpointer() as checkpointer:
-            described: Any = checkpointer.metadata(path)
-            described = getattr(described, "item_metadata", described)
-            described = getattr(described, "tree", described)
-            if not isinstance(described, Mapping):
-                raise ValueError("what is in it cannot be read")
-            whole = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in described}
-            found = checkpointer.restore(path, restore_args=whole)
+            description = read([METADATA])
+            document = document_of(f"load {path}", description)
+            specs = {**document.entries, **(document.params or {})}
+            return description | read([name for name, spec in specs.items() if not spec.empty])
+    except CheckpointError:
+        raise
     except Exception as error:  # Orbax and its libraries have classes of their own
         raise CheckpointError(
-            f"load: {path} is not whole, or no folder of Orbax ({type(error).__name__}: {error}). Restore "
-            "an older one."
+            f"load: {path} is not whole, or save did not write it ({type(error).__name__}: {error}). "
+            "Restore an older one."
         ) from error
-    return found

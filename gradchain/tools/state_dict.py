@@ -20,9 +20,9 @@ def state_to_dict(tx: GradientTransformation, state: OptState) -> dict[str, Any]
         state_to_dict(adamw(1e-3), state)
         # {"__gradchain__": ..., "adamw/count": 3, "adamw/mu/encoder/kernel": ..., ...}
 
-    Orbax, Flax's `msgpack`, safetensors and `np.savez` take it as it is. The names do not depend on
-    positions in chains, see `core.parts`. Typed random keys go as their integers; arrays without numbers
-    are only described, for Orbax stores none.
+    Orbax, Flax's `msgpack`, safetensors and `np.savez` (but for float8_e5m2) take it as it is. The names do
+    not depend on positions in chains, see `core.parts`. Typed random keys go as their integers; arrays
+    without numbers are only described, for Orbax stores none.
 
     Args: tx; state, of its `init` or of a step; outside `jit`.
     Returns: the arrays, where they are (nothing is copied), and under "__gradchain__" the description: JSON
