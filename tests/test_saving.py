@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import sys
 from typing import Any
 
@@ -454,3 +455,23 @@ def test_a_missing_library_is_named(
     with pytest.raises(ImportError, match=f"load: .* {install}"):
         gc.load(tmp_path / name, tx, tx.init(params()))
     assert [x.name for x in tmp_path.iterdir()] == [name]
+
+
+PAGE = pathlib.Path(__file__).parent.parent / "docs" / "saving.md"
+
+
+@pytest.mark.parametrize("with_torch", [False, True])
+def test_the_page_s_examples_run(
+    with_torch: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if with_torch:
+        pytest.importorskip("torch", reason="torch is not installed; the page's other examples run")
+    blocks = re.findall(r"```python\n(.*?)```\n(?:\n```\n(.*?)```)?", PAGE.read_text(), re.S)
+    assert len(blocks) == 6
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for code, printed in blocks:
+        if with_torch or "import torch" not in code:
+            exec(code, names)
+            assert not printed or str(names["report"]) == printed.strip()
+    assert gc.from_config(gc.to_config(names["tx"])) == names["tx"]
