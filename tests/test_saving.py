@@ -183,7 +183,9 @@ def test_shardings_are_those_of_the_state_that_is_given(tmp_path: pathlib.Path) 
         for x in (loaded[0].mu["w"], loaded[0].nu["w"], loaded_params["w"]):
             assert x.sharding == sharding
         check_close(loaded, state, 0)
-        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=None), state)
+        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
+        assert gc.load(tmp_path / name, tx, shapes)[0].mu["w"].sharding == sharding
+        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), state)
         assert len(gc.load(tmp_path / name, tx, shapes)[0].mu["w"].devices()) == 1
 
 
@@ -203,10 +205,13 @@ def test_training_goes_on_as_if_nothing_had_happened(tmp_path: pathlib.Path) -> 
     same((q, restored), (p, state))
 
 
-def test_the_loaded_state_shares_no_memory(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("committed", [False, True])
+def test_the_loaded_state_shares_no_memory(committed: bool) -> None:
     """It may be donated, and the dict may change."""
     tx, p = gc.adam(0.1), {"w": jnp.ones(64)}
     state = stepped(tx, p)
+    if committed:
+        state = jax.device_put(state, jax.devices()[1])
     d = {k: np.array(v) for k, v in gc.state_to_dict(tx, state).items()}
     loaded = gc.state_from_dict(tx, state, d)
     d["adam/mu/w"][...] = 7.0
@@ -230,6 +235,25 @@ def test_nnx_optimizers_are_saved_by_their_state() -> None:
     assert isinstance(boxed[0].mu["kernel"], nnx.Variable)
 
 
+DTYPES = "bool uint8 int4 int16 uint32 float16 bfloat16 float32 float8_e4m3fn float8_e5m2 complex64"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_dtype_comes_back(name: str, tmp_path: pathlib.Path) -> None:
+    def init(p: Any) -> Any:
+        keys = {impl: jax.random.split(jax.random.key(1, impl=impl), 2) for impl in ("threefry2x32", "rbg")}
+        wide = {kind: np.arange(3).astype(kind) for kind in ("int64", "float64", "complex128")}
+        return {kind: jnp.arange(2).astype(kind) for kind in DTYPES.split()} | keys | wide
+
+    pair = gc.GradientTransformation(init, gc.identity().update)
+    state = init(None)
+    gc.save(tmp_path / name, pair, state)
+    again = gc.load(tmp_path / name, pair, state)
+    assert {k: type(x) for k, x in again.items()} == {k: type(x) for k, x in state.items()}
+    assert {k: x.dtype for k, x in again.items()} == {k: x.dtype for k, x in state.items()}
+    check_close(again, state, 0)
+
+
 def test_python_numbers_and_numpy_arrays_keep_their_kind() -> None:
     tx = gc.stateless(lambda u, p: u)
     pair = gc.GradientTransformation(lambda p: {"n": 3, "x": 0.5, "on": True, "a": np.arange(3)}, tx.update)
@@ -238,6 +262,8 @@ def test_python_numbers_and_numpy_arrays_keep_their_kind() -> None:
     assert {k: type(v) for k, v in again.items()} == {k: type(v) for k, v in state.items()}
     assert (again["n"], again["x"], again["on"]) == (3, 0.5, True)
     np.testing.assert_array_equal(again["a"], state["a"])
+    swapped = gc.state_to_dict(pair, {"a": np.arange(3.0).astype(">f8")})
+    assert all(x.dtype.isnative for x in swapped.values())
 
 
 # What is wrong

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ..core import GradientTransformation, nearest
@@ -77,7 +76,7 @@ def from_pytorch(
     for i, entry in enumerate(found):
         count = DEBIASED if torch.is_muon and _owner(entry) in owners else taken
         if entry.field == ("count",) and _owner(entry) in owners | alone and count is not None:
-            leaves[i] = placed(jnp.asarray(count, entry.leaf.dtype), entry.leaf)
+            leaves[i] = placed(np.asarray(count, entry.leaf.dtype), entry.leaf)
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
@@ -146,7 +145,7 @@ def _moved(who: str, entry: Entry, array: np.ndarray, axes: Sequence[int] | None
         raise CheckpointError(
             f"{who}: {entry.name} has shape {np.shape(entry.leaf)}, in PyTorch {array.shape}.{hint}"
         )
-    return placed(jnp.array(array, entry.leaf.dtype), entry.leaf)
+    return placed(array.astype(entry.leaf.dtype), entry.leaf)
 
 
 def _check_complete(

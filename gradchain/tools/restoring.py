@@ -24,7 +24,7 @@ def restored(who: str, name: str, like: Any, d: Mapping[str, Any], spec: Spec) -
         return type(like)(value.item())
     if isinstance(like, (np.ndarray, np.generic)):
         return np.array(value)
-    return placed(jnp.array(value), like)
+    return placed(value, like)
 
 
 def _key(who: str, name: str, value: Any, spec: Spec) -> jax.Array:
@@ -40,12 +40,12 @@ def _key(who: str, name: str, value: Any, spec: Spec) -> jax.Array:
     return key
 
 
-def placed(value: jax.Array, like: Any) -> jax.Array:
-    """An array where another one is: on its devices, if it was put there."""
+def placed(value: Any, like: Any) -> jax.Array:
+    """A copy of an array where another one is: on its devices, if it was put there."""
     sharding = getattr(like, "sharding", None)
     if sharding is None or not getattr(like, "_committed", True):
-        return value
-    return jax.device_put(value, sharding)
+        return jnp.array(value)
+    return jax.device_put(value, sharding, may_alias=False)  # no device holds the whole array in between
 
 
 def dtype_of(who: str, name: str, spec: Spec) -> np.dtype[Any]:
