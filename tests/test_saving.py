@@ -208,13 +208,14 @@ def test_training_goes_on_as_if_nothing_had_happened(tmp_path: pathlib.Path) -> 
 @pytest.mark.parametrize("committed", [False, True])
 def test_the_loaded_state_shares_no_memory(committed: bool) -> None:
     """It may be donated, and the dict may change."""
-    tx, p = gc.adam(0.1), {"w": jnp.ones(64)}
+    tx, p = gc.adam(0.1), {"w": jnp.ones(100_000), "b": jnp.ones(65)}
     state = stepped(tx, p)
     if committed:
         state = jax.device_put(state, jax.devices()[1])
     d = {k: np.array(v) for k, v in gc.state_to_dict(tx, state).items()}
     loaded = gc.state_from_dict(tx, state, d)
-    d["adam/mu/w"][...] = 7.0
+    for name in ("adam/mu/w", "adam/nu/b"):
+        d[name][...] = 7.0
     check_close(loaded, state, 0)
     again = gc.state_from_dict(tx, state, gc.state_to_dict(tx, state))
     jax.tree.map(lambda x: x.delete(), again)

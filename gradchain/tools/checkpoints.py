@@ -11,9 +11,9 @@ import numpy as np
 from ..core import GradientTransformation
 from ..core.types import OptState, Params
 from .described import METADATA, CheckpointError, document_of
+from .folders import read_folder, write_folder
 from .formats import FORMATS, write_whole
 from .libraries import needed
-from .orbax import read_orbax, write_orbax
 from .state_dict import fitted, fitted_params, flat
 
 Name = str | Path
@@ -39,7 +39,7 @@ def save(path: Name, tx: GradientTransformation, state: OptState, params: Params
     _check_suffix("save", path)
     d = flat("save", tx, state, params)
     if path.suffix == "":
-        return write_orbax(path, d)
+        return write_folder(path, d)
     arrays = {name: _whole(name, path, value) for name, value in d.items()}
     arrays[METADATA] = document_of("save", d)._replace(crc32=_checksum(arrays)).as_array()
     with needed("save", path):
@@ -80,7 +80,7 @@ def load_dict(path: Name) -> dict[str, Any]:
         hint = f" There is {', '.join(near)}." if near else ""
         raise FileNotFoundError(f"load: there is no {path}.{hint}")
     if path.suffix == "":
-        return dict(read_orbax(path))
+        return dict(read_folder(path))
     try:
         with needed("load", path):
             arrays = FORMATS[path.suffix].read(path)

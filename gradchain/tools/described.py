@@ -124,7 +124,7 @@ def _implementation(key: Any) -> str:
     """The name of the implementation of a typed key, which may be only a shape."""
     found: list[Any] = []
     jax.eval_shape(lambda k: found.append(jax.random.key_impl(k)), key)
-    return str(found[0])
+    return found[0] if isinstance(found[0], str) else repr(found[0]).split("'")[1]  # before JAX 0.5: a spec
 
 
 def _specs(content: Mapping[str, Any]) -> dict[str, Spec]:

@@ -30,7 +30,7 @@ def restored(who: str, name: str, like: Any, d: Mapping[str, Any], spec: Spec) -
 def _key(who: str, name: str, value: Any, spec: Spec) -> jax.Array:
     """A random key from its integers."""
     try:
-        key = jax.random.wrap_key_data(jnp.array(value), impl=spec.key)
+        key = jax.random.wrap_key_data(jax.device_put(np.array(value)), impl=spec.key)
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{who}: {name} is no random key {spec.dtype}: {error}.") from None
     if key.shape != spec.shape:
@@ -42,10 +42,11 @@ def _key(who: str, name: str, value: Any, spec: Spec) -> jax.Array:
 
 def placed(value: Any, like: Any) -> jax.Array:
     """A copy of an array where another one is: on its devices, if it was put there."""
+    # JAX may read a NumPy array later, or for as long as it lives: it gets one of its own.
+    own = jnp.array(value) if isinstance(value, jax.Array) else np.array(value)
     sharding = getattr(like, "sharding", None)
-    if sharding is None or not getattr(like, "_committed", True):
-        return jnp.array(value)
-    return jax.device_put(value, sharding, may_alias=False)  # no device holds the whole array in between
+    placed_before = sharding is not None and getattr(like, "_committed", True)
+    return jax.device_put(own, sharding if placed_before else None)
 
 
 def dtype_of(who: str, name: str, spec: Spec) -> np.dtype[Any]:

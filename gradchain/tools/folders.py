@@ -10,7 +10,7 @@ from .described import METADATA, CheckpointError, document_of
 from .libraries import needed
 
 
-def write_orbax(path: Path, d: Mapping[str, Any]) -> None:
+def write_folder(path: Path, d: Mapping[str, Any]) -> None:
     """Writes a folder, from every process of the program. Orbax moves it to its place when it is whole."""
     if path.exists():
         raise FileExistsError(
@@ -24,7 +24,7 @@ def write_orbax(path: Path, d: Mapping[str, Any]) -> None:
         checkpointer.wait_until_finished()
 
 
-def read_orbax(path: Path) -> dict[str, Any]:
+def read_folder(path: Path) -> dict[str, Any]:
     """Reads a folder, whole arrays in every process.
 
     Raises: CheckpointError if it is not whole, or not of this kind.
