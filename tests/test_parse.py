@@ -3,7 +3,8 @@
 import pytest
 
 import gradchain as gc
-from gradchain.tools.parse import ParseError, makers, parse
+from gradchain.tools.makers import makers
+from gradchain.tools.parse import ParseError, parse
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import gradchain as gc
 
 from ..core import GradientTransformationExtraArgs
-from ..tools.parse import makers
+from ..tools.makers import makers
 from .errors import unknown
 
 Contenders = Mapping[str, GradientTransformationExtraArgs]

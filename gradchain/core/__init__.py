@@ -70,7 +70,7 @@ from ._pair import GradientTransformation, GradientTransformationExtraArgs, Path
 from ._safe import safe_norm, safe_root_mean_squares, scale_gradient
 from ._schedule import schedule
 from ._treewise import treewise
-from ._values import code_of, key_of_value, name_of, signature
+from ._values import as_plain, code_of, key_of_value, name_of, signature
 from .numerics import bias_correction, safe_increment, safe_int32_increment
 from .types import (
     AddedNumber,

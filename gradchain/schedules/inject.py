@@ -176,6 +176,12 @@ class Injected:
         """What its calls have in common."""
         return Form(self)
 
+    def first(self, arguments: dict[str, Any]) -> GradientTransformation:
+        """The inner transformation of a call with these arguments, as it is at the first step."""
+        schedules = _sorted(self.inner_factory, arguments, self.static).schedules
+        values = {name: schedule(schedule.init()) for name, schedule in schedules.items()}
+        return Call(self.inner_factory, arguments | values).run()
+
     def __repr__(self) -> str:
         return self.__name__
 

@@ -1,14 +1,12 @@
 """Reads the text of a transformation back: the safe inverse of `repr`."""
 
 import ast
-import inspect
 import math
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
-from ..core import GradientTransformation, GradientTransformationExtraArgs, nearest
-from ..core.types import Schedule
+from ..core import GradientTransformation, GradientTransformationExtraArgs
+from .makers import maker
 
 LONGEST = 10_000
 """Characters read at most: no sensible chain is longer."""
@@ -35,17 +33,14 @@ def parse(text: str) -> GradientTransformationExtraArgs:
     Raises:
       ParseError: where and why the text is not a transformation.
     """
-    import gradchain  # here, for the namespace itself exports this function
-
-    return _Reader(text, gradchain).transformation()
+    return _Reader(text).transformation()
 
 
 class _Reader:
     """One text being read."""
 
-    def __init__(self, text: str, namespace: ModuleType):
+    def __init__(self, text: str):
         self.text = text.strip()
-        self.namespace = namespace
 
     def transformation(self) -> GradientTransformationExtraArgs:
         if not self.text:
@@ -112,13 +107,10 @@ class _Reader:
 
     def factory(self, name: str, node: ast.expr) -> Callable[..., Any]:
         """The public function of this name, if it makes transformations or schedules."""
-        found = None if name.startswith("_") else getattr(self.namespace, name, None)
-        if found is None:
-            near = nearest(name, makers(self.namespace))
-            raise self.at(node, f"gradchain has no transformation or schedule {name!r}.{near}")
-        if not _makes(found):
-            raise self.at(node, f"gradchain.{name} does not make a transformation or a schedule.")
-        return found
+        try:
+            return maker(name)
+        except LookupError as error:
+            raise self.at(node, str(error.args[0])) from None
 
     def call(self, node: ast.Call, factory: Callable[..., Any]) -> Any:
         """Calls a factory with the arguments read, and passes on its own complaint."""
@@ -174,24 +166,6 @@ _WORDS: dict[type[ast.expr], str] = {
     ast.Subscript: "an index ('[...]')",
     ast.UnaryOp: "an operator",
 }
-
-
-def makers(namespace: ModuleType) -> list[str]:
-    """The public names that make a transformation or a schedule."""
-    return [n for n in dir(namespace) if n[0] != "_" and _makes(getattr(namespace, n))]
-
-
-def _makes(value: Any) -> bool:
-    """Whether this is a function annotated to return a transformation or a schedule.
-
-    The annotation decides and not the result: nothing may be called only to see what it returns.
-    """
-    if not inspect.isroutine(value) or value.__module__.startswith("gradchain.tools."):
-        return False  # tools take finished transformations, some of them from files
-    returns = inspect.signature(value).return_annotation
-    if isinstance(returns, type):
-        return issubclass(returns, GradientTransformation)
-    return returns == Schedule
 
 
 def _is_number(node: ast.expr) -> bool:

@@ -11,7 +11,7 @@ from .boxes import is_box
 
 def path_name(path: KeyPath) -> str:
     """A key path as text: 'encoder/layers/0/kernel'; '' for a tree that is one array."""
-    return "/".join(str(_word(key)) for key in path)
+    return "/".join(str(word(key)) for key in path)
 
 
 def paths(tree: PyTree) -> PyTree:
@@ -32,6 +32,12 @@ def paths(tree: PyTree) -> PyTree:
     return jax.tree_util.tree_map_with_path(named, tree, is_leaf=is_box)
 
 
-def _word(key: Any) -> Any:
+def leaves_with_path(tree: PyTree) -> list[tuple[KeyPath, Any]]:
+    """The leaves of a tree in order, each with its key path, to which Flax's boxes add nothing."""
+    nodes = jax.tree_util.tree_flatten_with_path(tree, is_leaf=_is_box)[0]
+    return [(path, leaf) for path, node in nodes for leaf in jax.tree.leaves(node)]
+
+
+def word(key: Any) -> Any:
     """What a key of a path is called."""
     return next((getattr(key, a) for a in ("key", "name", "idx") if hasattr(key, a)), key)
