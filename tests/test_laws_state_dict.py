@@ -12,7 +12,7 @@ from trees import check_close, params, signature_of
 
 import gradchain as gc
 from gradchain.core import parts
-from gradchain.tools.entries import entries
+from gradchain.tools.saving.entries import entries
 
 
 def filled(shapes: Any) -> Any:

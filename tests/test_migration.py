@@ -10,7 +10,7 @@ from trees import check_close, params
 
 import gradchain as gc
 from gradchain.tools import CheckpointError
-from gradchain.tools.entries import entries, parameter_entries
+from gradchain.tools.saving.entries import entries, parameter_entries
 
 
 def saved(tx: Any, p: Any = None) -> tuple[Any, dict[str, Any]]:

@@ -19,7 +19,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from trees import check_close, gradients, params, signature_of
 
 import gradchain as gc
-from gradchain.tools import CheckpointError, formats
+from gradchain.tools import CheckpointError
+from gradchain.tools.saving import formats
 
 FORMATS = ["state.npz", "state.safetensors", "state.msgpack", "state"]
 FILES = FORMATS[:3]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gradchain as gc
-from gradchain.tools import sweep_runs
+from gradchain.tools.sweeping import runs as sweep_runs
 
 START = {"w": jnp.asarray([1.0, -2.0, 0.5])}
 TRACED = {"times": 0}

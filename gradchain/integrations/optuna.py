@@ -6,9 +6,9 @@ from typing import Any
 
 from ..core import GradientTransformation
 from ..core.types import ArrayTree
-from ..tools.distributions import Uniform
-from ..tools.sweep import maker, why_not_mapped
-from ..tools.sweep_runs import Runs
+from ..tools.sweeping.distributions import Uniform
+from ..tools.sweeping.runs import Runs
+from ..tools.sweeping.sweep import maker, why_not_mapped
 
 try:
     import optuna

@@ -34,7 +34,7 @@ def paths(tree: PyTree) -> PyTree:
 
 def leaves_with_path(tree: PyTree) -> list[tuple[KeyPath, Any]]:
     """The leaves of a tree in order, each with its key path, to which Flax's boxes add nothing."""
-    nodes = jax.tree_util.tree_flatten_with_path(tree, is_leaf=_is_box)[0]
+    nodes = jax.tree_util.tree_flatten_with_path(tree, is_leaf=is_box)[0]
     return [(path, leaf) for path, node in nodes for leaf in jax.tree.leaves(node)]
 
 

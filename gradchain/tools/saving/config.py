@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import (
+from ...core import (
     GradientTransformation,
     GradientTransformationExtraArgs,
     as_plain,
@@ -15,8 +15,8 @@ from ..core import (
     name_of,
     signature,
 )
+from ..makers import CLASSES, FUNCTIONS, maker
 from .config_values import ConfigError, read
-from .makers import CLASSES, FUNCTIONS, maker
 
 SCHEMA = 1
 """The version of the form. It rises when older versions could not read a configuration any more."""

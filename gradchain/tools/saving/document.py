@@ -48,7 +48,7 @@ class Document(NamedTuple):
 
     def as_array(self) -> np.ndarray:
         """The description as JSON in bytes, which every format takes."""
-        from .. import __version__
+        from ... import __version__
 
         text = json.dumps({"schema": SCHEMA, "gradchain": __version__, **self._asdict()}, allow_nan=False)
         return np.frombuffer(text.encode(), np.uint8).copy()

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core import nearest, warn_user
-from .described import CheckpointError
+from ...core import nearest, warn_user
+from .document import CheckpointError
 
 Source = str | int
 """A parameter in PyTorch: by its name, or by its number among the parameters of the optimizer."""

@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..core import GradientTransformation
-from ..core.types import OptState, Params
-from .described import METADATA, CheckpointError, document_of
+from ...core import GradientTransformation
+from ...core.types import OptState, Params
+from .document import METADATA, CheckpointError, document_of
 from .folders import read_folder, write_folder
 from .formats import FORMATS, write_whole
 from .libraries import needed

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core.types import ArrayTree
-from ..tree.paths import paths
+from ...core.types import ArrayTree
+from ...tree.paths import paths
 
 Point = Mapping[str, Any]
 Train = Callable[[Any], ArrayTree]

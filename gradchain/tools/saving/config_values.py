@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core import nearest
-from ..schedules import inject_hyperparams
-from .makers import CLASSES, FUNCTIONS, maker
+from ...core import nearest
+from ...schedules import inject_hyperparams
+from ..makers import CLASSES, FUNCTIONS, maker
 
 
 class ConfigError(ValueError):

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import GradientTransformation, argument_of, replaced
-from ..core.types import OptState, Params
+from ...core import GradientTransformation, argument_of, replaced
+from ...core.types import OptState, Params
 
 STOP = 4.0
 """The test ends once the smoothed loss is this many times the smallest one."""

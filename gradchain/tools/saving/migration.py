@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import GradientTransformation, nearest
-from ..core.types import OptState
-from .described import CheckpointError, Spec, document_of, spec_of
+from ...core import GradientTransformation, nearest
+from ...core.types import OptState
+from .document import CheckpointError, Spec, document_of, spec_of
 from .entries import entries
 from .restoring import restored
 from .state_dict import listed

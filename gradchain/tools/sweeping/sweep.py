@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core import GradientTransformation, argument_of, declared_numbers, is_whole, replaced
-from ..core.types import ArrayTree
+from ...core import GradientTransformation, argument_of, declared_numbers, is_whole, replaced
+from ...core.types import ArrayTree
 from .distributions import Uniform, drawn
-from .sweep_runs import Runs
-from .sweep_table import Sweep
+from .runs import Runs
+from .table import Sweep
 
 Make = Callable[..., GradientTransformation]
 

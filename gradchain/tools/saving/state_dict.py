@@ -5,11 +5,11 @@ from typing import Any
 
 import jax
 
-from ..core import GradientTransformation
-from ..core.types import OptState, Params, PyTree
+from ...core import GradientTransformation
+from ...core.types import OptState, Params, PyTree
 from .config import to_config
 from .config_values import ConfigError
-from .described import METADATA, CheckpointError, Document, Spec, document_of, spec_of, stored
+from .document import METADATA, CheckpointError, Document, Spec, document_of, spec_of, stored
 from .entries import Entry, entries, parameter_entries
 from .restoring import restored
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from jax.tree_util import DictKey, KeyPath
 
-from ..core import GradientTransformation, chain, name_of, parts, state_at, with_extra_args_support
-from ..core.types import OptState, PyTree
-from ..tree.paths import leaves_with_path, word
+from ...core import GradientTransformation, chain, name_of, parts, state_at, with_extra_args_support
+from ...core.types import OptState, PyTree
+from ...tree.paths import leaves_with_path, word
 
 LABELLED = ("add_decayed_weights", "scale_by_learning_rate", "scale_by_schedule")
 """Links whose names are kept: they count steps only where they are given a schedule."""

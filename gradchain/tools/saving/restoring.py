@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .described import CheckpointError, Spec
+from .document import CheckpointError, Spec
 
 
 def restored(who: str, name: str, like: Any, d: Mapping[str, Any], spec: Spec) -> Any:

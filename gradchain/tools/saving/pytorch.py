@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..core import GradientTransformation, nearest
-from ..core.types import OptState, Params
-from .described import CheckpointError
+from ...core import GradientTransformation, nearest
+from ...core.types import OptState, Params
+from .document import CheckpointError
 from .entries import Entry, entries, joined, parameter_entries
 from .pytorch_state import OURS, Source, TorchState, read_state
 from .restoring import placed

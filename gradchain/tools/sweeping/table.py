@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core import nearest
-from .grid import Cell, Grid
+from ...core import nearest
+from ..grid import Cell, Grid
 
 MOST_ROWS = 30
 
@@ -111,7 +111,7 @@ class Sweep(Mapping[str, np.ndarray]):
 
     def plot(self, metric: str | None = None, *, maximize: bool = False) -> Any:
         """The metric against each hyperparameter: see `sweep_picture`. Returns the matplotlib Figure."""
-        from .sweep_picture import draw
+        from .picture import draw
 
         return draw(self, self.metric(metric), maximize)
 

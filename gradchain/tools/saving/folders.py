@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .described import METADATA, CheckpointError, document_of
+from .document import METADATA, CheckpointError, document_of
 from .libraries import needed
 
 

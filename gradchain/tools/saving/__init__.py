@@ -1,0 +1,1 @@
+"""States of transformations, and transformations themselves, in files and other libraries' words."""
