@@ -107,6 +107,7 @@ def paper_rows(measure: Measure) -> list[list[str]]:
 
 def page(measure: Measure) -> str:
     """The page."""
+    versions = ", ".join(f"{name} {version}" for name, version in field.REFERENCE["versions"].items())
     parts = [
         "# Parity",
         "Worst relative errors of updates, state fields and parameters, relative to each leaf's largest "
@@ -120,8 +121,7 @@ def page(measure: Measure) -> str:
         "20 steps in float64. `tests/references/make_torch.py` says where conventions differ.",
         table(["PyTorch", "Here", "error"], torch_rows(measure)),
         "## Other packages",
-        f"10 steps in float64, of {', '.join(f'{n} {v}' for n, v in field.REFERENCE['versions'].items())}; see "
-        "`tests/references/make_field.py`.",
+        f"10 steps in float64; `tests/references/make_field.py` made them with {versions}.",
         table(["Package", "Here", "error"], field_rows(measure)),
         "## Papers",
         "The papers' algorithms, written out in NumPy, in float64.",
