@@ -84,9 +84,10 @@ def test_adabound_ends_as_momentum() -> None:
     for _ in range(300):
         u, state = tx.update(g, state, g)
     np.testing.assert_allclose(u["w"], 5.0 * g["w"], rtol=1e-3)
-    with pytest.raises(ValueError, match="learning_rate is a schedule: give base_learning_rate"):
-        gc.adabound(gc.cosine_decay_schedule(0.1, 10))
-    gc.adabound(gc.cosine_decay_schedule(0.1, 10), base_learning_rate=0.1)
+    warming = gc.linear_schedule(0.0, 0.1, 10)
+    with pytest.raises(ValueError, match="learning_rate begins at 0: give base_learning_rate"):
+        gc.adabound(warming)
+    gc.adabound(warming, base_learning_rate=0.1)
 
 
 def test_ftrl_keeps_zeros_and_keeps_its_start() -> None:

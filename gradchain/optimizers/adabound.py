@@ -1,13 +1,13 @@
 """AdaBound: Adam whose rates move towards one rate for all."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from ..core import FINITE, NON_NEGATIVE, POSITIVE, chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, ema, sqrt, weight_after, zeros_like
-from ..core.types import Array, DTypeLike, Hyperparameter, MaskOrFn, Numeric, ScalarOrSchedule
+from ..core.types import AddedNumber, Array, DTypeLike, Hyperparameter, MaskOrFn, Numeric, ScalarOrSchedule
 from ..transforms import ScaleByAdamState, scale_by_learning_rate
 from ..transforms.decay import decoupled
 
@@ -61,7 +61,7 @@ def adabound(
     gamma: ScalarOrSchedule = 1e-3,
     eps: ScalarOrSchedule = 1e-8,
     mu_dtype: DTypeLike | None = None,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
     *,
     base_learning_rate: Numeric | None = None,
@@ -72,17 +72,18 @@ def adabound(
     Args:
         b1, b2, gamma, eps: see `scale_by_adabound`.
         final_lr: the rate in the end, where the rate is `base_learning_rate`; otherwise in proportion.
-        base_learning_rate: by default `learning_rate`; needed where that is a schedule.
+        base_learning_rate: by default `learning_rate`, or the first value of a schedule.
 
     State: a chain's: `ScaleByAdamState`, the learning rate's. Memory: 2 x the parameters.
-    Raises: ValueError for a schedule without `base_learning_rate`.
+    Raises: ValueError without `base_learning_rate` for a rate that begins at 0.
     Reference: Luo et al., 2019, Adaptive Gradient Methods with Dynamic Bound of Learning Rate,
         arXiv:1902.09843.
     """
     base: Any = learning_rate if base_learning_rate is None else base_learning_rate
-    if isinstance(base, Callable):
+    base = base(0) if callable(base) else base
+    if not isinstance(base, Tracer) and base == 0:
         raise ValueError(
-            "adabound: learning_rate is a schedule: give base_learning_rate, the rate at which final_lr is "
+            "adabound: learning_rate begins at 0: give base_learning_rate, the rate at which final_lr is "
             "meant, such as the schedule's largest."
         )
     return chain(

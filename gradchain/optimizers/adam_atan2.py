@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from ..core import FINITE, POSITIVE, Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, ratio, sqrt, zeros_like
-from ..core.types import Array, DTypeLike, Hyperparameter, MaskOrFn, ScalarOrSchedule
+from ..core.types import AddedNumber, Array, DTypeLike, Hyperparameter, MaskOrFn, ScalarOrSchedule
 from ..transforms import ScaleByAdamState, scale_by_learning_rate
 from ..transforms.decay import decoupled
 
@@ -60,7 +60,7 @@ def adam_atan2(
     a: ScalarOrSchedule = 1.27,
     b: ScalarOrSchedule = 1.0,
     mu_dtype: DTypeLike | None = None,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
     *,
     nu_dtype: DTypeLike | None = None,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ..core import chain, leafwise, transformation
 from ..core.numerics import zeros_like
-from ..core.types import Array, DTypeLike, MaskOrFn, Params, ScalarOrSchedule
+from ..core.types import AddedNumber, Array, DTypeLike, MaskOrFn, Params, ScalarOrSchedule
 from ..transforms import scale_by_learning_rate
 from ..transforms.decay import decoupled
 
@@ -52,7 +52,7 @@ def aggmo(
     learning_rate: ScalarOrSchedule,
     betas: Sequence[float] = (0.0, 0.9, 0.99),
     accumulator_dtype: DTypeLike | None = None,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ):
     """AggMo: v_i = beta_i v_i + g;  p = p - learning_rate (mean over i of v_i + weight_decay p).

@@ -7,7 +7,16 @@ import jax.numpy as jnp
 
 from ..core import FINITE, NON_NEGATIVE, cast, chain, compute_dtype, dtype_of, leafwise, transformation
 from ..core.numerics import copy_of
-from ..core.types import Array, Count, Hyperparameter, MaskOrFn, Numeric, Params, ScalarOrSchedule
+from ..core.types import (
+    AddedNumber,
+    Array,
+    Count,
+    Hyperparameter,
+    MaskOrFn,
+    Numeric,
+    Params,
+    ScalarOrSchedule,
+)
 from ..transforms import add_decayed_weights
 from ..transforms.masking import MaskedNode
 
@@ -52,7 +61,7 @@ def asgd(
     lambd: Numeric = 1e-4,
     alpha: Numeric = 0.75,
     t0: Numeric = 1e6,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ):
     """ASGD: r = learning_rate / (1 + lambd learning_rate t)^alpha;  p = p - r (g + lambd p), averaged.

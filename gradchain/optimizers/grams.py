@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from ..core import Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
-from ..core.types import Array, DTypeLike, Hyperparameter, MaskOrFn, ScalarOrSchedule
+from ..core.types import AddedNumber, Array, DTypeLike, Hyperparameter, MaskOrFn, ScalarOrSchedule
 from ..transforms import ScaleByAdamState, scale_by_learning_rate
 from ..transforms.decay import decoupled
 
@@ -44,7 +44,7 @@ def grams(
     b2: ScalarOrSchedule = 0.999,
     eps: ScalarOrSchedule = 1e-6,
     mu_dtype: DTypeLike | None = None,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
     *,
     nu_dtype: DTypeLike | None = None,

@@ -2,7 +2,7 @@
 
 from ..core import CLOSED_UNIT, Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
-from ..core.types import Array, DTypeLike, Hyperparameter, MaskOrFn, ScalarOrSchedule
+from ..core.types import AddedNumber, Array, DTypeLike, Hyperparameter, MaskOrFn, ScalarOrSchedule
 from ..transforms import ScaleByAdamState, scale_by_learning_rate
 from ..transforms.decay import decoupled
 
@@ -52,7 +52,7 @@ def qhadam(
     nu2: ScalarOrSchedule = 1.0,
     eps: ScalarOrSchedule = 1e-8,
     mu_dtype: DTypeLike | None = None,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
     *,
     nu_dtype: DTypeLike | None = None,

@@ -2,7 +2,7 @@
 
 from ..core import CLOSED_UNIT, chain, leafwise, transformation
 from ..core.numerics import ema, zeros_like
-from ..core.types import Array, DTypeLike, MaskOrFn, Numeric, ScalarOrSchedule
+from ..core.types import AddedNumber, Array, DTypeLike, MaskOrFn, Numeric, ScalarOrSchedule
 from ..transforms import TraceState, scale_by_learning_rate
 from ..transforms.decay import decoupled
 
@@ -39,7 +39,7 @@ def qhm(
     momentum: Numeric = 0.999,
     nu: Numeric = 0.7,
     accumulator_dtype: DTypeLike | None = None,
-    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay: AddedNumber = 0.0,
     weight_decay_mask: MaskOrFn = None,
 ):
     """QHM: m = momentum m + (1 - momentum) g;  p = p - learning_rate (nu m + (1 - nu) g + weight_decay p).
