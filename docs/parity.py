@@ -20,9 +20,10 @@ sys.path.insert(0, str(ROOT / "tests"))
 runpy.run_path(str(ROOT / "tests" / "conftest.py"))  # as strictly as the tests
 
 import jax  # noqa: E402
+import test_relatives as field  # noqa: E402
 import test_torch_parity as torch  # noqa: E402
 from cases import TWINS, Case  # noqa: E402
-from parity import STEPS, error_to_optax, error_to_paper  # noqa: E402
+from parity import STEPS, error_to_optax, error_to_paper, error_to_trajectory  # noqa: E402
 from test_laws_parity import ROSENBROCK  # noqa: E402
 from test_paper_parity import WRITTEN  # noqa: E402
 
@@ -73,9 +74,26 @@ def optax_rows(measure: Measure) -> list[list[str]]:
 def torch_rows(measure: Measure) -> list[list[str]]:
     """For each of PyTorch's optimizers what it is here, and the worst error."""
     return [
-        [f"`{case['torch']}`", f"`{case['gradchain']}`", f"{measure(torch.error_of, name):.1e}"]
-        for name, case in torch.NAMES.items()
+        [f"`{case['torch']}`", f"`{case['gradchain']}`", error_in(measure, torch.REFERENCE, case)]
+        for case in torch.NAMES.values()
     ]
+
+
+def field_rows(measure: Measure) -> list[list[str]]:
+    """The same for the optimizers of other packages."""
+    return [
+        [
+            f"`{case['package']}.{case['optimizer']}`",
+            f"`{case['gradchain']}`",
+            error_in(measure, field.REFERENCE, case),
+        ]
+        for case in field.NAMES.values()
+    ]
+
+
+def error_in(measure: Measure, reference: dict[str, Any], case: dict[str, Any]) -> str:
+    """The worst error over a trajectory, as a cell."""
+    return f"{measure(error_to_trajectory, reference, case):.1e}"
 
 
 def paper_rows(measure: Measure) -> list[list[str]]:
@@ -89,6 +107,7 @@ def paper_rows(measure: Measure) -> list[list[str]]:
 
 def page(measure: Measure) -> str:
     """The page."""
+    versions = ", ".join(f"{name} {version}" for name, version in field.REFERENCE["versions"].items())
     parts = [
         "# Parity",
         "Worst relative errors of updates, state fields and parameters, relative to each leaf's largest "
@@ -101,6 +120,9 @@ def page(measure: Measure) -> str:
         f"## PyTorch {torch.REFERENCE['torch']}",
         "20 steps in float64. `tests/references/make_torch.py` says where conventions differ.",
         table(["PyTorch", "Here", "error"], torch_rows(measure)),
+        "## Other packages",
+        f"10 steps in float64; `tests/references/make_field.py` made them with {versions}.",
+        table(["Package", "Here", "error"], field_rows(measure)),
         "## Papers",
         "The papers' algorithms, written out in NumPy, in float64.",
         table(["Paper", "Here", "error"], paper_rows(measure)),

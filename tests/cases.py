@@ -213,6 +213,7 @@ LR = 0.05
 SMALL = {"eps": 1e-3, "eps_root": 1e-4}
 ADAM = {"b1": 0.8, "b2": 0.9, **SMALL}  # of optimizers, away from the defaults
 RULE = {"b1": 0.8, "b2": 0.95, **SMALL}  # of rules
+TINY_ADAM = {"b1": 0.8, "b2": 0.9, "eps": 1e-3}
 TINY = {"b1": 0.8, "b2": 0.9, "eps": 1e-4, "eps_root": 1e-6}
 MU32, NU32, ACC32 = {"mu_dtype": "float32"}, {"nu_dtype": "float32"}, {"accumulator_dtype": "float32"}
 DECAY = {"weight_decay": 0.1}
@@ -255,6 +256,11 @@ CASES = [
         papers.lookahead, fast_optimizer=gc.sgd(0.1), sync_period=3),
     opt("lookahead", gc.adam(0.1), 3, 0.8, True).but(twin=False, whole=1e-6),
     row("tunable", gc.chain(gc.clip(1.0), gc.adamw(0.01))).but(twin=False),
+    opt("cautious", gc.adam(0.05)),
+    opt("cautious", gc.sgd(0.1, 0.9), min_share=0.5),
+    row("ema_params", 0.9).but(twin=False),
+    row("ema_params", 0.5, start_step=2, accumulator_dtype="float32").but(twin=False),
+    row("swa_params", 1, 2).but(twin=False),
     row("with_global_norm", gc.chain(gc.clip_by_global_norm(1.0), gc.sgd(0.1))),
     row("snapshot", "largest", largest).but(checks_leaves=False),
     row("monitor", {"size": largest, "slow": gc.measure_with_ema(largest, 0.9)}).but(**MEASURES),
@@ -345,6 +351,15 @@ CASES = [
     row("scale_by_acprop", b1=0.8, b2=0.9),
     row("scale_by_ademamix", b3=down, alpha=down).but(injects=5e-7),
     row("scale_by_simplified_ademamix", alpha=down),
+    row("scale_by_adabound"),
+    row("scale_by_adam_atan2"),
+    row("scale_by_adamp", **TINY_ADAM, delta=1.0, **DECAY),
+    row("scale_by_aggmo"),
+    row("scale_by_grams"),
+    row("scale_by_laprop"),
+    row("scale_by_qhadam"),
+    row("scale_by_qhm"),
+    row("scale_by_sgdp", delta=1.0, **DECAY),
     row("scale_by_adopt", b2=0.75, clip_value_fn=halve),
     row("scale_by_cocob", alpha=10.0, eps=0.1).but(rtol=2e-6),
     row("scale_by_dog", init_step=("heuristic", 1e-3)),
@@ -438,6 +453,32 @@ CASES = [
     opt("sm3", 0.5, momentum=0.5, weight_decay=0.01).but(squares=("mu",)),
     opt("yogi", LR),
     opt("yogi", LR, b1=0.8, b2=0.9, eps=1e-2),
+
+    # Adam's and momentum's relatives
+    opt("adabound", LR),
+    opt("adabound", 0.02, **TINY_ADAM, final_lr=0.05, gamma=0.1, **MASKED),
+    opt("adam_atan2", LR).per(papers.adam_atan2),
+    opt("adam_atan2", 0.02, b1=0.8, b2=0.9, a=1.5, b=0.5, **MU32, **MASKED),
+    opt("adamp", LR),
+    opt("adamp", 0.02, **TINY_ADAM, delta=1.0, wd_ratio=0.5, nesterov=True, **MU32, **MASKED),
+    opt("aggmo", 0.02),
+    opt("aggmo", 0.02, (0.5, 0.8), **ACC32, **MASKED),
+    opt("asgd", 0.1),
+    opt("asgd", 0.1, lambd=0.1, alpha=0.5, t0=1.0, **MASKED),
+    opt("ftrl", 0.1),
+    opt("ftrl", 0.1, l1=0.1, l2=0.2, beta=1.0, initial_accumulator_value=0.5, learning_rate_power=-0.4),
+    opt("ftrl", 0.1, keep_start=False),
+    opt("grams", 0.02),
+    opt("grams", 0.02, **TINY_ADAM, **MU32, **MASKED),
+    opt("laprop", LR),
+    opt("laprop", 0.02, **TINY_ADAM, **MU32, **MASKED),
+    opt("qhadam", LR),
+    opt("qhadam", 0.02, **TINY_ADAM, nu1=0.5, nu2=0.9, **MU32, **MASKED),
+    opt("qhm", 0.1),
+    opt("qhm", 0.1, momentum=0.8, nu=0.5, **ACC32, **MASKED),
+    opt("sgdp", 0.02),
+    opt("sgdp", 0.02, momentum=0.8, dampening=0.1, eps=1e-4, delta=1.0, wd_ratio=0.5, nesterov=False,
+        **ACC32, **MASKED),
 
     # The uniform decay, where Optax has none
     opt("adabelief", 0.02, **UNIFORM),

@@ -126,3 +126,21 @@ def error_to_paper(case: Case) -> float:
 def copied(tree: Any) -> Any:
     """A copy of NumPy arrays, which algorithms may change."""
     return jax.tree.map(np.array, tree)
+
+
+def error_to_trajectory(reference: dict[str, Any], case: dict[str, Any]) -> float:
+    """The worst relative error, in float64, over the steps that a file of `references/` has."""
+
+    def float64(tree: dict[str, Any]) -> dict[str, Any]:
+        return {name: jnp.asarray(np.asarray(value, np.float64)) for name, value in tree.items()}
+
+    with enable_x64():
+        tx = eval(case["gradchain"], dict(vars(gc)))
+        p = float64(reference["params"])
+        state, update, steps = tx.init(p), jax.jit(tx.update), []
+        for grads in reference["grads"]:
+            updates, state = update(float64(grads), state, p)
+            p = gc.apply_updates(p, updates)
+            steps.append(jax.tree.leaves(p))
+        expected = [jax.tree.leaves(float64(step)) for step in case["trajectory"]]
+    return worst(along_steps(steps), along_steps(expected))

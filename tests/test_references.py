@@ -4,6 +4,7 @@ import inspect
 import re
 from pathlib import Path
 
+import test_relatives as field
 import test_torch_parity as torch
 from cases import CASES
 
@@ -19,7 +20,7 @@ ELSEWHERE = {
 
 
 def test_every_optimizer_has_a_reference_beside_optax() -> None:
-    made = " ".join(case["gradchain"] for case in torch.NAMES.values())
+    made = " ".join(case["gradchain"] for case in [*torch.NAMES.values(), *field.NAMES.values()])
     compared = {case.name for case in CASES if case.paper} | set(re.findall(r"\w+", made))
     optimizers = {
         name

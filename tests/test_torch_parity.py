@@ -3,13 +3,11 @@
 import json
 import runpy
 from pathlib import Path
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from parity import along_steps
+from parity import along_steps, error_to_trajectory
 from trees import enable_x64, worst
 
 import gradchain as gc
@@ -18,32 +16,11 @@ REFERENCE = json.loads((Path(__file__).parent / "references" / "torch.json").rea
 NAMES = {case["name"]: case for case in REFERENCE["cases"]}
 
 
-def _float64(tree: dict[str, Any]) -> dict[str, Any]:
-    return {name: jnp.asarray(np.asarray(value, np.float64)) for name, value in tree.items()}
-
-
-def error_of(name: str) -> float:
-    """The worst relative error of the parameters over PyTorch's 20 steps."""
-    case = NAMES[name]
-    with enable_x64():
-        tx = eval(case["gradchain"], dict(vars(gc)))
-        params = _float64(REFERENCE["params"])
-        state = tx.init(params)
-        update = jax.jit(tx.update)
-        steps = []
-        for grads in REFERENCE["grads"]:
-            updates, state = update(_float64(grads), state, params)
-            params = gc.apply_updates(params, updates)
-            steps.append(jax.tree.leaves(params))
-        expected = [jax.tree.leaves(_float64(step)) for step in case["trajectory"]]
-    return worst(along_steps(steps), along_steps(expected))
-
-
 # The L2 cases put the decay before the rule on purpose, which `chain` warns of.
 @pytest.mark.filterwarnings("ignore:.*as an L2 penalty would be")
 @pytest.mark.parametrize("name", NAMES)
 def test_takes_the_steps_of_pytorch(name: str):
-    assert error_of(name) <= 1e-9
+    assert error_to_trajectory(REFERENCE, NAMES[name]) <= 1e-9
 
 
 def test_the_file_holds_what_its_script_says():

@@ -2,6 +2,7 @@
 
 from .acprop import acprop as acprop, scale_by_acprop as scale_by_acprop
 from .adabelief import adabelief as adabelief, scale_by_belief as scale_by_belief
+from .adabound import adabound as adabound, scale_by_adabound as scale_by_adabound
 from .adadelta import (
     ScaleByAdaDeltaState as ScaleByAdaDeltaState,
     adadelta as adadelta,
@@ -14,8 +15,10 @@ from .adafactor import (
 )
 from .adagrad import ScaleByRssState as ScaleByRssState, adagrad as adagrad, scale_by_rss as scale_by_rss
 from .adam import adam as adam
+from .adam_atan2 import adam_atan2 as adam_atan2, scale_by_adam_atan2 as scale_by_adam_atan2
 from .adamax import adamax as adamax
 from .adamaxw import adamaxw as adamaxw
+from .adamp import adamp as adamp, scale_by_adamp as scale_by_adamp
 from .adamw import adamw as adamw
 from .adan import ScaleByAdanState as ScaleByAdanState, adan as adan, scale_by_adan as scale_by_adan
 from .ademamix import (
@@ -24,11 +27,13 @@ from .ademamix import (
     scale_by_ademamix as scale_by_ademamix,
 )
 from .adopt import adopt as adopt, scale_by_adopt as scale_by_adopt
+from .aggmo import ScaleByAggmoState as ScaleByAggmoState, aggmo as aggmo, scale_by_aggmo as scale_by_aggmo
 from .amsgrad import (
     ScaleByAmsgradState as ScaleByAmsgradState,
     amsgrad as amsgrad,
     scale_by_amsgrad as scale_by_amsgrad,
 )
+from .asgd import AsgdState as AsgdState, asgd as asgd
 from .cocob import COCOBState as COCOBState, cocob as cocob, scale_by_cocob as scale_by_cocob
 from .dadapt_adamw import DAdaptAdamWState as DAdaptAdamWState, dadapt_adamw as dadapt_adamw
 from .distance_over_gradients import (
@@ -43,13 +48,16 @@ from .dpsgd import (
     dpsgd as dpsgd,
 )
 from .fromage import fromage as fromage
+from .ftrl import FtrlState as FtrlState, ftrl as ftrl
 from .galore import (
     GaLoreDimensionNumbers as GaLoreDimensionNumbers,
     GaLoreState as GaLoreState,
     galore as galore,
     scale_by_galore as scale_by_galore,
 )
+from .grams import grams as grams, scale_by_grams as scale_by_grams
 from .lamb import lamb as lamb
+from .laprop import laprop as laprop, scale_by_laprop as scale_by_laprop
 from .lars import lars as lars
 from .lbfgs import ScaleByLBFGSState as ScaleByLBFGSState, lbfgs as lbfgs, scale_by_lbfgs as scale_by_lbfgs
 from .lion import ScaleByLionState as ScaleByLionState, lion as lion, scale_by_lion as scale_by_lion
@@ -70,6 +78,8 @@ from .optimistic_adam_v2 import optimistic_adam_v2 as optimistic_adam_v2
 from .optimistic_gradient_descent import optimistic_gradient_descent as optimistic_gradient_descent
 from .polyak_sgd import polyak_sgd as polyak_sgd, scale_by_polyak as scale_by_polyak
 from .prodigy import ProdigyState as ProdigyState, prodigy as prodigy
+from .qhadam import qhadam as qhadam, scale_by_qhadam as scale_by_qhadam
+from .qhm import qhm as qhm, scale_by_qhm as scale_by_qhm
 from .radam import radam as radam, scale_by_radam as scale_by_radam
 from .rmsprop import (
     ScaleByRStdDevState as ScaleByRStdDevState,
@@ -81,6 +91,7 @@ from .rprop import ScaleByRpropState as ScaleByRpropState, rprop as rprop, scale
 from .schedule_free_adamw import schedule_free_adamw as schedule_free_adamw
 from .schedule_free_sgd import schedule_free_sgd as schedule_free_sgd
 from .sgd import sgd as sgd
+from .sgdp import scale_by_sgdp as scale_by_sgdp, sgdp as sgdp
 from .sign_sgd import sign_sgd as sign_sgd
 from .signum import signum as signum
 from .simplified_ademamix import (

@@ -16,8 +16,14 @@ from .adaptive_clipping import (
     unitwise_norm as unitwise_norm,
 )
 from .apply_every import ApplyEvery as ApplyEvery, apply_every as apply_every
+from .averaging import (
+    AveragedParamsState as AveragedParamsState,
+    ema_params as ema_params,
+    swa_params as swa_params,
+)
 from .belief_state import ScaleByBeliefState as ScaleByBeliefState
 from .block_clipping import clip_by_block_rms as clip_by_block_rms
+from .cautious import cautious as cautious
 from .clipping import (
     ClipByGlobalNormState as ClipByGlobalNormState,
     ClipState as ClipState,

@@ -39,6 +39,15 @@ def lion(p: Array, learning_rate, b1, b2, weight_decay) -> Algorithm:
         m = b2 * m + (1 - b2) * g
 
 
+def adam_atan2(p: Array, learning_rate, b1, b2, a, b) -> Algorithm:
+    """Everett et al., 2024, section 4.3: Adam with a atan2(m', b sqrt(v'))."""
+    m, v, t = 0 * p, 0 * p, 0
+    while True:
+        g, t = (yield p), t + 1
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        p = p - learning_rate * a * np.arctan2(m / (1 - b1**t), b * np.sqrt(v / (1 - b2**t)))
+
+
 def lamb(p: Array, learning_rate, b1, b2, eps, weight_decay) -> Algorithm:
     """You et al., 2019, algorithm 2, with phi the identity."""
     m, v, t = 0 * p, 0 * p, 0

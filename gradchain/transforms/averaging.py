@@ -1,0 +1,138 @@
+"""Averages of the parameters, kept beside the training."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core import (
+    CLOSED_UNIT,
+    NON_NEGATIVE,
+    GradientTransformationExtraArgs,
+    Leaves,
+    MissingParamsError,
+    apply_updates,
+    cast,
+    compute_dtype,
+    dtype_of,
+    relaxed_promotion,
+    transformation,
+    widen,
+    wrapper,
+)
+from ..core.lists import each
+from ..core.numerics import one_minus, safe_increment, zeros_like
+from ..core.types import Array, Count, DTypeLike, Numeric, Params, Updates
+from ..tree.placeholder import is_placeholder
+from .masking import MaskedNode
+
+
+class AveragedParamsState(NamedTuple):
+    """State of `ema_params` and `swa_params`."""
+
+    count: Count  # i32[]  steps taken
+    weight: Array  # f32[]  the sum of the weights in the average: 0 before the first, at most 1
+    average: Params  # like params, at least float32, or accumulator_dtype; the weighted sum
+
+    def eval_params(self, params: Params) -> Params:
+        """The average, without the bias of its start; the parameters themselves before the first."""
+
+        def mean(total: Any, p: Any) -> Any:
+            if isinstance(total, MaskedNode):
+                return p
+            with relaxed_promotion():
+                weight = jnp.where(self.weight > 0, self.weight, 1)
+                return cast(jnp.where(self.weight > 0, widen(total) / weight, widen(p)), dtype_of(p))
+
+        return jax.tree.map(mean, self.average, params, is_leaf=lambda x: isinstance(x, MaskedNode))
+
+
+@transformation(decay=CLOSED_UNIT, start_step=NON_NEGATIVE)
+def ema_params(decay: Numeric = 0.999, *, start_step: int = 0, accumulator_dtype: DTypeLike | None = None):
+    """Keeps a moving average of the parameters; the updates pass unchanged.
+
+    a = decay a + (1 - decay) (p + u);  w = decay w + (1 - decay);  the average is a / w, without the bias
+    of its start. Put it last in a chain, `chain(adamw(1e-3), ema_params(0.999))`, and evaluate
+    `eval_params(state, params)`.
+
+    Args:
+        decay: in [0, 1]; the average is over about the last 1 / (1 - decay) steps.
+        start_step: the steps before it do not count: an average of the tail of a run.
+        accumulator_dtype: dtype of a, by default the parameter's, but at least float32: in bfloat16 it
+            would stand still.
+
+    State: `AveragedParamsState(count, weight, average)`. Memory: 1 x the parameters.
+    Raises: ValueError if `update` gets no parameters.
+    Reference: Polyak and Juditsky, 1992, Acceleration of Stochastic Approximation by Averaging.
+    """
+
+    def share(step: Array, weight: Array) -> Array:
+        return jnp.where(step > start_step, one_minus(decay), 0)
+
+    return _averaging("ema_params", share, accumulator_dtype)
+
+
+@transformation(start_step=NON_NEGATIVE)
+def swa_params(start_step: int = 0, every: int = 1, *, accumulator_dtype: DTypeLike | None = None):
+    """Keeps the mean of the parameters on the way; the updates pass unchanged.
+
+    The n-th model that counts enters with the weight 1 / n. Put it last in a chain,
+    `chain(sgd(rate), swa_params(10_000, every=100))`, with a constant or cyclic rate from `start_step` on,
+    and evaluate `eval_params(state, params)`.
+
+    Args:
+        start_step: the steps before it do not count.
+        every: each so many steps one counts, the first of them after step `start_step`.
+        accumulator_dtype: dtype of the mean, by default the parameter's, but at least float32.
+
+    State: `AveragedParamsState(count, weight, average)`. Memory: 1 x the parameters.
+    Raises: ValueError if `update` gets no parameters, or for `every` below 1.
+    Reference: Izmailov et al., 2018, Averaging Weights Leads to Wider Optima and Better Generalization,
+        arXiv:1803.05407.
+    """
+    if every < 1:
+        raise ValueError(f"swa_params: every must be at least 1, received {every}.")
+
+    def share(step: Array, weight: Array) -> Array:
+        since = step - start_step - 1
+        due = (since >= 0) & (since % every == 0)
+        return jnp.where(due, 1 / (1 + jnp.maximum(since, 0) // every), 0)
+
+    return _averaging("swa_params", share, accumulator_dtype)
+
+
+def _averaging(
+    name: str, share: Callable[[Array, Array], Array], dtype: DTypeLike | None
+) -> GradientTransformationExtraArgs:
+    """An average into which each step's parameters enter with a share: a = a + share (p - a)."""
+
+    def init(params: Params) -> AveragedParamsState:
+        average = params
+        if not is_placeholder(params):
+            average = jax.tree.map(lambda p: zeros_like(p, dtype or compute_dtype(dtype_of(p))), params)
+        return AveragedParamsState(jnp.zeros([], jnp.int32), jnp.zeros([], jnp.float32), average)
+
+    def run(
+        whole: bool,
+        updates: Updates,
+        state: AveragedParamsState,
+        params: Params | None = None,
+        **extra_args: Any,
+    ) -> tuple[Any, AveragedParamsState]:
+        if params is None:
+            raise MissingParamsError(name)
+        leaves, new = Leaves(name, updates, params), apply_updates(params, updates)
+        count = safe_increment(state.count)
+        part = jnp.asarray(share(count, state.weight), jnp.float32)
+
+        def move(a: Array, p: Array) -> Array:
+            return cast(widen(a) + part * (widen(p) - widen(a)), dtype_of(a))
+
+        with relaxed_promotion():
+            averages = each(move, leaves.of("average", state.average), leaves.of("new parameters", new))
+            weight = state.weight + part * (1 - state.weight)
+        state = AveragedParamsState(count, weight, leaves.put(averages, state.average))
+        return new if whole else updates, state
+
+    return wrapper(init, run)
