@@ -94,7 +94,7 @@ def tuned_names(tx: GradientTransformation) -> dict[str, tuple[Path, str]]:
     return found
 
 
-def _numbers(part: Part) -> dict[str, int | float]:
+def _numbers(part: Part) -> dict[str, Any]:
     """The numbers of a call that a trace may stand for."""
     factory = part.pair.factory
     if factory is None or hasattr(factory, "inner_factory"):  # injected: in a state already
@@ -102,10 +102,10 @@ def _numbers(part: Part) -> dict[str, int | float]:
     declared = declared_numbers(factory) or {}
     parameters = signature(factory).parameters
     return {
-        name: value if is_whole(factory, name) else float(value)
+        name: float(value) if type(value) is int and not is_whole(factory, name) else value
         for name, value in part.arguments.items()
         if name in declared
-        and isinstance(value, (int, float))
+        and isinstance(value, (int, float, jax.Array))
         and not isinstance(value, bool)
         and not (declared[name].added and key_of_value(value) == key_of_value(parameters[name].default))
     }
