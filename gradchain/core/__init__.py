@@ -58,6 +58,7 @@ from ._order import OrderWarning, Trait
 from ._pair import GradientTransformation, GradientTransformationExtraArgs
 from ._safe import safe_norm, safe_root_mean_squares, scale_gradient
 from ._schedule import schedule
+from ._siblings import Siblings
 from ._treewise import treewise
 from ._values import code_of, key_of_value, name_of, signature
 from .numerics import bias_correction, safe_increment, safe_int32_increment

@@ -20,6 +20,7 @@ from ._one_pass import in_one_pass
 from ._order import Trait
 from ._pair import GradientTransformationExtraArgs
 from ._rule import Rule, enclosing, fields_of
+from ._siblings import siblings
 from .numerics import safe_increment
 from .types import EmptyState, OptState, Params, Updates, counter_of
 
@@ -55,11 +56,15 @@ class Fused:
         numbers: Any = [{} for _ in self.rules]
         if any(rule.schedules for rule in self.rules):
             numbers = self.numbers_at([column.count for column in columns])
+        programs, together = self, siblings()
+        if together is not None and (shared := together.share(self)) is not None:
+            programs, constants = shared
+            numbers = [{**given, **now} for given, now in zip(constants, numbers, strict=True)]
         measured = self.measured(leaves.gs, extra_args)
         results = leaves.all_of("parameters", params) if whole else list(leaves.all)
         for i, g, p in zip(leaves.present, leaves.gs, leaves.ps, strict=True):
             adds = whole and p is not None and is_inexact(p)
-            program = self.step if adds else self.update
+            program = programs.step if adds else programs.update
             try:
                 results[i], news = program(g, [column.at(i) for column in columns], p, numbers, measured)
             except LeafError as error:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core import GradientTransformation, Part, argument_of, declared_numbers, parts, state_at
 from ..core.types import OptState, counter_of
+from ..transforms import scaled_group
 
 
 def hyperparams(tx: GradientTransformation, state: OptState) -> dict[str, Any]:
@@ -17,7 +18,8 @@ def hyperparams(tx: GradientTransformation, state: OptState) -> dict[str, Any]:
         hyperparams(adamw(cosine_decay_schedule(1e-3, 100)), state)
         # {"adamw.learning_rate": 0.00099, "adamw.b1": 0.9, ...}
 
-    A schedule is evaluated at the steps that its part has taken; injected numbers are read from the state.
+    A schedule is evaluated at the steps that its part has taken; injected numbers are read from the state;
+    those of a `scaled_group` are products, under the name of what is scaled ("bias.adamw.learning_rate").
     Names are those of the calls, see `core.parts`; `print(tx)` shows the calls.
 
     Args: tx; state, of `tx.init` or of a step, or Flax's `TrainState` or `nnx.Optimizer`. Inside `jit` too.
@@ -35,6 +37,10 @@ def hyperparams(tx: GradientTransformation, state: OptState) -> dict[str, Any]:
                 f"{part.name}. Give the state that its init, or its last step, returned."
             ) from None
         found |= {f"{part.name}.{name}": value for name, value in _values(part, inner).items()}
+        if part.pair.factory is scaled_group:
+            group = part.name.removesuffix(scaled_group.__name__)
+            scaled = hyperparams(part.pair.inside[0][0], inner)
+            found |= {f"{group}{name}": value for name, value in scaled.items()}
     return found
 
 

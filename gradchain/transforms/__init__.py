@@ -49,6 +49,7 @@ from .decay import (
 from .decay_masks import decay_matrices_only as decay_matrices_only
 from .flattening import flatten as flatten
 from .freezing import freeze as freeze, selective_transform as selective_transform
+from .groups import groups as groups
 from .lookahead import (
     LookaheadParams as LookaheadParams,
     LookaheadState as LookaheadState,
@@ -111,6 +112,7 @@ from .scaling import (
     scale_by_learning_rate as scale_by_learning_rate,
     scale_by_schedule as scale_by_schedule,
 )
+from .scaled_group import scaled_group as scaled_group
 from .schedule_free import (
     ScheduleFreeState as ScheduleFreeState,
     schedule_free as schedule_free,
