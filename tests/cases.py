@@ -184,8 +184,8 @@ class Case:
 
     @property
     def any_tree(self) -> bool:
-        """Whether it fits parameters of any structure: no mask is a tree."""
-        return not any(isinstance(part, dict) and "deep" in part for part in self.parts)
+        """Whether it fits parameters of any structure: no mask is a tree, no pattern names a leaf."""
+        return not any(isinstance(part, dict) and any("deep" in key for key in part) for part in self.parts)
 
     @property
     def random(self) -> bool:
@@ -242,6 +242,8 @@ CASES = [
     row("partition", {"a": gc.adamw(0.01), "b": gc.set_to_zero()}, {"w": "a", "deep": "b"}),
     row("freeze", matrices_only).but(twin=False, constant=True),
     row("freeze", FIXED),
+    opt("groups", {"w": gc.adam(LR), "deep/0/.*": gc.scaled_group(lr=0.5)}, gc.sgd(LR, 0.9)),
+    row("groups", {"deep/0/.*": "freeze", "deep/.*": gc.scaled_group(lr=0.5, weight_decay=0)}, gc.adamw(down)),
     row("selective_transform", gc.adam(0.01), freeze_mask=FIXED),
     row("accumulate_gradients", gc.adam(0.01), 3),
     row("accumulate_gradients", gc.sgd(0.1), 2, use_grad_mean=False),

@@ -184,9 +184,7 @@ def set_to_zero() -> GradientTransformationExtraArgs:
     def update(g: Array, s: EmptyState, p: Any) -> tuple[Array, EmptyState]:
         return jnp.zeros_like(g), s
 
-    def step(
-        grads: Updates, state: OptState, params: Params, **extra_args: Any
-    ) -> tuple[Params, OptState]:
+    def step(grads: Updates, state: OptState, params: Params, **extra_args: Any) -> tuple[Params, OptState]:
         check_updates("set_to_zero", grads, params)
         return params, state
 

@@ -43,9 +43,7 @@ class Rule:
         """The same rule, remade for the values of schedules."""
         return dataclasses.replace(self, schedules=schedules, remake=remake)
 
-    def join(
-        self, family: Hashable, constants: Mapping[str, float], remake: Callable[..., "Rule"]
-    ) -> None:
+    def join(self, family: Hashable, constants: Mapping[str, float], remake: Callable[..., "Rule"]) -> None:
         """Tells a new rule its numbers, and what it has in common with rules that differ only in these."""
         self.family, self.constants, self.remake = family, constants, remake
 

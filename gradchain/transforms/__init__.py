@@ -49,6 +49,7 @@ from .decay import (
 from .decay_masks import decay_matrices_only as decay_matrices_only
 from .flattening import flatten as flatten
 from .freezing import freeze as freeze, selective_transform as selective_transform
+from .group_rules import layerwise_decay as layerwise_decay, no_decay as no_decay
 from .groups import groups as groups
 from .lookahead import (
     LookaheadParams as LookaheadParams,

@@ -14,7 +14,7 @@ def names_of(patterns: Sequence[str]) -> dict[str, str]:
     """
     names: dict[str, str] = {}
     for pattern in patterns:
-        named = list(_compiled(pattern).groupindex)
+        named = list(compiled_pattern("groups", pattern).groupindex)
         name = named[0] if named else "_".join(_WORDS.findall(_NO_WORDS.sub(" ", pattern))) or "all"
         others = (*names.values(), "default")
         numbered = (name, *(f"{name}_{i}" for i in range(2, len(patterns) + 3)))
@@ -22,17 +22,21 @@ def names_of(patterns: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def compiled_pattern(who: str, pattern: str) -> re.Pattern[str]:
+    """A pattern, compiled.
+
+    Raises: TypeError for what is no text, ValueError for what is no regular expression.
+    """
     if not isinstance(pattern, str):
         raise TypeError(
-            f"groups: a pattern must be a text, a regular expression for names such as "
+            f"{who}: a pattern must be a text, a regular expression for names such as "
             f"'encoder/layer_0/kernel', received {pattern!r}."
         )
     try:
         return re.compile(pattern)
     except re.error as error:
         raise ValueError(
-            f"groups: the pattern {pattern!r} is no regular expression: {error.msg} at position {error.pos}. "
+            f"{who}: the pattern {pattern!r} is no regular expression: {error.msg} at position {error.pos}. "
             "Write .* for any text, and a backslash before a sign that stands for itself."
         ) from None
 

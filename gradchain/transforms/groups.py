@@ -49,7 +49,7 @@ def groups(rules: Mapping[str, Rule], default: Rule | None = None):
     if not isinstance(rules, Mapping) or not rules:
         raise TypeError(
             f'groups: rules must be a dict with at least one pattern, such as {{r".*bias": "freeze"}}, '
-            f"received {rules!r}."
+            f"received {dict(rules) if isinstance(rules, Mapping) else rules!r}."
         )
     names = names_of(list(rules))
     txs: dict[Hashable, Any] = {}
@@ -77,7 +77,7 @@ def groups(rules: Mapping[str, Rule], default: Rule | None = None):
             raise unmatched(missed)
         group_of = {path: takers[0] if takers else DEFAULT for path, takers in found.items()} | {None: None}
         labels = [group_of[path] for path in named]
-        return {group: treedef.unflatten([group == label for label in labels]) for group in txs}
+        return {group: _pruned(treedef.unflatten([label == group for label in labels])) for group in txs}
 
     def masks(tree: PyTree) -> Mapping[Hashable, PyTree]:
         return masks_like(*_kind(tree))
@@ -86,6 +86,17 @@ def groups(rules: Mapping[str, Rule], default: Rule | None = None):
         check_patterns(patterns, matched(*_kind(params))[1])
 
     return divided("groups", txs, masks, check=check, labels=names)
+
+
+def _pruned(mask: PyTree) -> PyTree:
+    """A mask with one boolean in place of each part whose leaves are equal: states stay small."""
+    if isinstance(mask, bool):
+        return mask
+    below, treedef = jax.tree.flatten(mask, is_leaf=lambda x: x is not mask)
+    found = [_pruned(part) for part in below]
+    if all(isinstance(part, bool) and part == found[0] for part in found):
+        return bool(found) and found[0]
+    return treedef.unflatten(found)
 
 
 def _kind(tree: PyTree) -> tuple[Any, tuple[bool, ...]]:
@@ -103,7 +114,9 @@ def _checked(where: str, rule: Any) -> GradientTransformation:
             f"groups: {where} is {rule!r}; the only word for a rule is {FREEZE!r}.{nearest(rule, [FREEZE])}"
         )
     if is_scaled_group(rule):
-        raise TypeError(f"groups: {where} is {rule!r}, which only other rules can be: it scales the default.")
+        raise TypeError(
+            f"groups: {where} is {rule!r}, which only other rules can be: it scales the default."
+        )
     try:
         with_extra_args_support(rule)
     except TypeError as error:

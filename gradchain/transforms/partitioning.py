@@ -16,7 +16,7 @@ from ..core import (
 )
 from ..core.types import Params, PyTree, Updates
 from ..tree.placeholder import is_placeholder
-from .masking import MaskedState, is_tree_fn, keep, mask_extra_args, merge
+from .masking import MaskedState, fitted, is_tree_fn, keep, mask_extra_args, merge
 
 
 class PartitionState(NamedTuple):
@@ -36,11 +36,6 @@ def _check_labels(labels: PyTree, known: Mapping[Hashable, GradientTransformatio
                 f"transformations have labels {', '.join(map(repr, known))}."
                 + (nearest(label, map(str, known)) if isinstance(label, str) else "")
             )
-
-
-def masks_of_labels(labels: PyTree, known: Mapping[Hashable, Any]) -> dict[Hashable, PyTree]:
-    """The mask of each label: True where the labels have it."""
-    return {group: jax.tree.map(lambda x, g=group: x == g, labels) for group in known}
 
 
 def divided(
@@ -124,7 +119,8 @@ def partition(
     def masks(tree: PyTree) -> Mapping[Hashable, PyTree]:
         labels = param_labels(tree) if is_tree_fn(param_labels) else param_labels
         _check_labels(labels, transforms)
-        return masks_of_labels(labels, transforms)
+        masks = {g: jax.tree.map(lambda label, g=g: label == g, labels) for g in transforms}
+        return {g: fitted(mask, tree) for g, mask in masks.items()}
 
     return divided("partition", transforms, masks, mask_compatible_extra_args)
 

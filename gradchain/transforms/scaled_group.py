@@ -91,9 +91,7 @@ def scaled_from(who: str, rule: Any, default: Any) -> GradientTransformationExtr
         tx = with_extra_args_support(replaced(default, changes, who))
     except ValueError as error:
         raise ValueError(f"{who}: {error}") from None
-    return GradientTransformationExtraArgs(
-        tx[0], tx[1], step=tx.step, call=rule.call, inside=[(tx, ())]
-    )
+    return GradientTransformationExtraArgs(tx[0], tx[1], step=tx.step, call=rule.call, inside=[(tx, ())])
 
 
 def _numbers(part: Part) -> Mapping[str, Any]:
@@ -108,4 +106,3 @@ def _times(who: str, name: str, value: Any, factor: Any) -> Any:
         raise TypeError(f"{who}: {name} is {value!r}, which cannot be multiplied: give a number for it.")
     with relaxed_promotion():
         return value * factor
-
