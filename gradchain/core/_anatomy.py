@@ -30,9 +30,9 @@ class Part(NamedTuple):
 def parts(tx: GradientTransformation) -> list[Part]:
     """The calls in a transformation, from the outermost, in order; chains themselves are left out.
 
-    A part has the name of its factory. In a `named_chain`, a `partition` or `groups` it begins with the name
-    or the label, in a wrapper of several transformations with the argument: "decay.adamw", "optimizer.sgd". Equal
-    names are counted: "scale[0]", "scale[1]".
+    A part has the name of its factory. In a `named_chain`, a `partition` or `groups` it begins with the
+    name or the label, in a wrapper of several transformations with the argument: "decay.adamw",
+    "optimizer.sgd". Equal names are counted: "scale[0]", "scale[1]".
     """
     found = list(_walk(tx, (), (), ""))
     times = collections.Counter(part.name for part in found)

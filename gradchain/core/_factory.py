@@ -147,7 +147,7 @@ class _Maker:
     def join_family(
         self, rule: Rule, call: Call, given: Mapping[str, Any], body: Callable[..., Any]
     ) -> None:
-        """Tells a rule which others differ from it only in numbers: those of calls with equal other arguments."""
+        """Tells a rule which others differ from it only in numbers."""
         numbers = {n for n, value in given.items() if type(value) in (int, float) or callable(value)}
         others = {n: value for n, value in call.arguments.items() if n not in numbers}
         if all(map(is_pure, others.values())):

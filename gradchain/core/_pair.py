@@ -84,7 +84,7 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         rule: what it lifts, if it is a rule for one array.
         inside: the transformations it is made of, each with the path of its state in the pair's own:
             `(inner, ("inner_state",))`.
-        labels: what the keys of dicts among its arguments are called in names of parts, if not by themselves.
+        labels: what keys of dicts among its arguments are called in the names of parts, if otherwise.
         traits: what it says about itself, see `Trait`.
         delegates: whether another factory's pair does the work; errors get the name of this one then.
 

@@ -1,4 +1,4 @@
-"""Transformations of one kind for different parameters: rules that differ only in numbers share one trace."""
+"""Rules that differ only in numbers, and take a step together: they share one trace."""
 
 import contextlib
 import contextvars
@@ -18,10 +18,10 @@ _current: contextvars.ContextVar["Siblings | None"] = contextvars.ContextVar("_c
 class Siblings:
     """What transformations that take a step together may share.
 
-    Tracing a rule costs far more than calling it, so eight groups of `adamw` with eight learning rates would
-    trace eight times what they could trace once. Within `sharing`, a rule gets the numbers in which the
-    siblings differ as arguments of its program, and all use one program. Numbers in which they agree stay
-    constants: these are faster to trace.
+    Tracing a rule costs far more than calling it, and eight groups of `adamw` with eight learning rates
+    would be traced eight times. Within `sharing`, a rule gets the numbers in which the siblings differ as
+    arguments of its program, and all use one program. Numbers in which they agree stay constants: these
+    are faster to trace.
 
     Args: txs, the transformations.
     """

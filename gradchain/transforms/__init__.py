@@ -106,6 +106,7 @@ from .scale_by_rms import (
     ScaleByRmsWithCountState as ScaleByRmsWithCountState,
     scale_by_rms as scale_by_rms,
 )
+from .scaled_group import scaled_group as scaled_group
 from .scaling import (
     ScaleByScheduleState as ScaleByScheduleState,
     ScaleState as ScaleState,
@@ -113,7 +114,6 @@ from .scaling import (
     scale_by_learning_rate as scale_by_learning_rate,
     scale_by_schedule as scale_by_schedule,
 )
-from .scaled_group import scaled_group as scaled_group
 from .schedule_free import (
     ScheduleFreeState as ScheduleFreeState,
     schedule_free as schedule_free,

@@ -36,8 +36,8 @@ def compiled_pattern(who: str, pattern: str) -> re.Pattern[str]:
         return re.compile(pattern)
     except re.error as error:
         raise ValueError(
-            f"{who}: the pattern {pattern!r} is no regular expression: {error.msg} at position {error.pos}. "
-            "Write .* for any text, and a backslash before a sign that stands for itself."
+            f"{who}: the pattern {pattern!r} is no regular expression: {error.msg} at position "
+            f"{error.pos}. Write .* for any text, and a backslash before a sign that stands for itself."
         ) from None
 
 

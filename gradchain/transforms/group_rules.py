@@ -1,4 +1,4 @@
-"""Rules for `groups` that many want: layer-wise decay of the learning rate, no decay of biases and norms."""
+"""Rules for `groups` that many want: layer-wise learning rates, no decay of biases and norms."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from .group_names import compiled_pattern, listed
 from .scaled_group import scaled_group
 
 NUMBER = r"(\d+)"
-LAYER = r"(?:.*?/)?(?:[^/]*layers?|[^/]*blocks?|h)[_/]?(\d+)/.*"
+LAYER = r"(?:.*?/)??(?:[^/]*layers?|[^/]*blocks?|h)[_/]?(\d+)/.*"
 
 Rules = dict[str, GradientTransformationExtraArgs]
 
@@ -30,27 +30,28 @@ def layerwise_decay(
     Args:
         decay: in (0, 1]; 0.65 to 0.9 are usual for fine-tuning.
         params: arrays, or `jax.ShapeDtypeStruct`s.
-        layer: a pattern for the names of parameters in layers, with `(\d+)` where their number is. By default
-            'layers/3/...', 'layer_3/...', 'encoderblock_3/...', 'h/3/...' are layers.
+        layer: a pattern for the names of parameters in layers, with `(\d+)` where their number is. By
+            default 'layers/3/...', 'layer_3/...', 'encoderblock_3/...', 'h/3/...' are layers.
         embeddings: a pattern for the names of the others that have depth 0; None if there are none.
 
     Returns: a dict by pattern, of which each is for one layer: put other rules before or after it.
     Raises: ValueError if no parameter is in a layer, or none in the embeddings.
-    Reference: Clark et al., 2020, ELECTRA, arXiv:2003.10555; the depths are those of Bao et al., 2021, BEiT,
-        arXiv:2106.08254 (in ELECTRA's own code each layer has one power more).
+    Reference: Clark et al., 2020, ELECTRA, arXiv:2003.10555; the depths are those of Bao et al., 2021,
+        BEiT, arXiv:2106.08254 (in ELECTRA's own code each layer has one power more).
     """
     if not 0 < decay <= 1:
         raise ValueError(f"layerwise_decay: decay must be in (0, 1], received {decay!r}.")
     if layer.count(NUMBER) != 1:
         raise ValueError(
-            rf"layerwise_decay: layer must have (\d+) once, where the number of a layer is, received {layer!r}."
+            r"layerwise_decay: layer must have (\d+) once, where the number of a layer is, received "
+            f"{layer!r}."
         )
     pattern, names = compiled_pattern("layerwise_decay", layer), jax.tree.leaves(paths(params))
     found = {name: match for name in names if (match := pattern.fullmatch(name))}
     if not found:
         raise ValueError(
-            f"layerwise_decay: no parameter is in a layer: {layer!r} matches none of {listed(names)}. Give the "
-            r"pattern of your names, such as layer=r'.*block_(\d+)/.*'."
+            f"layerwise_decay: no parameter is in a layer: {layer!r} matches none of {listed(names)}. "
+            r"Give the pattern of your names, such as layer=r'.*block_(\d+)/.*'."
         )
     numbers = sorted({int(match[1]) for match in found.values()})
     head = len(numbers) + 1
@@ -98,7 +99,7 @@ def _pattern_of(inside: Mapping[str, int], names: Sequence[str]) -> str:
     for name in names:
         if (re.fullmatch(pattern, name) is not None) != (name in inside):
             raise ValueError(
-                f"layerwise_decay: {name!r} begins as the names of a layer do, {starts[0]!r}, but the pattern "
-                r"reads it otherwise. Give one that ends in (\d+)/.*"
+                f"layerwise_decay: {name!r} begins as the names of a layer do, {starts[0]!r}, but the "
+                r"pattern reads it otherwise. Give one that ends in (\d+)/.*"
             )
     return pattern

@@ -42,9 +42,9 @@ def groups(rules: Mapping[str, Rule], default: Rule | None = None):
 
     State: `PartitionState(inner_states)`, a dict by the names of the groups: the words of a pattern, here
         "embed" and "bias_scale", or its own `(?P<name>...)`; and "default".
-    Raises: at the call, ValueError or TypeError for what is no regular expression or no rule, KeyError for a
-        multiplier of what `default` does not have. In `init`, ValueError for parameters that match nothing,
-        for a pattern that matches nothing, and for one whose parameters all match earlier ones.
+    Raises: at the call, ValueError or TypeError for what is no regular expression or no rule, KeyError
+        for a multiplier of what `default` does not have. In `init`, ValueError for parameters that match
+        nothing, for a pattern that matches nothing, and for one whose parameters all match earlier ones.
     """
     if not isinstance(rules, Mapping) or not rules:
         raise TypeError(

@@ -10,7 +10,6 @@ from ..core import (
     Part,
     argument_of,
     declared_numbers,
-    parts,
     relaxed_promotion,
     replaced,
     transformation,
@@ -82,7 +81,7 @@ def scaled_from(who: str, rule: Any, default: Any) -> GradientTransformationExtr
         )
     changes: dict[str, Any] = {}
     for short, factor in rule.arguments["multipliers"].items():
-        part, argument = argument_of(who, default, SHORT.get(short, short))
+        part, argument = argument_of(who, default, SHORT.get(short) or short)
         dotted = f"{part.name}.{argument}"
         if callable(part.arguments[argument]) and argument not in _numbers(part):
             raise TypeError(f"{who}: {dotted} is a function, but no schedule: it cannot be multiplied.")
