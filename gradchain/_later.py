@@ -73,9 +73,12 @@ from .tools import (
     eval_params as eval_params,
     hyperparams as hyperparams,
     learning_rate as learning_rate,
+    logged as logged,
     make_step as make_step,
+    measurements as measurements,
     memory as memory,
     minimize as minimize,
+    plot_log as plot_log,
     use_xla_flags as use_xla_flags,
     xla_flags as xla_flags,
 )

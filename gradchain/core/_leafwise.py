@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from ._apply import added, apply_one
 from ._conditional import wrapper
@@ -25,6 +26,9 @@ from .numerics import safe_increment
 from .types import EmptyState, OptState, Params, Updates, counter_of
 
 next_count = jax.jit(safe_increment)
+
+AFTER = "after"
+"""The extra argument that makes a step wait: a boolean, True, of what must be computed before."""
 
 
 class Fused:
@@ -66,7 +70,9 @@ class Fused:
             adds = whole and p is not None and is_inexact(p)
             program = programs.step if adds else programs.update
             try:
-                results[i], news = program(g, [column.at(i) for column in columns], p, numbers, measured)
+                results[i], news = program(
+                    g, [column.at(i) for column in columns], p, numbers, measured, extra_args.get(AFTER)
+                )
             except LeafError as error:
                 raise error.at(path_of_leaf(updates, i)) from None
             if whole and not adds:
@@ -83,9 +89,13 @@ class Fused:
         with relaxed_promotion():
             return (measure(gs, extra_args),)
 
-    def leaf_update(self, g: Any, states: Any, p: Any, numbers: Any, measured: Any) -> tuple[Any, Any]:
+    def leaf_update(
+        self, g: Any, states: Any, p: Any, numbers: Any, measured: Any, after: Any
+    ) -> tuple[Any, Any]:
         """The update of one leaf, and the new fields of its states, under the dtype policy."""
         news = []
+        if after is not None:
+            g = jnp.where(after, g, jnp.zeros_like(g))
         for rule, s, values in zip(self.rules, states, numbers, strict=True):
             rule.check(g, s, p)
             with relaxed_promotion():
@@ -98,9 +108,11 @@ class Fused:
             measured = ()
         return g, news
 
-    def leaf_step(self, g: Any, states: Any, p: Any, numbers: Any, measured: Any) -> tuple[Any, Any]:
+    def leaf_step(
+        self, g: Any, states: Any, p: Any, numbers: Any, measured: Any, after: Any
+    ) -> tuple[Any, Any]:
         """The new parameter of one leaf, and the new fields of its states."""
-        u, news = self.leaf_update(g, states, p, numbers, measured)
+        u, news = self.leaf_update(g, states, p, numbers, measured, after)
         return added(p, u), news
 
     @functools.cached_property

@@ -7,6 +7,12 @@ SHOWN = 12
 """Names of parameters in an error."""
 
 
+def named_patterns(who: str, patterns: Sequence[str]) -> dict[str, re.Pattern[str]]:
+    """Patterns, compiled, by their short names."""
+    compiled = [compiled_pattern(who, pattern) for pattern in patterns]
+    return dict(zip(names_of(patterns).values(), compiled, strict=True))
+
+
 def names_of(patterns: Sequence[str]) -> dict[str, str]:
     """A short name for each pattern: its `(?P<name>...)`, or the words in it; equal ones are counted.
 
