@@ -116,11 +116,12 @@ def logged(inner: GradientTransformation, every: int = 100, groups: Sequence[str
         shares = {}
         if clip is not None:
             most = hyperparams(clip.pair, state_at(before, clip.place))[f"{CLIP}.max_norm"]
-            clipped = clipped + jnp.logical_and(due, new["grad_norm"] > most)
-            shares["clipped"] = clipped / (state.count // every + 1)
+            clips = jnp.logical_and(due, new["grad_norm"] > cast(jnp.asarray(most), jnp.float32))
+            clipped = clipped + cast(clips, jnp.int32)
+            shares["clipped"] = _share(clipped, state.count // every + 1)
         if finite:
             skipped = sum(state_at(after, part.place).total_notfinite for part in finite)
-            shares["skipped"] = skipped / count
+            shares["skipped"] = _share(skipped, count)
         for end in _ends(names):
             size = new[f"param_norm{end}"]
             ratio = new[f"update_norm{end}"] / jnp.where(size > 0, size, 1)
@@ -134,6 +135,10 @@ def logged(inner: GradientTransformation, every: int = 100, groups: Sequence[str
 
 NORMS = ("grad_norm", "param_norm", "update_norm", "update_ratio")
 CLIP = clip_by_global_norm.__name__
+
+
+def _share(part: Any, whole: Any) -> Array:
+    return cast(part, jnp.float32) / cast(whole, jnp.float32)
 
 
 def _ends(names: Sequence[str]) -> list[str]:
