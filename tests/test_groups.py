@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import pickle
 import re
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -391,3 +392,17 @@ def test_no_decay_leaves_biases_and_norms() -> None:
     assert set(state.inner_states) == {"no_decay", "default"}
     with pytest.raises(TypeError, match="no_decay: words"):
         gc.no_decay("bias")
+
+
+def test_the_page_on_groups_runs() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "groups.md").read_text()
+    space: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.S):
+        exec(block, space)
+    assert float(space["rates"]["bias_scale.adamw.learning_rate"]) == pytest.approx(5e-4)
+    changed = gc.hyperparams(space["tx"], space["state"])
+    assert (changed["default.adamw.weight_decay"], changed["head.lion.b1"]) == (0.05, 0.95)
+    assert float(changed["bias_scale.adamw.learning_rate"]) == pytest.approx(1e-3)
+    assert space["rules"]["encoder/layer_3/.*"] == gc.scaled_group(learning_rate=0.75)
+    state = space["fine_tuning"].init(space["params"])
+    assert "embed" in state.inner_states

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
+SHARES = "shares of steps"
 PANELS = {
     "learning rate": ("learning_rate",),
     "norms": ("grad_norm", "update_norm"),
     "|update| / |parameters|": ("update_ratio",),
-    "share of steps": ("clipped", "skipped"),
+    SHARES: ("clipped", "skipped"),
 }
 """What is drawn together; anything else that was logged gets panels of its own."""
 LOGARITHMIC = ("norms", "|update| / |parameters|")
@@ -44,11 +45,14 @@ def plot_log(rows: Iterable[Mapping[str, Any]], x: str = "step") -> Any:
         for key in curves:
             points = [(float(row[x]), float(row[key])) for row in rows if key in row]
             at, values = np.array(points).T
-            alone = "/" not in key
-            ax.plot(at, values, label=key, linewidth=2 if alone else 1, marker="." * (len(at) < 3))
             if title in LOGARITHMIC and np.any(values > 0):
                 ax.set_yscale("log")
-        ax.set_title(title, loc="left", fontsize="medium")
+                values = np.where(values > 0, values, np.nan)
+            thick, dots = (1, "") if "/" in key else (2, "." * (len(at) < 3))
+            ax.plot(at, values, label=key, linewidth=thick, marker=dots)
+        ax.set_title(title if len(curves) > 1 else curves[0], loc="left", fontsize="medium")
+        if title == SHARES:
+            ax.set_ylim(-0.05, 1.05)
         ax.grid(alpha=0.3)
         ax.spines[["top", "right"]].set_visible(False)
         if len(curves) > 1:
