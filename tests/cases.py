@@ -257,7 +257,7 @@ CASES = [
         papers.lookahead, fast_optimizer=gc.sgd(0.1), sync_period=3),
     opt("lookahead", gc.adam(0.1), 3, 0.8, True).but(twin=False, whole=1e-6),
     row("with_global_norm", gc.chain(gc.clip_by_global_norm(1.0), gc.sgd(0.1))),
-    row("logged", gc.chain(gc.clip_by_global_norm(1.0), gc.adamw(0.01)), 2).but(injects=None),
+    row("logged", gc.chain(gc.clip_by_global_norm(1.0), gc.adamw(0.01)), 2),
     row("snapshot", "largest", largest).but(checks_leaves=False),
     row("monitor", {"size": largest, "slow": gc.measure_with_ema(largest, 0.9)}).but(**MEASURES),
     row("monitor", {"g": gc.measure_group_norms({"w": "a", "deep": "b"})}).but(**MEASURES),

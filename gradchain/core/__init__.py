@@ -39,7 +39,7 @@ from ._errors import (
     warn_user,
 )
 from ._factory import transformation
-from ._leafwise import AFTER, init_empty_state, leafwise
+from ._leafwise import AFTER, init_empty_state, leafwise, without_after
 from ._leaves import Leaves, check_updates, has_gradient, is_absent, is_none, leaves_like, scaled
 from ._matrices import MatrixView, by_shape
 from ._numbers import (

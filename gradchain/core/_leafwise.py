@@ -27,8 +27,16 @@ from .types import EmptyState, OptState, Params, Updates, counter_of
 
 next_count = jax.jit(safe_increment)
 
-AFTER = "after"
-"""The extra argument that makes a step wait: a boolean, True, of what must be computed before."""
+AFTER = "_after"
+"""The extra argument that makes the steps of rules wait for what reads the old arrays: a boolean, True.
+
+XLA copies an array that is read and overwritten, unless one depends on the other.
+"""
+
+
+def without_after(extra_args: dict[str, Any]) -> dict[str, Any]:
+    """The extra arguments that functions of the user are told."""
+    return {name: value for name, value in extra_args.items() if name != AFTER}
 
 
 class Fused:

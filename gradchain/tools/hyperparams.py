@@ -38,9 +38,9 @@ def hyperparams(tx: GradientTransformation, state: OptState) -> dict[str, Any]:
             ) from None
         found |= {f"{part.name}.{name}": value for name, value in _values(part, inner).items()}
         if part.pair.factory is scaled_group:
-            group = part.name.removesuffix(scaled_group.__name__)
+            group = part.name.replace(f".{scaled_group.__name__}", "")
             scaled = hyperparams(part.pair.inside[0][0], inner)
-            found |= {f"{group}{name}": value for name, value in scaled.items()}
+            found |= {f"{group}.{name}": value for name, value in scaled.items()}
     return found
 
 

@@ -97,21 +97,22 @@ def logged(inner: GradientTransformation, every: int = 100, groups: Sequence[str
         due = state.count % every == 0
         norms_of = _norms_by_group(patterns, names, updates, params)
 
-        def now(measure: Callable[[], dict[str, Array]]) -> dict[str, Array]:
-            """New values where they are due, the old ones otherwise."""
-            old = {key: log[key] for key in jax.eval_shape(measure)}
-            return jax.lax.cond(due, measure, lambda: old)
-
         def measured(what: str, tree: Callable[[], PyTree]) -> dict[str, Array]:
-            return now(lambda: {f"{what}{end}": x for end, x in norms_of(tree()).items()})
+            # A conditional of its own: in one, XLA would store squares that two of them need.
+            kept = {end: log[f"{what}{end}"] for end in _ends(names)}
+            found = jax.lax.cond(due, lambda: norms_of(tree()), lambda: kept)
+            return {f"{what}{end}": x for end, x in found.items()}
 
-        # Conditionals of their own: in one, XLA would store squares that two of them need.
-        new = measured("grad_norm", lambda: updates) | measured("param_norm", lambda: params)
-        new |= measured("update_norm", lambda: tx.update(updates, before, params, **extra_args)[0])
-        new |= now(lambda: _rates(inner, before))
+        def measure() -> dict[str, Array]:
+            new = measured("grad_norm", lambda: updates) | measured("param_norm", lambda: params)
+            new |= measured("update_norm", lambda: tx.update(updates, before, params, **extra_args)[0])
+            return log | new | _rates(inner, before)
+
+        new = jax.lax.cond(due, measure, lambda: log)
         # The step overwrites what was measured: it has to wait, or XLA copies everything. NaN is not < 0.
         waited = jnp.logical_not(sum(new[f"{what}_norm"] for what in ("grad", "param", "update")) < 0)
-        result, after = tx.run(whole, updates, before, params, **extra_args, **{AFTER: waited})
+        waited = jnp.logical_and(waited, extra_args.get(AFTER, True))
+        result, after = tx.run(whole, updates, before, params, **(extra_args | {AFTER: waited}))
         clipped = state.clipped
         shares = {}
         if clip is not None:
