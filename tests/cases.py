@@ -184,8 +184,8 @@ class Case:
 
     @property
     def any_tree(self) -> bool:
-        """Whether it fits parameters of any structure: no mask is a tree."""
-        return not any(isinstance(part, dict) and "deep" in part for part in self.parts)
+        """Whether it fits parameters of any structure: no mask is a tree, no pattern names a leaf."""
+        return not any(isinstance(part, dict) and any("deep" in key for key in part) for part in self.parts)
 
     @property
     def random(self) -> bool:
@@ -243,6 +243,8 @@ CASES = [
     row("partition", {"a": gc.adamw(0.01), "b": gc.set_to_zero()}, {"w": "a", "deep": "b"}),
     row("freeze", matrices_only).but(twin=False, constant=True),
     row("freeze", FIXED),
+    row("groups", {"w": gc.adam(LR), "deep/0/.*": gc.scaled_group(lr=0.5)}, gc.sgd(LR, 0.9)),
+    row("groups", {"deep/0/.*": "freeze", "deep/.*": gc.scaled_group(lr=0.5)}, gc.adamw(down)),
     row("selective_transform", gc.adam(0.01), freeze_mask=FIXED),
     row("accumulate_gradients", gc.adam(0.01), 3),
     row("accumulate_gradients", gc.sgd(0.1), 2, use_grad_mean=False),
@@ -262,6 +264,7 @@ CASES = [
     row("ema_params", 0.5, start_step=2, accumulator_dtype="float32").but(twin=False),
     row("swa_params", 1, 2).but(twin=False),
     row("with_global_norm", gc.chain(gc.clip_by_global_norm(1.0), gc.sgd(0.1))),
+    row("logged", gc.chain(gc.clip_by_global_norm(1.0), gc.adamw(0.01)), 2),
     row("snapshot", "largest", largest).but(checks_leaves=False),
     row("monitor", {"size": largest, "slow": gc.measure_with_ema(largest, 0.9)}).but(**MEASURES),
     row("monitor", {"g": gc.measure_group_norms({"w": "a", "deep": "b"})}).but(**MEASURES),

@@ -49,7 +49,7 @@ from ._errors import (
     warn_user,
 )
 from ._factory import transformation
-from ._leafwise import init_empty_state, leafwise
+from ._leafwise import AFTER, init_empty_state, leafwise, without_after
 from ._leaves import Leaves, check_updates, has_gradient, is_absent, is_none, leaves_like, scaled
 from ._matrices import MatrixView, by_shape
 from ._numbers import (
@@ -69,6 +69,7 @@ from ._order import OrderWarning, Trait, conflicts
 from ._pair import GradientTransformation, GradientTransformationExtraArgs, Path
 from ._safe import safe_norm, safe_root_mean_squares, scale_gradient
 from ._schedule import schedule
+from ._siblings import Siblings
 from ._treewise import treewise
 from ._values import as_plain, code_of, key_of_value, name_of, signature
 from .numerics import bias_correction, safe_increment, safe_int32_increment

@@ -30,9 +30,9 @@ class Part(NamedTuple):
 def parts(tx: GradientTransformation) -> list[Part]:
     """The calls in a transformation, from the outermost, in order; chains themselves are left out.
 
-    A part has the name of its factory. In a `named_chain` or a `partition` it begins with the name or the
-    label, in a wrapper of several transformations with the argument: "decay.adamw", "optimizer.sgd". Equal
-    names are counted: "scale[0]", "scale[1]".
+    A part has the name of its factory. In a `named_chain`, a `partition` or `groups` it begins with the
+    name or the label, in a wrapper of several transformations with the argument: "decay.adamw",
+    "optimizer.sgd". Equal names are counted: "scale[0]", "scale[1]".
     """
     found = list(_walk(tx, (), (), ""))
     times = collections.Counter(part.name for part in found)
@@ -143,10 +143,11 @@ def _walk(tx: Any, place: Path, where: Path, prefix: str) -> Iterator[Part]:
         at = next((i for i, (tx, _) in enumerate(left) if tx == inner), None)
         if at is None:
             continue
-        inside = prefix if label is None and len(found) == 1 else f"{prefix}{label or path[0]}."
+        name = path[0] if label is None else pair.labels.get(label, label)
+        inside = prefix if label is None and len(found) == 1 else f"{prefix}{name}."
         inside = prefix if factory is chain else inside
-        inner_place = place + left.pop(at)[1]
-        yield from _walk(inner, inner_place, where + path, inside)
+        made, at_place = left.pop(at)
+        yield from _walk(made, place + at_place, where + path, inside)
 
 
 def _located(pair: Any) -> Iterator[tuple[Any, Path]]:

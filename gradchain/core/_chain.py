@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from ._factory import transformation
 from ._leafwise import init_empty_state, leafwise
-from ._leaves import is_none, leaves_like
+from ._leaves import check_updates, is_none, leaves_like
 from ._order import check_order
 from ._pair import GradientTransformation, GradientTransformationExtraArgs
 from ._runs import Runs
@@ -176,12 +176,20 @@ def identity() -> GradientTransformationExtraArgs:
 
 @transformation
 def set_to_zero() -> GradientTransformationExtraArgs:
-    """Replaces every update by zeros, whatever it is, NaN included. State: `EmptyState`."""
+    """Replaces every update by zeros, whatever it is, NaN included. State: `EmptyState`.
+
+    Its step leaves the parameters alone: nothing is computed.
+    """
 
     def update(g: Array, s: EmptyState, p: Any) -> tuple[Array, EmptyState]:
         return jnp.zeros_like(g), s
 
-    return leafwise(init_empty_state, update)
+    def step(grads: Updates, state: OptState, params: Params, **extra_args: Any) -> tuple[Params, OptState]:
+        check_updates("set_to_zero", grads, params)
+        return params, state
+
+    lift = leafwise(init_empty_state, update)
+    return GradientTransformationExtraArgs(lift[0], lift[1], step=step, rule=lift.rule)
 
 
 @transformation

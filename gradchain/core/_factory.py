@@ -11,8 +11,9 @@ from ._call import Call, Form
 from ._documentation import completed
 from ._numbers import Range, check_numbers, numbers_of
 from ._pair import GradientTransformation, GradientTransformationExtraArgs
+from ._rule import Rule
 from ._scheduled import scheduled
-from ._values import name_of
+from ._values import is_pure, key_of_value, name_of
 from .types import Schedule
 
 P = ParamSpec("P")
@@ -139,4 +140,17 @@ class _Maker:
             )
         if not isinstance(made, GradientTransformationExtraArgs):
             made = GradientTransformationExtraArgs(*made)
+        if isinstance(made.rule, Rule) and made.rule.family is None:
+            self.join_family(made.rule, call, given, body)
         return made.remembering(call)
+
+    def join_family(
+        self, rule: Rule, call: Call, given: Mapping[str, Any], body: Callable[..., Any]
+    ) -> None:
+        """Tells a rule which others differ from it only in numbers."""
+        numbers = {n for n, value in given.items() if type(value) in (int, float) or callable(value)}
+        others = {n: value for n, value in call.arguments.items() if n not in numbers}
+        if all(map(is_pure, others.values())):
+            family = (self.public, *((n, key_of_value(value)) for n, value in others.items()))
+            constants = {n: given[n] for n in numbers if not callable(given[n])}
+            rule.join(family, constants, lambda **changes: body(**changes).rule)

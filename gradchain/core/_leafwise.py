@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from ._apply import added, apply_one
 from ._conditional import wrapper
@@ -20,10 +21,22 @@ from ._one_pass import in_one_pass
 from ._order import Trait
 from ._pair import GradientTransformationExtraArgs
 from ._rule import Rule, enclosing, fields_of
+from ._siblings import siblings
 from .numerics import safe_increment
 from .types import EmptyState, OptState, Params, Updates, counter_of
 
 next_count = jax.jit(safe_increment)
+
+AFTER = "_after"
+"""The extra argument that makes the steps of rules wait for what reads the old arrays: a boolean, True.
+
+XLA copies an array that is read and overwritten, unless one depends on the other.
+"""
+
+
+def without_after(extra_args: dict[str, Any]) -> dict[str, Any]:
+    """The extra arguments that functions of the user are told."""
+    return {name: value for name, value in extra_args.items() if name != AFTER}
 
 
 class Fused:
@@ -55,13 +68,19 @@ class Fused:
         numbers: Any = [{} for _ in self.rules]
         if any(rule.schedules for rule in self.rules):
             numbers = self.numbers_at([column.count for column in columns])
+        programs, together = self, siblings()
+        if together is not None and (shared := together.share(self)) is not None:
+            programs, constants = shared
+            numbers = [{**given, **now} for given, now in zip(constants, numbers, strict=True)]
         measured = self.measured(leaves.gs, extra_args)
         results = leaves.all_of("parameters", params) if whole else list(leaves.all)
         for i, g, p in zip(leaves.present, leaves.gs, leaves.ps, strict=True):
             adds = whole and p is not None and is_inexact(p)
-            program = self.step if adds else self.update
+            program = programs.step if adds else programs.update
             try:
-                results[i], news = program(g, [column.at(i) for column in columns], p, numbers, measured)
+                results[i], news = program(
+                    g, [column.at(i) for column in columns], p, numbers, measured, extra_args.get(AFTER)
+                )
             except LeafError as error:
                 raise error.at(path_of_leaf(updates, i)) from None
             if whole and not adds:
@@ -78,9 +97,13 @@ class Fused:
         with relaxed_promotion():
             return (measure(gs, extra_args),)
 
-    def leaf_update(self, g: Any, states: Any, p: Any, numbers: Any, measured: Any) -> tuple[Any, Any]:
+    def leaf_update(
+        self, g: Any, states: Any, p: Any, numbers: Any, measured: Any, after: Any
+    ) -> tuple[Any, Any]:
         """The update of one leaf, and the new fields of its states, under the dtype policy."""
         news = []
+        if after is not None:
+            g = jnp.where(after, g, jnp.zeros_like(g))
         for rule, s, values in zip(self.rules, states, numbers, strict=True):
             rule.check(g, s, p)
             with relaxed_promotion():
@@ -93,9 +116,11 @@ class Fused:
             measured = ()
         return g, news
 
-    def leaf_step(self, g: Any, states: Any, p: Any, numbers: Any, measured: Any) -> tuple[Any, Any]:
+    def leaf_step(
+        self, g: Any, states: Any, p: Any, numbers: Any, measured: Any, after: Any
+    ) -> tuple[Any, Any]:
         """The new parameter of one leaf, and the new fields of its states."""
-        u, news = self.leaf_update(g, states, p, numbers, measured)
+        u, news = self.leaf_update(g, states, p, numbers, measured, after)
         return added(p, u), news
 
     @functools.cached_property

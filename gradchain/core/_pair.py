@@ -2,7 +2,8 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn, Self
 
 import jax
@@ -42,6 +43,7 @@ class Parts(NamedTuple):
     delegates: bool
     chained: tuple[Any, ...] | None
     inside: tuple[tuple[Any, Path], ...]
+    labels: Mapping[str, str]
 
 
 class Later:
@@ -82,6 +84,7 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         rule: what it lifts, if it is a rule for one array.
         inside: the transformations it is made of, each with the path of its state in the pair's own:
             `(inner, ("inner_state",))`.
+        labels: what keys of dicts among its arguments are called in the names of parts, if otherwise.
         traits: what it says about itself, see `Trait`.
         delegates: whether another factory's pair does the work; errors get the name of this one then.
 
@@ -102,9 +105,10 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         traits: Iterable[Trait] = (),
         delegates: bool = False,
         inside: Iterable[tuple[Any, Path]] = (),
+        labels: Mapping[str, str] = MappingProxyType({}),
     ) -> Self:
         traits, inside = frozenset(traits), tuple(inside)
-        parts = Parts(init, update, step, tuple(links), rule, traits, delegates, chained, inside)
+        parts = Parts(init, update, step, tuple(links), rule, traits, delegates, chained, inside, labels)
         self = super().__new__(cls, init, update)  # type: ignore[arg-type]
         self.__dict__.update(call=call, parts=parts)
         return self
@@ -139,6 +143,11 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
     def inside(self) -> tuple[tuple[Any, Path], ...]:
         """The transformations it is made of, each with the path of its state."""
         return self.parts.inside
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What keys among its arguments are called in the names of parts."""
+        return self.parts.labels
 
     @property
     def delegates(self) -> bool:

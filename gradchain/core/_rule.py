@@ -1,7 +1,7 @@
 """A rule for one array: what `leafwise` was given, and what it must keep to."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Self
 
 import jax
@@ -18,12 +18,13 @@ def enclosing(function: Callable[..., Any]) -> str:
     return function.__qualname__.removesuffix(f".<locals>.{function.__name__}").rpartition(".")[2]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(eq=False)
 class Rule:
     """A rule for one array, as `leafwise` was given it.
 
     `measure(gs, extra_args)` gives what its `update` needs to know of the whole gradient.
-    `schedules` are those of its numbers, by argument; `remake` makes the rule for values of them.
+    `schedules` are those of its numbers, by argument, and `constants` the others, if they are known;
+    `remake` makes the rule for values of some of them. Rules that differ only in numbers have one `family`.
     """
 
     name: str
@@ -34,11 +35,17 @@ class Rule:
     scheduled_state: Any = None
     measure: Callable[[list[Any], dict[str, Any]], Any] | None = None
     schedules: Mapping[str, Schedule] = dataclasses.field(default_factory=dict)
-    remake: Callable[..., Self] | None = None
+    remake: Callable[..., "Rule"] | None = None
+    constants: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    family: Hashable = None
 
-    def with_schedules(self, schedules: Mapping[str, Schedule], remake: Callable[..., Self]) -> Self:
+    def with_schedules(self, schedules: Mapping[str, Schedule], remake: Callable[..., "Rule"]) -> Self:
         """The same rule, remade for the values of schedules."""
         return dataclasses.replace(self, schedules=schedules, remake=remake)
+
+    def join(self, family: Hashable, constants: Mapping[str, float], remake: Callable[..., "Rule"]) -> None:
+        """Tells a new rule its numbers, and what it has in common with rules that differ only in these."""
+        self.family, self.constants, self.remake = family, constants, remake
 
     def numbers(self, count: Any) -> dict[str, Any]:
         """The values of the schedules, after `count` steps."""
@@ -67,7 +74,7 @@ class Rule:
 
     def at(self, numbers: dict[str, Any]) -> "Rule":
         """The rule for these values of its schedules."""
-        return self.remake(**numbers) if self.remake else self
+        return self.remake(**numbers) if self.remake and numbers else self
 
     def check(self, g: Any, s: Any, p: Any) -> None:
         """Raises LeafError unless gradient, state and parameter (None: unknown) fit together."""

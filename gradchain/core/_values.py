@@ -5,6 +5,7 @@ import functools
 import inspect
 import operator
 import types
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -65,7 +66,9 @@ def names_dtype(name: str) -> bool:
 
 
 def as_plain(name: str, value: Any) -> Any:
-    """A scalar array becomes a Python number; whatever names a dtype becomes `np.dtype`."""
+    """A scalar array becomes a Python number; what names a dtype, `np.dtype`; rules keep their order."""
+    if name == "rules" and isinstance(value, Mapping):
+        return OrderedDict(value)
     if value is not None and names_dtype(name):
         return np.dtype(value)
     if not hasattr(value, "dtype") or isinstance(value, Tracer):
@@ -106,6 +109,8 @@ def key_of_value(value: Any) -> Any:
         return type(value), repr(value)  # tells -0.0 from 0.0, and NaN equals itself
     if remembers(value) and value.call is not None:
         return type(value), value
+    if isinstance(value, OrderedDict):
+        return OrderedDict, tuple((key_of_value(k), key_of_value(v)) for k, v in value.items())
     if isinstance(value, Mapping):
         return type(value), frozenset((key_of_value(k), key_of_value(v)) for k, v in value.items())
     if isinstance(value, (list, tuple)) and not remembers(value):

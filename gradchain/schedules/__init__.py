@@ -36,6 +36,7 @@ from .polynomial import linear_schedule as linear_schedule, polynomial_schedule 
 from .power import power_schedule as power_schedule
 from .resume import rewarmup_schedule as rewarmup_schedule
 from .rex import rex_schedule as rex_schedule
+from .scaled import scaled_schedule as scaled_schedule
 from .sgdr import sgdr_schedule as sgdr_schedule
 from .warmup import (
     warmup_constant_schedule as warmup_constant_schedule,

@@ -22,6 +22,7 @@ from ..core import (
     name_of,
     signature,
     with_extra_args_support,
+    without_after,
     wrapper,
 )
 from ..core.numerics import safe_increment
@@ -217,12 +218,12 @@ def _make(call: Call) -> GradientTransformationExtraArgs:
     def run(
         whole: bool, updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
     ) -> tuple[Any, InjectStatefulHyperparamsState]:
-        states = state.hyperparams_states
+        states, told = state.hyperparams_states, without_after(extra_args)
         values = dict(state.hyperparams)
         for name, schedule in schedules.items():
-            value = schedule(states[name], **extra_args)
+            value = schedule(states[name], **told)
             values[name] = as_number(value, dtype_of(values[name]))
-        states = {name: f.update(states[name], **extra_args) for name, f in schedules.items()}
+        states = {name: f.update(states[name], **told) for name, f in schedules.items()}
         tx = make(values)
         result, inner = tx.run(whole, updates, state.inner_state, params, **extra_args)
         count = safe_increment(state.count)

@@ -9,6 +9,7 @@ import numpy as np
 from ..core import GradientTransformation, Part, Unknown, argument_of, declared_numbers, parts, state_at
 from ..core.types import OptState
 from ..schedules.inject import StatefulSchedule
+from ..transforms import scaled_group
 from ..transforms.tunable import tuned_names
 from .steps import opt_state_of, steps_taken
 
@@ -20,7 +21,8 @@ def hyperparams(tx: GradientTransformation, state: OptState) -> dict[str, Any]:
         # {"adamw.learning_rate": 0.00099, "adamw.b1": 0.9, ...}
 
     A schedule is evaluated at the steps that its part has taken. The numbers of `tunable` and
-    `inject_hyperparams` are read from the state.
+    `inject_hyperparams` are read from the state; those of a `scaled_group` are products, under the name of
+    what is scaled ("bias.adamw.learning_rate").
     Names are those of the calls, see `core.parts`; `print(tx)` shows the calls.
 
     Args: tx; state, of `tx.init` or of a step, or Flax's `TrainState` or `nnx.Optimizer`. Inside `jit` too.
@@ -39,6 +41,10 @@ def hyperparams(tx: GradientTransformation, state: OptState) -> dict[str, Any]:
                 f"{part.name}. Give the state that its init, or its last step, returned."
             ) from None
         found |= {f"{part.name}.{name}": value for name, value in _values(part, inner).items()}
+        if part.pair.factory is scaled_group:
+            group = part.name.replace(f".{scaled_group.__name__}", "")
+            scaled = hyperparams(part.pair.inside[0][0], inner)
+            found |= {f"{group}.{name}": value for name, value in scaled.items()}
     return found | {name: state_at(state, place).hyperparams[key] for name, (place, key) in tuned.items()}
 
 

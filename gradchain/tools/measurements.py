@@ -5,15 +5,16 @@ from typing import Any
 from ..core.types import OptState
 from ..transforms.clipping import GlobalNormState
 from ..transforms.monitoring import MonitorState, SnapshotState
+from .logged import LoggedState
 
 
 def measurements(state: OptState) -> dict[str, Any]:
     """All measures in a state, by name, in one flat dictionary that is cheap to log.
 
-    Finds those of `monitor` and `snapshot`, and the `global_norm` of `with_global_norm`, anywhere in
-    the state. They are arrays on the device: fetch them together, with one `jax.device_get`.
+    Finds those of `logged`, `monitor` and `snapshot`, and the `global_norm` of `with_global_norm`, anywhere
+    in the state. They are arrays on the device: fetch them together, with one `jax.device_get`.
 
-    Args: state, of any transformation.
+    Args: state, of any transformation, or Flax's `TrainState` or `nnx.Optimizer`.
     Raises: ValueError where two measures have one name.
     """
     found: dict[str, Any] = {}
@@ -29,11 +30,13 @@ def measurements(state: OptState) -> dict[str, Any]:
             add(node.measurements)
         elif isinstance(node, SnapshotState):
             add(node.measurement)
+        elif isinstance(node, LoggedState):
+            add(node.log)
         elif isinstance(node, GlobalNormState):
             add({"global_norm": node.global_norm})
         children = node.values() if isinstance(node, dict) else node
         for child in children if isinstance(node, (dict, list, tuple)) else ():
             visit(child)
 
-    visit(state)
+    visit(getattr(state, "opt_state", state))
     return found

@@ -55,6 +55,8 @@ from .decay import (
 from .decay_masks import decay_matrices_only as decay_matrices_only
 from .flattening import flatten as flatten
 from .freezing import freeze as freeze, selective_transform as selective_transform
+from .group_rules import layerwise_decay as layerwise_decay, no_decay as no_decay
+from .groups import groups as groups
 from .lookahead import (
     LookaheadParams as LookaheadParams,
     LookaheadState as LookaheadState,
@@ -110,6 +112,7 @@ from .scale_by_rms import (
     ScaleByRmsWithCountState as ScaleByRmsWithCountState,
     scale_by_rms as scale_by_rms,
 )
+from .scaled_group import scaled_group as scaled_group
 from .scaling import (
     ScaleByScheduleState as ScaleByScheduleState,
     ScaleState as ScaleState,

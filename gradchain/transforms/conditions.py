@@ -12,6 +12,7 @@ from ..core import (
     run_if,
     transformation,
     with_extra_args_support,
+    without_after,
     wrapper,
 )
 from ..core.numerics import safe_increment
@@ -56,7 +57,7 @@ def _conditionally(
     def run(
         whole: bool, updates: Updates, state: _ConditionalState, params: Any = None, **extra_args: Any
     ) -> tuple[Any, _ConditionalState]:
-        wanted = should(state.step, **(extra_args if forward else {}))
+        wanted = should(state.step, **(without_after(extra_args) if forward else {}))
         otherwise = updates if passes else None
         result, inner_state = run_if(
             wanted, tx, whole, updates, state.inner_state, params, extra_args, otherwise

@@ -47,6 +47,26 @@ def keep(name: str, mask: PyTree, tree: PyTree) -> PyTree:
         raise tree_mismatch(name, "mask", mask, "tree it masks", tree) from None
 
 
+def fitted(mask: PyTree, tree: PyTree) -> PyTree:
+    """A mask for a tree of which parts may be masked already: it has False there."""
+    try:
+        jax.tree.structure(mask).flatten_up_to(tree)
+    except ValueError:
+        return _trimmed(mask, tree)
+    return mask
+
+
+def _trimmed(mask: PyTree, tree: PyTree) -> PyTree:
+    """The mask with False wherever the tree has a `MaskedNode`."""
+    if isinstance(tree, MaskedNode):
+        return False
+    parts, treedef = jax.tree.flatten(mask, is_leaf=lambda x: x is not mask)
+    below, same = jax.tree.flatten(tree, is_leaf=lambda x: x is not tree)
+    if jax.tree_util.all_leaves([mask]) or treedef != same:
+        return mask
+    return treedef.unflatten(map(_trimmed, parts, below))
+
+
 def merge(mask: PyTree, inside: PyTree, outside: PyTree) -> PyTree:
     """The nodes of `inside` where `mask` is True, of `outside` elsewhere."""
     return jax.tree.map(lambda m, new, old: new if m else old, mask, inside, outside)
@@ -113,12 +133,13 @@ def masked(
     def init(params: Params) -> MaskedState:
         if is_placeholder(params):
             return MaskedState(tx.init(params))
-        return MaskedState(tx.init(keep("masked", mask_of(params), params)))
+        return MaskedState(tx.init(keep("masked", fitted(mask_of(params), params), params)))
 
     def run(
         whole: bool, updates: Updates, state: MaskedState, params: Any = None, **extra_args: Any
     ) -> tuple[Any, MaskedState]:
-        tree = mask_of(updates if params is None else params)  # updates may lack leaves
+        like = updates if params is None else params  # updates may lack leaves
+        tree = fitted(mask_of(like), like)
         result, inner_state = tx.run(
             whole,
             keep("masked", tree, updates),

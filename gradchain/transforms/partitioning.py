@@ -5,10 +5,18 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ..core import GradientTransformation, nearest, transformation, with_extra_args_support, wrapper
+from ..core import (
+    GradientTransformation,
+    GradientTransformationExtraArgs,
+    Siblings,
+    nearest,
+    transformation,
+    with_extra_args_support,
+    wrapper,
+)
 from ..core.types import Params, PyTree, Updates
 from ..tree.placeholder import is_placeholder
-from .masking import MaskedState, is_tree_fn, keep, mask_extra_args, merge
+from .masking import MaskedState, fitted, is_tree_fn, keep, mask_extra_args, merge
 
 
 class PartitionState(NamedTuple):
@@ -30,6 +38,61 @@ def _check_labels(labels: PyTree, known: Mapping[Hashable, GradientTransformatio
             )
 
 
+def divided(
+    name: str,
+    transforms: Mapping[Hashable, GradientTransformation],
+    masks: Callable[[PyTree], Mapping[Hashable, PyTree]],
+    compatible: bool = False,
+    check: Callable[[Params], None] | None = None,
+    **about: Any,
+) -> GradientTransformationExtraArgs:
+    """A transformation for each group of parameters; those in no group stay as they are.
+
+    Transformations that differ only in numbers share their traces.
+
+    Args:
+        name: what errors call it.
+        transforms: by label.
+        masks: a function from the parameters, or the updates, to the mask of each label.
+        compatible: see `mask_compatible_extra_args` of `masked`.
+        check: raises, in `init`, for parameters that it is not meant for.
+        **about: see `wrapper`.
+    """
+    txs = {label: with_extra_args_support(tx) for label, tx in transforms.items()}
+    together = Siblings(tuple(txs.values()))
+
+    def init(params: Params) -> PartitionState:
+        if is_placeholder(params):
+            return PartitionState({g: MaskedState(tx.init(params)) for g, tx in txs.items()})
+        if check is not None:
+            check(params)
+        groups = masks(params)
+        states = {g: MaskedState(tx.init(keep(name, groups[g], params))) for g, tx in txs.items()}
+        return PartitionState(states)
+
+    def run(
+        whole: bool, updates: Updates, state: PartitionState, params: Any = None, **extra_args: Any
+    ) -> tuple[Any, PartitionState]:
+        groups = masks(updates if params is None else params)
+        result, states = params if whole else updates, {}
+        for group, tx in txs.items():
+            mask = groups[group]
+            with together.sharing():
+                inside, inner_state = tx.run(
+                    whole,
+                    keep(name, mask, updates),
+                    state.inner_states[group].inner_state,
+                    None if params is None else keep(name, mask, params),
+                    **mask_extra_args(name, mask, updates, params, extra_args, compatible),
+                )
+            result = merge(mask, inside, result)
+            states[group] = MaskedState(inner_state)
+        return result, PartitionState(states)
+
+    inside = [(tx, ("inner_states", group, "inner_state")) for group, tx in transforms.items()]
+    return wrapper(init, run, inside=inside, **about)
+
+
 @transformation
 def partition(
     transforms: Mapping[Hashable, GradientTransformation],
@@ -39,7 +102,7 @@ def partition(
 ):
     """Gives each group of parameters its own transformation: `{"decay": adamw(..), "rest": adam(..)}`.
 
-    The transformation of a group sees only the parameters of this group.
+    The transformation of a group sees only the parameters of this group. `groups` chooses by names.
 
     Args:
         transforms: the transformations by label.
@@ -52,43 +115,14 @@ def partition(
     Raises: ValueError for a label without a transformation (with its path and the known labels), and
         for labels that are not a prefix of the parameters.
     """
-    txs = {label: with_extra_args_support(tx) for label, tx in transforms.items()}
 
-    def masks(tree: PyTree) -> dict[Hashable, PyTree]:
+    def masks(tree: PyTree) -> Mapping[Hashable, PyTree]:
         labels = param_labels(tree) if is_tree_fn(param_labels) else param_labels
-        _check_labels(labels, txs)
-        return {group: jax.tree.map(lambda x, g=group: x == g, labels) for group in txs}
+        _check_labels(labels, transforms)
+        masks = {g: jax.tree.map(lambda label, g=g: label == g, labels) for g in transforms}
+        return {g: fitted(mask, tree) for g, mask in masks.items()}
 
-    def init(params: Params) -> PartitionState:
-        if is_placeholder(params):
-            return PartitionState({g: MaskedState(tx.init(params)) for g, tx in txs.items()})
-        groups = masks(params)
-        return PartitionState(
-            {g: MaskedState(tx.init(keep("partition", groups[g], params))) for g, tx in txs.items()}
-        )
-
-    def run(
-        whole: bool, updates: Updates, state: PartitionState, params: Any = None, **extra_args: Any
-    ) -> tuple[Any, PartitionState]:
-        groups = masks(updates if params is None else params)
-        result, states = params if whole else updates, {}
-        for group, tx in txs.items():
-            mask = groups[group]
-            inside, inner_state = tx.run(
-                whole,
-                keep("partition", mask, updates),
-                state.inner_states[group].inner_state,
-                None if params is None else keep("partition", mask, params),
-                **mask_extra_args(
-                    "partition", mask, updates, params, extra_args, mask_compatible_extra_args
-                ),
-            )
-            result = merge(mask, inside, result)
-            states[group] = MaskedState(inner_state)
-        return result, PartitionState(states)
-
-    inside = [(tx, ("inner_states", group, "inner_state")) for group, tx in transforms.items()]
-    return wrapper(init, run, inside=inside)
+    return divided("partition", transforms, masks, mask_compatible_extra_args)
 
 
 multi_transform = partition
