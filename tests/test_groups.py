@@ -142,7 +142,7 @@ WRITTEN_OUT = [
 ]
 
 
-@pytest.mark.parametrize(("base", "scaled"), WRITTEN_OUT, ids=str)
+@pytest.mark.parametrize(("base", "scaled"), WRITTEN_OUT)
 def test_a_scaled_group_is_the_default_with_products(base: Any, scaled: Any) -> None:
     rules = {r".*bias": gc.scaled_group(lr=0.1, weight_decay=0)}
     p, state = after(gc.groups(rules, default=base))
@@ -286,7 +286,6 @@ def test_functions_of_the_parameters_see_all_of_them() -> None:
         ({"a": gc.scaled_group(momentum=2)}, gc.sgd(0.1), TypeError, "sgd.momentum is None"),
         ({"a": gc.sgd(0.1)}, gc.scaled_group(lr=2), TypeError, "only other rules can be"),
     ],
-    ids=str,
 )
 def test_mistakes_are_told_at_the_call(rules: Any, default: Any, error: Any, text: str) -> None:
     with pytest.raises(error) as caught:
