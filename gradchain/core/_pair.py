@@ -44,6 +44,7 @@ class Parts(NamedTuple):
     chained: tuple[Any, ...] | None
     inside: tuple[tuple[Any, Path], ...]
     labels: Mapping[str, str]
+    masks: Callable[[Params], Iterable[Any]] | None
 
 
 class Later:
@@ -84,6 +85,7 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         rule: what it lifts, if it is a rule for one array.
         inside: the transformations it is made of, each with the path of its state in the pair's own:
             `(inner, ("inner_state",))`.
+        masks: from the parameters, for each of `inside` the mask of those it sees; None if each sees all.
         labels: what keys of dicts among its arguments are called in the names of parts, if otherwise.
         traits: what it says about itself, see `Trait`.
         delegates: whether another factory's pair does the work; errors get the name of this one then.
@@ -106,9 +108,11 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         delegates: bool = False,
         inside: Iterable[tuple[Any, Path]] = (),
         labels: Mapping[str, str] = MappingProxyType({}),
+        masks: Callable[[Params], Iterable[Any]] | None = None,
     ) -> Self:
         traits, inside = frozenset(traits), tuple(inside)
-        parts = Parts(init, update, step, tuple(links), rule, traits, delegates, chained, inside, labels)
+        made_of = (tuple(links), rule, traits, delegates, chained, inside, labels, masks)
+        parts = Parts(init, update, step, *made_of)
         self = super().__new__(cls, init, update)  # type: ignore[arg-type]
         self.__dict__.update(call=call, parts=parts)
         return self

@@ -22,7 +22,7 @@ from ..core import (
 from ..core.types import OptState, Params
 from .grid import Cell, Grid
 from .memory import Memory, human, memory, size_of
-from .seen import seen
+from .seen import left_alone, seen
 from .slots import Slot, pattern_of, slots
 
 WIDTH = 46
@@ -37,6 +37,7 @@ class Description(NamedTuple):
     parts: list[Part]  # the calls, outermost first
     slots: list[Slot]  # what each keeps
     groups: dict[str, list[str]]  # by part: the parameters it sees, where it does not see all
+    alone: dict[str, list[str]]  # by part: those of its parameters that no part in it sees
     memory: Memory | None  # with parameters only
     warnings: list[str]  # of the order of links
     like: Params = None  # the parameters
@@ -53,7 +54,9 @@ class Description(NamedTuple):
         name = Cell("  " * self._depth(part) + ("└ " if self._depth(part) else "") + part.name, "bold")
         left = list(_hyperparameters(part))
         if part.name in self.groups:
-            left.append([Cell(_listed(self.groups[part.name]))])
+            left.append([Cell(f"sees {_listed(self.groups[part.name])}")])
+        if part.name in self.alone:
+            left.append([Cell(f"leaves alone {_listed(self.alone[part.name])}")])
         right = [self._slot(slot) for slot in self.slots if slot.part.name == part.name]
         for i in range(max(len(left), len(right), 1)):
             yield [
@@ -117,8 +120,8 @@ def describe(tx: GradientTransformation, params: Params | None = None) -> Descri
     state: OptState = jax.eval_shape(pair.init, params) if params is not None else pattern_of(pair)
     found = [] if state is None else slots(pair, state)
     sizes = None if params is None else memory(pair, params)
-    groups = {} if params is None else seen(pair, params)
-    return Description(parts(pair), found, groups, sizes, _warnings(pair), params)
+    groups, alone = ({}, {}) if params is None else (seen(pair, params), left_alone(pair, params))
+    return Description(parts(pair), found, groups, alone, sizes, _warnings(pair), params)
 
 
 def _warnings(tx: Any) -> list[str]:
@@ -151,6 +154,8 @@ def _sorted(part: Part) -> tuple[list[str], list[str]]:
     parameters = signature(part.pair.factory).parameters if part.arguments else {}
     for name, parameter in parameters.items():
         value = part.arguments[name]
+        if parameter.kind is parameter.VAR_KEYWORD:
+            given.extend(f"{key}={code_of(x)}" for key, x in value.items())
         has_rows = any(transformations_in({name: value}))
         if has_rows or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
@@ -179,4 +184,4 @@ def _shapes(slot: Slot, params: Params | None) -> str:
 def _listed(paths: list[str]) -> str:
     """The parameters of a group, the first of many."""
     more = f" and {len(paths) - MOST_PATHS} more" if len(paths) > MOST_PATHS else ""
-    return "sees " + (", ".join(paths[:MOST_PATHS]) + more if paths else "no parameters")
+    return ", ".join(paths[:MOST_PATHS]) + more if paths else "no parameters"

@@ -1,43 +1,46 @@
 """Which parameters each part of a transformation sees."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import jax
 
-from ..core import GradientTransformation, Part, parts, replaced_at
-from ..core.types import EmptyState, Params
+from ..core import GradientTransformation, Path, parts, with_extra_args_support
+from ..core.types import Params
+from ..transforms.masking import keep
 from ..tree.paths import paths
 
 
 def seen(tx: GradientTransformation, params: Params) -> dict[str, list[str]]:
     """The parameters that each part sees, by its name, for those that do not see all of them.
 
-    Each part is in turn replaced by one that notes what its `init` is given. So whatever a wrapper does
-    with the parameters, by mask, by label or by name, is found.
-
     Args: tx; params, arrays or shapes.
     """
-    every = _names(params)
-    found = {}
-    for part in parts(tx):
-        given = _given(tx, part, params)
-        if given is not None and given != every:
-            found[part.name] = given
-    return found
+    names = _names(tx, params)
+    return {part.name: names[part.place] for part in parts(tx) if names[part.place] != names[()]}
 
 
-def _given(tx: GradientTransformation, part: Part, params: Params) -> list[str] | None:
-    """What the `init` of a part is given; None if it is never called so."""
-    noted: list[list[str]] = []
-
-    def init(tree: Params) -> EmptyState:
-        noted.append(_names(tree))
-        return EmptyState()
-
-    if not part.where:
-        return None
-    spy = GradientTransformation(init, lambda updates, state, params=None: (updates, state))
-    jax.eval_shape(lambda tree: (replaced_at(tx, part.where, spy).init(tree), None)[1], params)
-    return noted[0] if noted else None
+def left_alone(tx: GradientTransformation, params: Params) -> dict[str, list[str]]:
+    """For each part that divides the parameters among others, those that none of these sees."""
+    names, found = _names(tx, params), {}
+    for outer in parts(tx):
+        if outer.pair.parts.masks is not None:
+            within = [p for p in parts(tx) if p is not outer and p.where[: len(outer.where)] == outer.where]
+            taken = {name for part in within if part.where != outer.where for name in names[part.place]}
+            found[outer.name] = [name for name in names[outer.place] if name not in taken]
+    return {name: left for name, left in found.items() if left}
 
 
-def _names(tree: Params) -> list[str]:
-    return [str(name) for name in jax.tree.leaves(paths(tree))]
+def _names(tx: GradientTransformation, params: Params) -> dict[Path, list[str]]:
+    """By the place of its state, the names of the parameters that each transformation sees."""
+    given = dict(_walk(tx, (), params))
+    return {place: [str(name) for name in jax.tree.leaves(paths(tree))] for place, tree in given.items()}
+
+
+def _walk(tx: GradientTransformation, place: Path, params: Params) -> Iterator[tuple[Path, Params]]:
+    """By the place of its state, what each transformation is given."""
+    yield place, params
+    pair: Any = with_extra_args_support(tx)
+    masks = [True] * len(pair.inside) if pair.parts.masks is None else pair.parts.masks(params)
+    for (inner, deeper), mask in zip(pair.inside, masks, strict=True):
+        yield from _walk(inner, (*place, *deeper), params if mask is True else keep("seen", mask, params))

@@ -63,7 +63,8 @@ def _like(name: str, value: Any, old: Any) -> jax.Array:
     if not traced and bool(jnp.isfinite(old).all()) and not bool(jnp.isfinite(new).all()):
         raise ValueError(f"set_hyperparams: {name} must be finite, received {value!r}.")
     new = jnp.broadcast_to(new, old.shape)  # one for each run of a `vmap`
-    return new if traced else jax.device_put(new, old.sharding)
+    # Where the old one was free to move the new one is: a committed array would be compiled for anew.
+    return jax.device_put(new, old.sharding) if not traced and getattr(old, "committed", False) else new
 
 
 def _meant(name: str, held: list[Held]) -> Held:

@@ -153,4 +153,4 @@ def masked(
             outside = apply_updates(keep("masked", others, params), keep("masked", others, updates))
         return merge(tree, result, outside), MaskedState(inner_state)
 
-    return wrapper(init, run, inside=[(inner, ("inner_state",))])
+    return wrapper(init, run, inside=[(inner, ("inner_state",))], masks=lambda params: [mask_of(params)])

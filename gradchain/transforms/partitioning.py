@@ -90,7 +90,7 @@ def divided(
         return result, PartitionState(states)
 
     inside = [(tx, ("inner_states", group, "inner_state")) for group, tx in transforms.items()]
-    return wrapper(init, run, inside=inside, **about)
+    return wrapper(init, run, inside=inside, masks=lambda params: masks(params).values(), **about)
 
 
 @transformation

@@ -42,7 +42,8 @@ class LearningRates(NamedTuple):
         ax.plot(self.rates, self.smoothed, color="#4c72b0", linewidth=2, label="smoothed")
         if self.suggestion is not None:
             ax.axvline(self.suggestion, color="#c44e52", label=f"suggestion {self.suggestion:.2g}")
-        ax.set(xscale="log", xlabel="learning rate", ylabel="loss")
+        highest = self.smoothed[np.isfinite(self.smoothed)].max(initial=self.losses[0])
+        ax.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(None, 1.1 * highest))
         ax.grid(alpha=0.3)
         ax.spines[["top", "right"]].set_visible(False)
         ax.legend(frameon=False)

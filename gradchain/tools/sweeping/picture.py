@@ -5,6 +5,10 @@ from typing import Any
 import numpy as np
 
 
+FEW = 5
+"""Values that an axis names one by one."""
+
+
 def draw(table: Any, metric: str, maximize: bool) -> Any:
     """One panel for each hyperparameter: every run, and the best at each value.
 
@@ -49,8 +53,11 @@ def _panel(ax: Any, table: Any, name: str, metric: str, maximize: bool) -> None:
             x[bad], np.full(bad.sum(), edge), marker="x", s=22, color="#c44e52", label="diverged",
             transform=ax.get_xaxis_transform(),
         )  # fmt: skip
+    distinct = np.unique(x)
     if labels is not None:
         ax.set_xticks(range(len(labels)), labels)
+    elif len(distinct) <= FEW:
+        ax.set_xticks(distinct, [f"{value:g}" for value in distinct])
     elif (values > 0).all() and values.max() > 10 * values.min():
         ax.set_xscale("log")
     ax.set_xlabel(name)
