@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-
 FEW = 5
 """Values that an axis names one by one."""
 
