@@ -1,0 +1,40 @@
+"""The mean over some seeds, and how sure it is."""
+
+import dataclasses
+
+import numpy as np
+from scipy.special import stdtrit
+
+CONFIDENCE = 0.95
+
+
+@dataclasses.dataclass(frozen=True)
+class Stat:
+    """Mean and standard deviation over the seeds that stayed finite; None if no seed did."""
+
+    mean: float | None
+    std: float | None
+    count: int = 0  # of the seeds that stayed finite
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "Stat":
+        """The finite ones among some values, one for each seed."""
+        finite = np.asarray(values, np.float64)[np.isfinite(values)]
+        if not len(finite):
+            return cls(None, None)
+        spread = float(finite.std(ddof=1)) if len(finite) > 1 else 0.0
+        return cls(float(finite.mean()), spread, len(finite))
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the 95% confidence interval of the mean, by Student's t; None for fewer than two seeds."""
+        if self.std is None or self.count < 2:
+            return None
+        t = float(stdtrit(self.count - 1, (1 + CONFIDENCE) / 2))
+        return t * self.std / self.count**0.5
+
+    def overlaps(self, other: "Stat") -> bool:
+        """Whether the confidence intervals of two means have a value in common."""
+        if self.mean is None or other.mean is None or self.half_width is None or other.half_width is None:
+            return False
+        return abs(self.mean - other.mean) <= self.half_width + other.half_width
