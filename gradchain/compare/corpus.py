@@ -22,7 +22,7 @@ FEWEST_WORDS = 4
 
 ALPHABET = " abcdefghijklmnopqrstuvwxyz.,:='()-_"
 CONTEXT = 16  # characters of a line
-LINES = (6_400, 256, 512)  # for training, validation and test
+LINES = (4_800, 256, 512)  # for training, validation and test
 
 
 def texts(package: str) -> list[str]:

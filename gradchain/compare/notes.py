@@ -22,7 +22,8 @@ def _places(results: Sequence[Result], seeds: int) -> list[str]:
         return ["One seed only: there are no intervals, and a place may be luck. --seeds asks for more."]
     lines = [
         f"± is half the 95% confidence interval of the mean over {seeds} seeds (Student's t). "
-        "Optimizers whose intervals overlap share a place (=): this run does not tell them apart."
+        "A place is one more than the number of optimizers whose interval is wholly better: those that "
+        "share the first (1=) are not told apart from the best by this run."
     ]
     if any(r.divergences for r in results):
         lines.append("Means leave out diverged seeds; whoever diverged ranks below the others.")

@@ -1,6 +1,7 @@
 """Who is first, and who cannot be told apart from whom."""
 
 import dataclasses
+from collections import Counter
 
 import numpy as np
 
@@ -9,27 +10,35 @@ from .tasks import Task
 
 
 def rank(task: Task, results: list[Result]) -> list[Result]:
-    """Best first, each with its place.
+    """Best mean first, each with its place: one more than the number of those that are better for sure.
 
-    The best mean has the first place, and shares it with all whose interval overlaps the best one's. Of
-    the others, the best has the next place, and so on. Whoever diverged on some seed comes after those
-    who never did, and shares no place.
+    Better for sure is whose confidence interval lies wholly on the better side. So all whose intervals
+    overlap the best one's share the first place. Whoever diverged on some seed comes after those who
+    never did.
     """
-    left = sorted(results, key=lambda result: _badness(task, result))
-    placed: list[Result] = []
-    while left:
-        first, *others = left
-        tied = [other for other in others if _tied(first, other)]
-        place = "-" if first.deciding.mean is None else f"{len(placed) + 1}{'=' if tied else ''}"
-        placed += [dataclasses.replace(result, place=place) for result in (first, *tied)]
-        left = [other for other in others if other not in tied]
-    return placed
+    ranked = sorted(results, key=lambda result: _badness(task, result))
+    numbers = [1 + sum(_surely_better(task, other, result) for other in ranked) for result in ranked]
+    times = Counter(numbers)
+    return [
+        dataclasses.replace(result, place=_place(result, number, times[number]))
+        for result, number in zip(ranked, numbers, strict=True)
+    ]
 
 
-def _tied(one: Result, other: Result) -> bool:
-    if one.divergences or other.divergences:
+def _place(result: Result, number: int, times: int) -> str:
+    if result.deciding.mean is None:
+        return "-"
+    return f"{number}=" if times > 1 else str(number)
+
+
+def _surely_better(task: Task, one: Result, other: Result) -> bool:
+    if len(one.divergences) != len(other.divergences):
+        return len(one.divergences) < len(other.divergences)
+    if one.deciding.mean is None or other.deciding.mean is None:
         return False
-    return one.deciding.overlaps(other.deciding)
+    ahead = one.deciding.mean - other.deciding.mean
+    widths = (one.deciding.half_width or 0.0) + (other.deciding.half_width or 0.0)
+    return (ahead if task.score else -ahead) > widths
 
 
 def _badness(task: Task, result: Result) -> tuple[int, float]:

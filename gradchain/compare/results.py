@@ -46,7 +46,7 @@ class Result:
     step_loss: np.ndarray  # f32[steps, seeds], NaN from a divergence on
     test_curve: np.ndarray  # f32[rounds + 1, seeds] of what decides, NaN from a divergence on
     steps_per_round: int
-    place: str = ""  # 1, 1= where it is shared, - for who always diverged; `rank` gives it
+    place: str = ""  # 1, 1= where it is shared, - for who always diverged; given by `rank`
 
     @property
     def steps_to_target(self) -> float | None:

@@ -17,7 +17,7 @@ from .data import Data, Split
 from .measuring import Measurement
 from .tasks import Task
 
-MOST_TRAINING_EXAMPLES_MEASURED = 5_000
+MOST_TRAINING_EXAMPLES_MEASURED = 1_200
 SPLITS = ("train", "validation", "test")
 
 

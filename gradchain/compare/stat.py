@@ -32,9 +32,3 @@ class Stat:
             return None
         t = float(stdtrit(self.count - 1, (1 + CONFIDENCE) / 2))
         return t * self.std / self.count**0.5
-
-    def overlaps(self, other: "Stat") -> bool:
-        """Whether the confidence intervals of two means have a value in common."""
-        if self.mean is None or other.mean is None or self.half_width is None or other.half_width is None:
-            return False
-        return abs(self.mean - other.mean) <= self.half_width + other.half_width

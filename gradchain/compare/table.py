@@ -23,7 +23,7 @@ def headers(task: Task, results: Sequence[Result]) -> list[str]:
         "train acc %" if task.score else "train loss",
         *(["distance to exact"] if task.exact else []),
         f"steps to {goal}",
-        "time/step",
+        "time /step",
         "state",
     ]
 
@@ -52,7 +52,7 @@ def cells(task: Task, results: Sequence[Result]) -> list[list[str]]:
 
 def rich_table(task: Task, results: Sequence[Result]) -> Table:
     """The table for the terminal, best first, made to fit 80 columns."""
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=0, show_edge=False)
     rows = cells(task, results)
     names = max(len("optimizer"), *(len(row[1]) for row in rows if len(row[1]) < 12), 0)
     lost = any(r.divergences for r in results)  # of which the cells tell in many words

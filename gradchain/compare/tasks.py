@@ -99,7 +99,7 @@ TASKS: dict[str, Task] = {
             epochs=1,
             target=0.90,
             seeds=3,
-            rounds=8,
+            rounds=4,
         ),
         Task(
             "regression",
@@ -147,7 +147,7 @@ TASKS: dict[str, Task] = {
             target=0.25,
             batch_size=16,
             seeds=3,
-            rounds=8,
+            rounds=4,
         ),
     )
 }
