@@ -16,7 +16,8 @@ from gradchain.compare.contenders import Contender, choose
 from gradchain.compare.data import Data, Split
 from gradchain.compare.errors import CompareError
 from gradchain.compare.rates import GRID, learning_rate, with_learning_rate
-from gradchain.compare.runner import Trainer
+from gradchain.compare.runner import Trainer, compiler_options
+from gradchain.tools.xla_flags import MULTI_OUTPUT_FUSION
 
 TASK = dataclasses.replace(tasks.TASKS["digits"], model=models.MLP(4, 3))
 NAMES = [
@@ -97,6 +98,17 @@ def test_the_keras_preset_keeps_its_constants_at_other_rates():
     (fixed,) = choose("adam", "keras")
     assert fixed.tried == (None,)
     assert fixed.at(0.1) == gc.adam(0.001, eps=1e-7)
+
+
+def test_line_searches_are_compiled_without_joined_loops(monkeypatch):
+    # With them, XLA ends the process: Check failed: GetNumDims() == other.GetNumResults().
+    (search,) = choose("lbfgs", "defaults")
+    (plain,) = choose("adam", "defaults")
+    monkeypatch.setenv("XLA_FLAGS", f"{MULTI_OUTPUT_FUSION} --xla_other=1")
+    assert compiler_options(search) == {"xla_backend_extra_options": ""}
+    assert compiler_options(plain) is None
+    monkeypatch.setenv("XLA_FLAGS", "--xla_other=1")
+    assert compiler_options(search) is None
 
 
 def test_dpsgd_has_a_gradient_of_each_example(trainer):

@@ -6,18 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
 import gradchain as gc
-from gradchain.compare import models, presets, rates, tasks
-from gradchain.compare.care import good_rates
+from gradchain.compare import models, rates, tasks
 from gradchain.compare.contenders import Contender, choose, split_commas
 from gradchain.compare.data import Data, Split, hold_out
 from gradchain.compare.errors import CompareError
 from gradchain.compare.ranking import rank
 from gradchain.compare.rates import GRID
-from gradchain.compare.results import RatePoint, divergence, summarize
+from gradchain.compare.results import divergence, summarize
 from gradchain.compare.runner import Trainer
-from gradchain.compare.stat import Stat
 
 
 def small_data(examples: int = 40, classes: int = 3) -> Data:
@@ -188,6 +187,35 @@ def test_the_exact_solution_is_at_distance_zero():
     # From the zero function the distance is the root mean square of the exact predictions.
     assert far is not None
     assert far.mean == pytest.approx(np.sqrt(np.mean(part.targets.astype(float) ** 2)), rel=1e-5)
+
+
+def test_a_place_of_the_transformer_knows_nothing_of_later_ones():
+    model = models.Transformer(5, width=8, layers=2, heads=2)
+    text = jnp.array([[0, 1, 2, 3, 4, 0]])
+    params = model.init(jax.random.key(0), text)
+    first, changed = (model.apply(params, t) for t in (text, text.at[0, 3].set(1)))
+    np.testing.assert_allclose(first[:, :3], changed[:, :3], rtol=1e-6)
+    assert (jnp.abs(first[:, 3:] - changed[:, 3:]) > 1e-4).any(-1).all()
+
+
+def test_the_gates_of_the_recurrent_network_are_flax_own():
+    x = jax.random.normal(jax.random.key(0), (3, 8))
+    params = models.RNN(4, 5, 2).init(jax.random.key(1), x)["params"]
+    read, remember = params["read"], params["remember"]
+    r, z, n = (slice(5 * i, 5 * i + 5) for i in range(3))
+    cell = {
+        f"i{gate}": {k: v[..., s] for k, v in read.items()}
+        for gate, s in zip("rzn", (r, z, n), strict=True)
+    }
+    cell |= {f"h{gate}": {"kernel": remember["kernel"][:, s]} for gate, s in zip("rz", (r, z), strict=True)}
+    cell["hn"] = {k: v[..., n] for k, v in remember.items()}
+    state = jnp.zeros((3, 5))
+    for row in range(4):
+        state, _ = nn.GRUCell(5).apply({"params": cell}, state, x.reshape(3, 4, 2)[:, row])
+    theirs = nn.Dense(2).apply({"params": params["Dense_0"]}, state)
+    np.testing.assert_allclose(
+        models.RNN(4, 5, 2).apply({"params": params}, x), theirs, rtol=1e-4, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", ["images", "sequence"])

@@ -41,6 +41,11 @@ class Contender:
         private = (gc.contrib.dpsgd, gc.contrib.differentially_private_aggregate)
         return any(part.pair.factory in private for part in parts(self.tx))
 
+    @property
+    def searches(self) -> bool:
+        """Whether a line search is in it."""
+        return _searches(self.tx)
+
     def at(self, rate: Any) -> GradientTransformationExtraArgs:
         """The optimizer at a learning rate, which may be traced."""
         tx = self.tx
@@ -118,8 +123,11 @@ def can_vary(tx: GradientTransformationExtraArgs) -> bool:
     """Whether there is a learning rate to choose: no schedule, and not left to a line search."""
     if with_learning_rate(tx, 0.1) is None or callable(learning_rate(tx)):
         return False
-    searches = any(part.name.split("[")[0].endswith("linesearch") for part in parts(tx))
-    return learning_rate(tx) is not None or not searches
+    return learning_rate(tx) is not None or not _searches(tx)
+
+
+def _searches(tx: GradientTransformationExtraArgs) -> bool:
+    return any(part.name.split("[")[0].endswith("linesearch") for part in parts(tx))
 
 
 def _check_words(words: Sequence[str]) -> None:

@@ -93,15 +93,16 @@ def has_own_rate(name: str) -> bool:
     """Whether the learning rate of an optimizer named alone is its preset's or its factory's own."""
     if name in DEFAULTS or name in SPECIAL:
         return name != "dpsgd"
-    return not name.isidentifier() or _default_rate(name) is not inspect.Parameter.empty
+    return not name.isidentifier() or _has_default(name)
 
 
 def _first_parameter(name: str) -> str | None:
     return next(iter(inspect.signature(getattr(gc, name)).parameters), None)
 
 
-def _default_rate(name: str) -> object:
-    return inspect.signature(getattr(gc, name)).parameters["learning_rate"].default
+def _has_default(name: str) -> bool:
+    rate = inspect.signature(getattr(gc, name)).parameters["learning_rate"]
+    return rate.default is not rate.empty
 
 
 def find_optimizer(name: str, preset: Contenders) -> GradientTransformationExtraArgs:
@@ -113,4 +114,4 @@ def find_optimizer(name: str, preset: Contenders) -> GradientTransformationExtra
     if name not in further:
         raise unknown("optimizer", name, [*preset, *further])
     factory = getattr(gc, name)
-    return factory() if has_own_rate(name) else factory(CUSTOMARY_LEARNING_RATE)
+    return factory() if _has_default(name) else factory(CUSTOMARY_LEARNING_RATE)

@@ -19,16 +19,20 @@ h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.1rem; margin: 2.2
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th { text-align: right; font-weight: 600; color: #555; border-bottom: 2px solid #bbb;
-     padding: .35rem .6rem; vertical-align: bottom; }
+     padding: .35rem .6rem; white-space: nowrap; }
 td { text-align: right; padding: .35rem .6rem; border-bottom: 1px solid #e8e8e8;
      white-space: nowrap; }
 th:nth-child(2), td:nth-child(2) { text-align: left; }
 tr.best td { background: #eef7ee; font-weight: 600; } tr.lost td { color: #b3261e; }
-table.facts { width: auto; } table.facts td { text-align: left; white-space: normal; min-width: 5rem; }
-img { display: block; width: 100%; height: auto; } code { font-size: .92em; }
+table.facts { width: auto; } table.facts td { text-align: left; white-space: normal; min-width: 6.5rem; }
+img { display: block; max-width: 100%; height: auto; } code { font-size: .92em; }
 @media (max-width: 600px) { body { margin: 1rem auto; } h1 { font-size: 1.35rem; } }
 .notes { color: #555; font-size: .92em; padding-left: 1.2rem; }
 """
+
+
+NOTHING_FROM_OUTSIDE = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+"""For the browser: the page is complete, so that whatever else would be loaded is a mistake."""
 
 
 class Picture(NamedTuple):
@@ -61,6 +65,7 @@ def html(
     codes = {r.name: f"<code>{escape(r.code)}</code>" for r in results}
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{NOTHING_FROM_OUTSIDE}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
 <title>gradchain compare: {escape(task.name)}</title><style>{STYLE}</style></head><body>

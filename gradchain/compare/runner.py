@@ -1,6 +1,7 @@
 """Training: all seeds and all learning rates of one optimizer in one compiled program."""
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from ..core import GradientTransformation
 from ..tools.eval_params import eval_params
 from ..tools.step import advance
+from ..tools.xla_flags import MULTI_OUTPUT_FUSION
 from .contenders import Contender
 from .data import Data, Split
 from .measuring import Measurement
@@ -149,7 +151,7 @@ class Trainer:
         carry = program.start(values)
         arguments = (values, *self.train)
         order = self.order(0)[: self.steps_per_round]
-        train_round = program.round.lower(carry, order, *arguments).compile()
+        train_round = program.round.lower(carry, order, *arguments).compile(compiler_options(contender))
         compile_seconds = program.seconds + time.perf_counter() - began
 
         on_progress("training", 0)
@@ -223,6 +225,15 @@ def _every_run(
         return train(contender.at(rate), *arguments)
 
     return jax.vmap(jax.vmap(one, (None, *by_seed)), (0, *by_rate))(rates, *arguments)
+
+
+def compiler_options(contender: Contender) -> dict[str, bool | str] | None:
+    """XLA's options for a contender's program.
+
+    XLA ends the process when it joins the loops of a line search under `vmap`.
+    """
+    joined = MULTI_OUTPUT_FUSION in os.environ.get("XLA_FLAGS", "")
+    return {"xla_backend_extra_options": ""} if joined and contender.searches else None
 
 
 def _values(rates: tuple[float | None, ...]) -> jax.Array:
