@@ -76,7 +76,7 @@ def _columns(task: Task) -> list[str]:
     ]
     if task.exact:
         lines.append(
-            "Distance to exact: to the least-squares solution, the root mean square difference of "
+            "To exact: the distance to the least-squares solution, the root mean square difference of "
             "the predictions on the training examples, in standard deviations of the target."
         )
     return lines

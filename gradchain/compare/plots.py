@@ -70,29 +70,27 @@ def bars(axes: Axes, task: Task, results: Sequence[Result], style: Style, narrow
     factor = 100 if task.score else 1
     values = [factor * r.test_curve[-1] for r in results]
     means = np.array([np.nanmean(v) if np.isfinite(v).any() else np.nan for v in values])
+    halves = [factor * (r.deciding.half_width or 0.0) for r in results]
     places = np.arange(len(results))
-    for place, result, mean, dots in zip(places, results, means, values, strict=True):
+    for place, result, mean, half, dots in zip(places, results, means, halves, values, strict=True):
         colour = style[result.name]["color"]
         axes.barh(place, mean, color=colour, alpha=0.7, height=0.68)
-        if result.deciding.half_width is not None:
-            axes.errorbar(mean, place, xerr=factor * result.deciding.half_width, color="#222222", lw=1.4)
+        axes.errorbar(mean, place, xerr=half, color="#222222", lw=1.4)
         axes.plot(dots, np.full(len(dots), place), "o", ms=3.4, mfc="white", mec=colour, mew=1)
-    finite = np.concatenate([v[np.isfinite(v)] for v in values])
-    low, high = _bar_limits(finite, task)
+    low, high = _bar_limits(np.concatenate([*values, means + halves]), task)
     beside = any(r.default for r in results)
     room = (0.75 if narrow else 0.42) if beside else 0.16
     axes.set_xlim(low, high + room * (high - low))
     if task.score:
         axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= 100])
         axes.set_xlim(low, high + room * (high - low))
-    for place, result, mean, dots in zip(places, results, means, values, strict=True):
+    for place, result, mean, half, dots in zip(places, results, means, halves, values, strict=True):
         steps = result.divergences
         if not np.isfinite(mean):
             text, at = f"diverged at step {steps[0]}" if steps else "not finite", low
         else:
             text = _value(task, mean / factor)
             text += f"  ({len(steps)} diverged)" if steps else ""
-            half = factor * (result.deciding.half_width or 0.0)
             at = min(max(float(np.nanmax(dots)), mean + half), high)
         note = axes.annotate(
             text, (at, place), (7, 0), textcoords="offset points", va="center",
@@ -132,8 +130,9 @@ def _windows(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return middle, np.stack([losses[part].mean(0) for part in parts])
 
 
-def _bar_limits(finite: np.ndarray, task: Task) -> tuple[float, float]:
+def _bar_limits(values: np.ndarray, task: Task) -> tuple[float, float]:
     """Bars start at zero unless all are so alike that nothing would be seen."""
+    finite = values[np.isfinite(values)]
     if not len(finite):
         return 0.0, 1.0
     # One exploded loss must not flatten the others.

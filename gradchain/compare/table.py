@@ -13,15 +13,14 @@ from .tasks import Task
 def headers(task: Task, results: Sequence[Result]) -> list[str]:
     """The column titles."""
     rated = any(r.learning_rate for r in results)
-    goal = f"{task.target:.0%}" if task.score else f"loss {task.target:g}"
+    goal = f"{task.target:.0%}" if task.score else f"{task.target:g}"
     return [
         "",
         "optimizer",
         *(["best rate" if any(r.sweep for r in results) else "rate"] if rated else []),
         "test acc %" if task.score else "test loss",
         *(["default rate"] if any(r.default for r in results) else []),
-        "train acc %" if task.score else "train loss",
-        *(["distance to exact"] if task.exact else []),
+        "to exact" if task.exact else "train acc %" if task.score else "train loss",
         f"steps to {goal}",
         "time /step",
         "state",
@@ -40,8 +39,7 @@ def cells(task: Task, results: Sequence[Result]) -> list[list[str]]:
             *([_rate(result)] if rated else []),
             _deciding(result, factor, digits),
             *([_default(result, factor, digits)] if beside else []),
-            _mean(result.train_score if task.score else result.train_loss, factor, digits),
-            *([_stat(result.distance, 1, 3)] if result.distance else []),
+            _training(task, result),
             _target(result),
             seconds(result.seconds_per_step),
             size(result.state_bytes),
@@ -50,16 +48,22 @@ def cells(task: Task, results: Sequence[Result]) -> list[list[str]]:
     ]
 
 
+def _training(task: Task, result: Result) -> str:
+    """How well the training examples were learned; a loss says no more than the distance to the best."""
+    if result.distance is not None:
+        return _mean(result.distance, 1, 3)
+    return _mean(result.train_score, 100, 1) if task.score else _mean(result.train_loss, 1, 3)
+
+
 def rich_table(task: Task, results: Sequence[Result]) -> Table:
     """The table for the terminal, best first, made to fit 80 columns."""
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=0, show_edge=False)
     rows = cells(task, results)
     names = max(len("optimizer"), *(len(row[1]) for row in rows if len(row[1]) < 12), 0)
-    lost = any(r.divergences for r in results)  # of which the cells tell in many words
     table.add_column("", no_wrap=True)
     table.add_column("optimizer", overflow="fold", min_width=names)
     for title in headers(task, results)[2:]:
-        table.add_column(title.replace(" ", "\n", 1), justify="right", no_wrap=not lost)
+        table.add_column(title.replace(" ", "\n", 1), justify="right")
     for result, row in zip(results, rows, strict=True):
         style = "red" if result.divergences else "bold green" if is_first(result) else ""
         table.add_row(*(escape(cell) for cell in row), style=style)

@@ -10,7 +10,8 @@ from .report import Picture, html
 from .results import Result
 from .tasks import Task
 
-WRITTEN = ("results.json", "results.csv", "comparison.png", "rates.png", "report.html")
+PICTURES = ("comparison.png", "rates.png")
+WRITTEN = ("results.json", "results.csv", *PICTURES, "report.html")
 """The names of the files. There are no rates to draw without a sweep."""
 
 
@@ -20,22 +21,18 @@ def write(
     """Writes the files; returns their names."""
     versions = _versions()
     full = facts | {"versions": versions, "unfinished": unfinished}
-    content: dict[str, str | bytes] = {
-        "results.json": files.as_json(full, task, results),
-        "results.csv": files.as_csv(task, results),
-    }
+    files.write(out / "results.json", files.as_json(full, task, results))
+    files.write(out / "results.csv", files.as_csv(task, results))
     pictures = _pictures(task, results)
-    content |= {name: picture.wide for name, picture in pictures.items()}
-    shown = list(pictures.values())
-    content["report.html"] = html(
-        task, results, shown, settings=facts, versions=versions, unfinished=unfinished
-    )
-    for name in WRITTEN:
-        if name in content:
-            files.write(out / name, content[name])
+    for name in PICTURES:
+        if name in pictures:
+            files.write(out / name, pictures[name].wide)
         else:  # one of an earlier run would be taken for this one's
             (out / name).unlink(missing_ok=True)
-    return [name for name in WRITTEN if name in content]
+    shown = list(pictures.values())
+    page = html(task, results, shown, settings=facts, versions=versions, unfinished=unfinished)
+    files.write(out / "report.html", page)
+    return [name for name in WRITTEN if name in pictures or name not in PICTURES]
 
 
 def _pictures(task: Task, results: list[Result]) -> dict[str, Picture]:
