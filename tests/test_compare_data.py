@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import gradchain as gc
 from gradchain.compare import corpus, data, idx, tasks
+from gradchain.compare.contenders import Contender
 from gradchain.compare.errors import CompareError
+from gradchain.compare.runner import Trainer
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -45,6 +48,15 @@ def test_mnist_reads_plain_and_gzipped_alike(folder):
     assert plain.train.inputs.shape == (44, 16)
     assert plain.train.inputs.dtype == np.float32
     assert 0 <= plain.train.inputs.min() < plain.train.inputs.max() == 1
+
+
+def test_mnist_is_measured_within_its_one_epoch(folder):
+    task = tasks.find("mnist")
+    trainer = Trainer(task, tasks.load(task, folder), batch_size=5, epochs=task.epochs, seeds=task.seeds)
+    history = trainer.run(Contender("sgd", gc.sgd(0.1), (0.1, 0.2)))
+    assert history.step_loss.shape == (8, 2, 3)
+    assert history.test_score.shape == (5, 2, 3)
+    assert history.steps_per_round == 2
 
 
 def change(name, make):

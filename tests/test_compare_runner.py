@@ -85,6 +85,34 @@ def test_one_optimizer_is_one_compiled_program():
     assert counting.measurement.program._cache_size() == 1  # the measuring program serves every optimizer
 
 
+def test_measuring_more_often_changes_no_run():
+    once = trainer(batch_size=13)
+    often = Trainer(dataclasses.replace(TASK, rounds=2), small_data(), batch_size=13, epochs=2, seeds=2)
+    one, other = (t.run(Contender("adam", gc.adam(0.1))) for t in (once, often))
+    assert (once.steps, often.steps, often.steps_per_round) == (4, 4, 1)
+    np.testing.assert_allclose(one.step_loss, other.step_loss, rtol=1e-5)
+    np.testing.assert_allclose(one.loss, other.loss, rtol=1e-5)
+    np.testing.assert_allclose(one.test_loss, other.test_loss[::2], rtol=1e-5)
+    assert (len(one.test_loss), len(other.test_loss)) == (3, 5)
+    np.testing.assert_array_equal(other.test_loss[-1], other.loss[2])
+
+
+def test_what_fills_up_the_last_piece_is_not_measured():
+    both = trainer()
+    parts = both.measurement.sizes
+    assert len({size % 26 for size in parts}) > 1  # so that some piece is filled up
+    loss, score = both.measurement.all(jax.tree.map(lambda p: p[None], both.params))
+    for i, part in enumerate((both.data.train, both.data.validation, both.data.test)):
+        for seed in range(2):
+            predictions = both.predict(jax.tree.map(lambda p, seed=seed: p[seed], both.params), part.inputs)
+            np.testing.assert_allclose(
+                loss[i, 0, seed], TASK.loss(predictions, part.targets).mean(), rtol=1e-5
+            )
+            np.testing.assert_allclose(
+                score[i, 0, seed], (predictions.argmax(-1) == part.targets).mean(), rtol=1e-6
+            )
+
+
 def test_every_example_is_seen_once_an_epoch_in_an_order_of_its_own():
     both = trainer(batch_size=13)
     orders = [both.order(epoch) for epoch in (0, 1)]

@@ -25,7 +25,8 @@ def picture(task: Task, results: Sequence[Result], caption: str, *, narrow: bool
         loss_curves(figure.add_subplot(grid[0]), results, style)
         bars(figure.add_subplot(grid[1]), task, results, style, narrow)
         handles = [figure.axes[0].plot([], [], label=short(n), **style[n])[0] for n in names]
-        columns = 3 if narrow else min(10, len(names))
+        longest = max(len(short(n)) for n in names)
+        columns = max(1, min(10, len(names), (45 if narrow else 150) // (longest + 6)))
         figure.legend(
             handles=handles, loc="outside lower center", ncols=columns, fontsize=8.5 if narrow else 9.5
         )

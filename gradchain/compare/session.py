@@ -130,6 +130,7 @@ def _facts(settings: Settings, trainer: Trainer, contenders: list[Contender]) ->
         "out": str(settings.out),
         "optimizers": [c.name for c in contenders],
     }
+    del options["sweep"]  # another word for rates
     swept = any(c.rates == GRID for c in contenders)
     return options | {
         "learning_rates_tried": list(GRID) if swept else None,
