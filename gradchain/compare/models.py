@@ -1,6 +1,7 @@
 """The models, small enough that a hundred of them train side by side on a laptop."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -124,7 +125,9 @@ class Transformer(nn.Module):
         embedding = self.param("embedding", spread(1.0), (self.characters, self.width))
         places = self.param("places", spread(0.1), (text.shape[1], self.width))
         x = nn.one_hot(text, self.characters) @ embedding + places[None]
+        # Neither scales nor biases: each array that an optimizer updates is compiled anew for it.
+        norm, dense = partial(nn.RMSNorm, use_scale=False), partial(nn.Dense, use_bias=False)
         for _ in range(self.layers):
-            x += Attention(self.heads)(nn.RMSNorm()(x))
-            x += nn.Dense(self.width)(nn.relu(nn.Dense(2 * self.width)(nn.RMSNorm()(x))))
-        return nn.Dense(self.characters)(nn.RMSNorm()(x))
+            x += Attention(self.heads)(norm()(x))
+            x += dense(self.width)(nn.relu(dense(2 * self.width)(norm()(x))))
+        return nn.Dense(self.characters)(norm()(x))
