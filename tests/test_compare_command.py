@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import gradchain as gc
-from gradchain.compare import cli, contenders, files, presets, schedules, session
+from gradchain.compare import cli, contenders, files, presets, schedules, writing
 from gradchain.compare.command import gradchain
 from gradchain.compare.runner import Trainer
 
@@ -48,12 +48,12 @@ def read(out: Path) -> dict:
     return json.loads((out / "results.json").read_text(), parse_constant=no_constant)
 
 
-def test_a_comparison_prints_a_table_and_writes_four_files(compare, tmp_path):
+def test_a_comparison_prints_a_table_and_writes_five_files(compare, tmp_path):
     chain = "chain(clip_by_global_norm(1.0), rmsprop(1e-3))"
     result = compare(*SHORT, "--optimizers", f"adam,{chain},sgd", "--out", "there/below")
     assert result.exit_code == 0, result.output
     out = tmp_path / "there" / "below"
-    assert {p.name for p in out.iterdir()} == set(session.WRITTEN)
+    assert {p.name for p in out.iterdir()} == set(writing.WRITTEN)
     content = read(out)
     rows = content["results"]
     assert {r["optimizer"] for r in rows} == {"adam", chain, "sgd"}
@@ -65,11 +65,15 @@ def test_a_comparison_prints_a_table_and_writes_four_files(compare, tmp_path):
         lines = list(csv.DictReader(file))
     assert [line["optimizer"] for line in lines] == [r["optimizer"] for r in rows]
     assert float(lines[0]["test_loss_mean"]) == rows[0]["test_loss_mean"]
-    assert (out / "comparison.png").read_bytes().startswith(b"\x89PNG")
-    for row in rows:
+    for picture in ("comparison.png", "rates.png"):
+        assert (out / picture).read_bytes().startswith(b"\x89PNG")
+    for row, line in zip(rows, lines, strict=True):
         assert f"{100 * row['test_accuracy_mean']:.1f} ± " in result.output
-    names = [result.output.index(f"\n{n}") for n in (r["optimizer"][:5] for r in rows)]
-    assert names == sorted(names)
+        assert line["place"] == row["place"] != ""
+    names = [re.search(rf"^\d=?\s+{re.escape(r['optimizer'][:5])}", result.output, re.M) for r in rows]
+    starts = [found.start() for found in names if found]
+    assert len(starts) == 3
+    assert starts == sorted(starts)
 
 
 def test_the_report_needs_no_other_file(compare, tmp_path):
@@ -83,21 +87,24 @@ def test_the_report_needs_no_other_file(compare, tmp_path):
             self.text = ""
 
         def handle_starttag(self, tag, attrs):
-            self.found += [v or "" for k, v in attrs if k in ("src", "href")]
+            self.found += [v or "" for k, v in attrs if k in ("src", "srcset", "href")]
 
         def handle_data(self, data):
             self.text += data
 
     links = Links()
     links.feed(page)
-    assert links.found
-    assert all(link.startswith("data:image/png;base64,") for link in links.found)
-    assert "sgd(learning_rate=0.1)" in links.text
+    pictures = [link for link in links.found if link != "data:,"]  # which is no icon
+    assert len(pictures) == 4  # two, each also for a narrow screen
+    assert all(link.startswith("data:image/png;base64,") for link in pictures)
+    assert "url(" not in page
+    assert re.search(r"sgd\(learning_rate=[0-9.e-]+\)", links.text)
     assert gc.__name__ in links.text
 
 
-def test_a_sweep_shows_each_optimizer_at_its_best(compare):
-    options = ("--optimizers", "sgd,adadelta", "--sweep", "--schedule", "cosine")
+@pytest.mark.parametrize("option", [(), ("--sweep",), ("--rates", "best")], ids=" ".join)
+def test_each_optimizer_is_shown_at_its_best_rate(compare, option):
+    options = ("--optimizers", "sgd,adadelta,lion", *option, "--schedule", "cosine")
     result = compare("regression", *SHORT, *options)
     assert result.exit_code == 0, result.output
     assert "rate" in result.output
@@ -109,10 +116,14 @@ def test_a_sweep_shows_each_optimizer_at_its_best(compare):
         assert chosen["validation_mean"] <= best + 0.1  # best but for its standard error
     by_name = {r["optimizer"]: r["learning_rate"] for r in rows}
     assert by_name["adadelta"] > by_name["sgd"]
+    beside = {r["optimizer"]: (r["default_learning_rate"], r["test_loss_at_default_mean"]) for r in rows}
+    assert beside["lion"] == (None, None)
+    grid = next(r for r in rows if r["optimizer"] == "sgd")["sweep"]
+    assert beside["sgd"] == (0.1, next(p["test_mean"] for p in grid if p["learning_rate"] == 0.1))
 
 
 def test_divergence_is_reported_and_json_stays_valid(compare):
-    options = ("--optimizers", "sgd(1e30),adam", "--epochs", "2")
+    options = ("--optimizers", "sgd(1e30),adam", "--epochs", "2", "--rates", "default")
     result = compare("regression", *SHORT, *options)
     assert result.exit_code == 0, result.output
     assert re.search(r"diverged\s+at step 2", result.output)
@@ -121,6 +132,28 @@ def test_divergence_is_reported_and_json_stays_valid(compare):
     assert sgd["test_loss_mean"] is None
     assert sgd["diverged_at_step_by_seed"] == [2, 2]
     assert adam["diverged_at_step_by_seed"] == [None, None]
+
+
+def test_without_a_sweep_there_are_no_rates_to_draw(compare):
+    out = Path("gradchain-out")
+    out.mkdir()
+    (out / "rates.png").write_text("of an earlier run")
+    result = compare("regression", *SHORT, "--optimizers", "adam", "--preset", "keras")
+    assert result.exit_code == 0, result.output
+    assert "comparison.png, report.html" in result.output
+    assert {p.name for p in out.iterdir()} == set(writing.WRITTEN) - {"rates.png"}
+    content = read(out)
+    assert content["settings"]["rates"] == "default"
+    assert content["results"][0]["code"] == "adam(learning_rate=0.001, eps=1e-07)"
+    assert content["results"][0]["sweep"] == []
+
+
+def test_one_rate_for_all(compare):
+    options = ("--optimizers", "sgd,adam", "--learning-rate", "0.02")
+    result = compare("regression", *SHORT, *options)
+    assert result.exit_code == 0, result.output
+    assert [r["learning_rate"] for r in read(Path("gradchain-out"))["results"]] == [0.02, 0.02]
+    assert "One learning rate for all" in result.output
 
 
 def test_everyone_may_diverge(compare):
@@ -133,7 +166,7 @@ def test_everyone_may_diverge(compare):
 def test_regression_is_ranked_by_loss_and_shows_the_exact_solution(compare):
     result = compare("regression", "--epochs", "2", "--batch-size", "full", "--optimizers", "sgd,adam")
     assert result.exit_code == 0, result.output
-    assert "distance" in result.output
+    assert "To exact: the distance to the least-squares solution" in " ".join(result.output.split())
     rows = read(Path("gradchain-out"))["results"]
     losses = [r["test_loss_mean"] for r in rows]
     assert losses == sorted(losses)
@@ -189,6 +222,16 @@ def test_an_interruption_leaves_no_half_file(tmp_path, monkeypatch):
         (["--clip", "0"], ["--clip", "received 0"]),
         (["--clip", "inf"], ["--clip", "received inf"]),
         (["--sweep", "--learning-rate", "0.1"], ["--sweep", "leave --learning-rate out"]),
+        (
+            ["--rates", "best", "--learning-rate", "1"],
+            ["--rates best tries many", "leave --learning-rate out"],
+        ),
+        (
+            ["--rates", "default", "--learning-rate", "1"],
+            ["--rates default leaves", "leave --learning-rate"],
+        ),
+        (["--rates", "default", "--sweep"], ["--sweep means --rates best"]),
+        (["--rates", "bset"], ["--rates: expected best or default, received bset.", "'best'"]),
         (["--optimizer", "adam"], ["unknown option '--optimizer'", "'--optimizers'", "--sweep"]),
         (["--quick"], ["unknown option '--quick'", "--epochs"]),
         (["--epochs"], ["--epochs"]),
@@ -223,7 +266,7 @@ def test_an_unknown_command():
 def test_help_names_tasks_and_options(compare):
     result = compare("--help")
     assert result.exit_code == 0
-    for word in ("digits", "mnist", "--sweep", "--preset", "keras"):
+    for word in ("digits", "mnist", "characters", "--sweep", "--rates", "--preset", "keras"):
         assert word in result.output
 
 

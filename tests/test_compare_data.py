@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import gradchain as gc
 from gradchain.compare import corpus, data, idx, tasks
+from gradchain.compare.contenders import Contender
 from gradchain.compare.errors import CompareError
+from gradchain.compare.runner import Trainer
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -45,6 +48,15 @@ def test_mnist_reads_plain_and_gzipped_alike(folder):
     assert plain.train.inputs.shape == (44, 16)
     assert plain.train.inputs.dtype == np.float32
     assert 0 <= plain.train.inputs.min() < plain.train.inputs.max() == 1
+
+
+def test_mnist_is_measured_within_its_one_epoch(folder):
+    task = tasks.find("mnist")
+    trainer = Trainer(task, tasks.load(task, folder), batch_size=5, epochs=task.epochs, seeds=task.seeds)
+    history = trainer.run(Contender("sgd", gc.sgd(0.1), (0.1, 0.2)))
+    assert history.step_loss.shape == (8, 2, 3)
+    assert history.test_score.shape == (5, 2, 3)
+    assert history.steps_per_round == 2
 
 
 def change(name, make):
@@ -142,7 +154,33 @@ def test_docstrings_are_read_without_importing():
     assert "turtle" not in sys.modules
 
 
-def test_no_sources_of_the_standard_library(monkeypatch, tmp_path):
+def test_characters_are_lines_of_text_and_the_same_one_on(monkeypatch):
+    monkeypatch.setattr(corpus, "PACKAGES", ("ipaddress", "tarfile", "typing"))
+    monkeypatch.setattr(corpus, "LINES", (200, 20, 30))
+    found = corpus.characters(None)
+    assert [len(part) for part in found] == [200, 20, 30]
+
+    def read(numbers: np.ndarray) -> str:
+        return "".join(corpus.ALPHABET[i] for i in numbers.ravel())
+
+    for part in found:
+        assert part.inputs.shape == part.targets.shape == (len(part), corpus.CONTEXT)
+        assert part.inputs.dtype == part.targets.dtype == np.int32
+        assert read(part.inputs)[1:] == read(part.targets)[:-1]
+    text = read(found.train.inputs)
+    assert " the " in text
+    assert "  " not in text
+    plain = [corpus._plain(t) for name in corpus.PACKAGES for t in corpus.texts(name)]
+    inside = [t for t in plain if len(t) > 60 and t in text]
+    assert inside
+    for part in (found.validation, found.test):  # no docstring is in two parts
+        assert not any(t in read(part.inputs) for t in inside)
+    np.testing.assert_array_equal(found.train.inputs, corpus.characters(None).train.inputs)
+
+
+@pytest.mark.parametrize("load", [corpus.library, corpus.characters])
+def test_no_sources_of_the_standard_library(monkeypatch, tmp_path, load):
     monkeypatch.setattr(corpus.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
-    with pytest.raises(CompareError, match="does not have"):
-        corpus.library(None)
+    task = {corpus.library: "text", corpus.characters: "characters"}[load]
+    with pytest.raises(CompareError, match=f"the task {task} needs.*does not have"):
+        load(None)

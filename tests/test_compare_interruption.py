@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from gradchain.compare import interruption, session, starting, training
+from gradchain.compare import interruption, session, starting, training, writing
 from gradchain.compare.command import gradchain
 from gradchain.compare.runner import Trainer
 
@@ -61,6 +61,7 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, name: str, number: int = signa
     ids=["SIGINT", "SIGTERM"],
 )
 def test_an_interruption_keeps_what_finished(compare, monkeypatch, number, code, word):
+    monkeypatch.setattr(training, "MOST_AT_ONCE", 1)  # so that it is known who has finished
     interrupt_at(monkeypatch, "adam", number)
     before = signal.getsignal(number)
     result = compare("regression", *SHORT, "--optimizers", "sgd,rmsprop,adam,nadam")
@@ -71,7 +72,7 @@ def test_an_interruption_keeps_what_finished(compare, monkeypatch, number, code,
     assert {r["optimizer"] for r in content["results"]} == {"sgd", "rmsprop"}
     assert content["settings"]["unfinished"] == ["adam", "nadam"]
     assert "Not finished: adam, nadam" in (out / "report.html").read_text()
-    assert {p.name for p in out.iterdir()} == set(session.WRITTEN)
+    assert {p.name for p in out.iterdir()} == set(writing.WRITTEN)
     assert signal.getsignal(number) is before
 
 
@@ -84,17 +85,17 @@ def test_an_interruption_before_anything_finished(compare, monkeypatch):
 
 
 def test_an_interruption_while_writing_lets_it_be_finished(compare, monkeypatch):
-    write = session._write
+    write = session.write
 
     def interrupted(*args):
         signal.raise_signal(signal.SIGINT)
-        write(*args)
+        return write(*args)
 
-    monkeypatch.setattr(session, "_write", interrupted)
+    monkeypatch.setattr(session, "write", interrupted)
     result: Result = compare("regression", *SHORT, "--optimizers", "sgd")
     assert result.exit_code == 130
     assert "Interrupted after the last step: all is written." in result.output
-    assert {p.name for p in Path("gradchain-out").iterdir()} == set(session.WRITTEN)
+    assert {p.name for p in Path("gradchain-out").iterdir()} == set(writing.WRITTEN)
 
 
 def test_a_second_signal_ends_at_once_unless_it_is_an_echo(monkeypatch):

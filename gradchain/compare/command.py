@@ -12,7 +12,8 @@ from .errors import CompareError
 from .options import BatchSize, Count, Positive
 from .presets import PRESETS
 from .schedules import SCHEDULES
-from .session import Settings, run
+from .session import run
+from .settings import Settings
 from .tasks import TASKS
 
 
@@ -66,20 +67,27 @@ def gradchain() -> None:
 @click.argument("task", default="digits")
 @click.option("--optimizers", metavar="A,B,...", help="Names or chains [all of the preset's].")
 @click.option("--epochs", type=Count(), help="Passes over the data [the task's own number].")
-@click.option("--batch-size", type=BatchSize(), default=32, show_default=True)
-@click.option("--seeds", type=Count(), default=5, show_default=True, help="Runs per optimizer.")
+@click.option("--batch-size", type=BatchSize(), help="Examples of a step [the task's own, mostly 32].")
+@click.option("--seeds", type=Count(), help="Runs per optimizer [the task's own, 5 or 3].")
+@click.option(
+    "--rates", metavar="best|default",
+    help="best: each optimizer at the best learning rate of a grid, chosen on validation data; what its "
+    "default rate gives is shown beside. default: only the rates of the library or the preset [best; "
+    "default with --preset keras or torch].",
+)  # fmt: skip
+@click.option("--sweep", is_flag=True, help="Another word for --rates best.")
+@click.option("--learning-rate", type=Positive(), help="One learning rate for all, in place of --rates.")
 @click.option(
     "--preset", metavar="|".join(PRESETS), default="defaults", show_default=True,
-    help="Whose learning rates and constants.",
+    help="Whose constants and default rates. Those of keras and torch are taken as they are; with "
+    "--rates best the rates are chosen, and only the constants are theirs.",
 )  # fmt: skip
-@click.option("--learning-rate", type=Positive(), help="One learning rate for all.")
-@click.option("--sweep", is_flag=True, help="Try a grid of learning rates, show each at its best.")
 @click.option("--schedule", metavar="|".join(SCHEDULES), help="What the learning rate follows.")
 @click.option("--clip", type=Positive(), help="Clip gradients to this global norm.")
 @click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="mnist's IDX files.")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", default="gradchain-out",
-    show_default=True, help="Where results, picture and report go.",
+    show_default=True, help="Where results, pictures and report go.",
 )  # fmt: skip
 @click.pass_context
 def compare(ctx: click.Context, **options: Any) -> None:

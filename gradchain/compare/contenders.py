@@ -1,19 +1,20 @@
-"""Who takes part: names and chains from the command line, and their learning rates."""
+"""Who takes part: names and chains from the command line, and the learning rates to try each with."""
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import gradchain as gc
 
-from ..core import GradientTransformation, GradientTransformationExtraArgs
+from ..core import GradientTransformationExtraArgs
+from ..core._anatomy import parts
 from ..core.types import Schedule
 from ..tools.parse import ParseError, parse
 from .errors import CompareError
-from .presets import FIELD, find_optimizer, find_preset
+from .presets import FIELD, find_optimizer, find_preset, has_own_rate
+from .rates import GRID, learning_rate, with_learning_rate
 
-# Half decades from 1e-4 to 31.6. AdaDelta needs far larger rates than the others.
-GRID: tuple[float, ...] = tuple(round(10 ** (k / 2), 7) for k in range(-8, 4))
+Rates = Literal["best", "default"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,9 +23,28 @@ class Contender:
 
     name: str
     tx: GradientTransformationExtraArgs
-    rates: tuple[float, ...] | None = None
+    rates: tuple[float, ...] | None = None  # one of these is chosen
     schedule: Schedule | None = None
     clip: float | None = None
+    beside: float | None = None  # the rate it was made with, tried as well and never chosen
+
+    @property
+    def tried(self) -> tuple[float | None, ...]:
+        """All learning rates that it is trained with, those to choose from first."""
+        if self.rates is None:
+            return (None,)
+        return self.rates if self.beside in (None, *self.rates) else (*self.rates, self.beside)
+
+    @property
+    def per_example(self) -> bool:
+        """Whether its gradients have an axis of examples, as differential privacy needs."""
+        private = (gc.contrib.dpsgd, gc.contrib.differentially_private_aggregate)
+        return any(part.pair.factory in private for part in parts(self.tx))
+
+    @property
+    def searches(self) -> bool:
+        """Whether a line search is in it."""
+        return _searches(self.tx)
 
     def at(self, rate: Any) -> GradientTransformationExtraArgs:
         """The optimizer at a learning rate, which may be traced."""
@@ -41,37 +61,6 @@ class Contender:
 
 def _scaled(schedule: Schedule, rate: Any) -> Schedule:
     return lambda count: rate * schedule(count)
-
-
-def learning_rate(tx: Any) -> Any:
-    """The learning rate of the last link that has one, or None."""
-    if isinstance(tx, GradientTransformation):
-        arguments = getattr(tx, "arguments", {})
-        if "learning_rate" in arguments:
-            return arguments["learning_rate"]
-        return learning_rate(tuple(arguments.values()))
-    if isinstance(tx, tuple | list):
-        return next((r for r in map(learning_rate, reversed(tx)) if r is not None), None)
-    return None
-
-
-def with_learning_rate(tx: Any, rate: Any) -> Any:
-    """The same transformation with the learning rate of its last link that has one replaced.
-
-    Links inside wrappers are found too. None if no link has a learning rate.
-    """
-    if isinstance(tx, GradientTransformation):
-        arguments = getattr(tx, "arguments", {})
-        if "learning_rate" in arguments:
-            return tx.replace(learning_rate=rate)  # type: ignore[attr-defined]
-        for name, value in reversed(arguments.items()):
-            if (changed := with_learning_rate(value, rate)) is not None:
-                return tx.replace(**{name: changed})  # type: ignore[attr-defined]
-    elif isinstance(tx, tuple | list):
-        for i in reversed(range(len(tx))):
-            if (changed := with_learning_rate(tx[i], rate)) is not None:
-                return type(tx)((*tx[:i], changed, *tx[i + 1 :]))
-    return None
 
 
 def split_commas(text: str) -> list[str]:
@@ -97,12 +86,21 @@ def choose(
     optimizers: str | None,
     preset: str,
     *,
+    rates: Rates = "default",
     rate: float | None = None,
-    sweep: bool = False,
     schedule: Schedule | None = None,
     clip: float | None = None,
 ) -> list[Contender]:
-    """The contenders that the options of the command ask for."""
+    """The contenders that the options of the command ask for.
+
+    Args:
+      optimizers: names and chains, separated by commas; None for all of the preset's.
+      preset: whose learning rates and constants.
+      rates: "best" tries each with every rate of the grid, "default" leaves each the rate it has.
+      rate: one learning rate for all, in place of `rates`.
+      schedule: what the learning rate is multiplied by.
+      clip: the global norm that gradients are clipped to.
+    """
     settings = find_preset(preset)
     words = FIELD[preset] if optimizers is None else split_commas(optimizers)
     _check_words(words)
@@ -112,9 +110,24 @@ def choose(
             tx = parse(word) if not word.isidentifier() else find_optimizer(word, settings)
         except ParseError as error:
             raise CompareError(f"--optimizers: {error}") from None
-        rates = _rates(word, tx, rate, sweep, schedule)
-        chosen.append(Contender(word, tx, rates, schedule, clip))
+        if rates == "best" and rate is None and can_vary(tx):
+            own = learning_rate(tx)
+            beside = float(own) if isinstance(own, int | float) and has_own_rate(word) else None
+            chosen.append(Contender(word, tx, GRID, schedule, clip, beside))
+        else:
+            chosen.append(Contender(word, tx, _given(word, tx, rate, schedule), schedule, clip))
     return chosen
+
+
+def can_vary(tx: GradientTransformationExtraArgs) -> bool:
+    """Whether there is a learning rate to choose: no schedule, and not left to a line search."""
+    if with_learning_rate(tx, 0.1) is None or callable(learning_rate(tx)):
+        return False
+    return learning_rate(tx) is not None or not _searches(tx)
+
+
+def _searches(tx: GradientTransformationExtraArgs) -> bool:
+    return any(part.name.split("[")[0].endswith("linesearch") for part in parts(tx))
 
 
 def _check_words(words: Sequence[str]) -> None:
@@ -128,24 +141,18 @@ def _check_words(words: Sequence[str]) -> None:
             raise CompareError(f"--optimizers: {word} is named twice; name it once.")
 
 
-def _rates(
-    word: str,
-    tx: GradientTransformationExtraArgs,
-    rate: float | None,
-    sweep: bool,
-    schedule: Schedule | None,
+def _given(
+    word: str, tx: GradientTransformationExtraArgs, rate: float | None, schedule: Schedule | None
 ) -> tuple[float, ...] | None:
-    """The learning rates to try, or None to leave the optimizer as it was made."""
-    if rate is None and not sweep and schedule is None:
+    """The one learning rate that the options ask for, or None to leave the optimizer as it was made."""
+    if rate is None and schedule is None:
         return None
-    option = "--sweep" if sweep else "--schedule" if rate is None else "--learning-rate"
     if with_learning_rate(tx, 0.1) is None:
+        option = "--schedule" if rate is None else "--learning-rate"
         raise CompareError(
             f"{option} varies the learning rate, but no link of {word} has an argument "
             "learning_rate; use scale_by_learning_rate(...) in it, or leave the option out."
         )
-    if sweep:
-        return GRID
     own = learning_rate(tx) if rate is None else rate
     if not isinstance(own, int | float):
         raise CompareError(

@@ -9,8 +9,8 @@ import numpy as np
 class Split(NamedTuple):
     """Some examples."""
 
-    inputs: np.ndarray  # f32[n, ...]
-    targets: np.ndarray  # i32[n] classes, or f32[n] values
+    inputs: np.ndarray  # f32[n, ...], or i32[n, places] characters
+    targets: np.ndarray  # i32[n] classes, f32[n] values, or i32[n, places] characters
 
     def __len__(self) -> int:  # of examples, not of fields
         return len(self.targets)

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from .care import good_rates
 from .errors import CompareError
-from .results import Result
+from .results import RatePoint, Result
+from .stat import Stat
 from .tasks import Task
 
 MOST_POINTS = 500
@@ -77,10 +79,17 @@ def record(task: Task, result: Result) -> dict[str, Any]:
     if result.distance is not None:
         stats["distance_to_least_squares"] = result.distance
     flat = {f"{name}_{kind}": getattr(s, kind) for name, s in stats.items() for kind in _KINDS}
+    default, good = result.default, good_rates(task, result)
+    beside = Stat(None, None) if default is None else default.test
+    flat |= {f"test_{task.metric}_at_default_{kind}": getattr(beside, kind) for kind in _KINDS}
     return {
+        "place": result.place,
         "optimizer": result.name,
         "code": result.code,
         "learning_rate": result.learning_rate,
+        "default_learning_rate": default and default.learning_rate,
+        "good_rates_from": good and good[0],
+        "good_rates_to": good and good[1],
         **flat,
         "steps_to_target": result.steps_to_target,
         "steps_to_target_by_seed": list(result.target_steps),
@@ -91,7 +100,7 @@ def record(task: Task, result: Result) -> dict[str, Any]:
     }
 
 
-_KINDS = ("mean", "std")
+_KINDS = ("mean", "std", "half_width")
 
 
 def curves(result: Result) -> dict[str, Any]:
@@ -101,20 +110,22 @@ def curves(result: Result) -> dict[str, Any]:
         "curves": {
             "step": list(range(1, len(result.step_loss) + 1, every)),
             "batch_loss_by_seed": result.step_loss[::every].T,
-            "test_step": [e * result.steps_per_epoch for e in range(len(result.test_curve))],
+            "test_step": [r * result.steps_per_round for r in range(len(result.test_curve))],
             "test_by_seed": result.test_curve.T,
         },
-        "sweep": [
-            {
-                "learning_rate": point.learning_rate,
-                "validation_mean": point.validation.mean,
-                "validation_std": point.validation.std,
-                "test_mean": point.test.mean,
-                "test_std": point.test.std,
-                "diverged_seeds": point.diverged,
-            }
-            for point in result.sweep
-        ],
+        "sweep": [_point(point) for point in result.sweep],
+        "default": result.default and _point(result.default),
+    }
+
+
+def _point(point: RatePoint) -> dict[str, Any]:
+    return {
+        "learning_rate": point.learning_rate,
+        "validation_mean": point.validation.mean,
+        "validation_std": point.validation.std,
+        "test_mean": point.test.mean,
+        "test_std": point.test.std,
+        "diverged_seeds": point.diverged,
     }
 
 

@@ -55,6 +55,9 @@ TORCH: Contenders = {
 
 PRESETS: Mapping[str, Contenders] = {"defaults": DEFAULTS, "keras": KERAS, "torch": TORCH}
 
+FIXED = ("keras", "torch")
+"""Presets that are known for their learning rates: these are kept unless --rates best asks for others."""
+
 # Who takes part when nobody is named: with Keras's settings, the five of the tutorials.
 FIELD: Mapping[str, tuple[str, ...]] = {
     "defaults": tuple(DEFAULTS),
@@ -65,6 +68,13 @@ FIELD: Mapping[str, tuple[str, ...]] = {
 CUSTOMARY_LEARNING_RATE = 0.001
 """For an optimizer that is named alone, is in no preset, and has no learning rate of its own."""
 
+# Those whose factories need more than a learning rate, or need none.
+SPECIAL: Contenders = {
+    "adafactor": gc.adafactor(1.0),  # what None means
+    "dpsgd": gc.contrib.dpsgd(0.1, l2_norm_clip=1.0, noise_multiplier=0.5, seed=0),
+    "polyak_sgd": gc.polyak_sgd(),
+}
+
 
 def find_preset(name: str) -> Contenders:
     """The preset of this name."""
@@ -74,22 +84,34 @@ def find_preset(name: str) -> Contenders:
 
 
 def others() -> list[str]:
-    """The public optimizers that are in no preset: all others that take a learning rate first."""
-    names = [n for n in makers(gc) if n not in DEFAULTS and n != "scale_by_learning_rate"]
-    return [n for n in names if _first_parameter(n) == "learning_rate"]
+    """The public optimizers that are in no preset."""
+    names = [n for n in makers(gc) if n not in DEFAULTS and not n.startswith("scale_by_")]
+    return sorted({*SPECIAL, *(n for n in names if _first_parameter(n) == "learning_rate")})
+
+
+def has_own_rate(name: str) -> bool:
+    """Whether the learning rate of an optimizer named alone is its preset's or its factory's own."""
+    if name in DEFAULTS or name in SPECIAL:
+        return name != "dpsgd"
+    return not name.isidentifier() or _has_default(name)
 
 
 def _first_parameter(name: str) -> str | None:
     return next(iter(inspect.signature(getattr(gc, name)).parameters), None)
 
 
+def _has_default(name: str) -> bool:
+    rate = inspect.signature(getattr(gc, name)).parameters["learning_rate"]
+    return rate.default is not rate.empty
+
+
 def find_optimizer(name: str, preset: Contenders) -> GradientTransformationExtraArgs:
-    """The optimizer of this name: the preset's, else the public one at a customary rate."""
-    if name in preset:
-        return preset[name]
+    """The optimizer of this name: the preset's, else the public one, at a customary rate if it has none."""
+    found = preset.get(name) or SPECIAL.get(name)
+    if found is not None:
+        return found
     further = others()
     if name not in further:
         raise unknown("optimizer", name, [*preset, *further])
     factory = getattr(gc, name)
-    rate = inspect.signature(factory).parameters["learning_rate"]
-    return factory(CUSTOMARY_LEARNING_RATE) if rate.default is rate.empty else factory()
+    return factory() if _has_default(name) else factory(CUSTOMARY_LEARNING_RATE)

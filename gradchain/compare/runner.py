@@ -1,38 +1,44 @@
 """Training: all seeds and all learning rates of one optimizer in one compiled program."""
 
 import dataclasses
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..core import GradientTransformation
+from ..tools.eval_params import eval_params
 from ..tools.step import advance
+from ..tools.xla_flags import MULTI_OUTPUT_FUSION
 from .contenders import Contender
 from .data import Data, Split
+from .measuring import Measurement
 from .tasks import Task
 
-MOST_TRAINING_EXAMPLES_MEASURED = 5_000
-EXAMPLES_AT_ONCE = 256
+MOST_TRAINING_EXAMPLES_MEASURED = 1_200
 SPLITS = ("train", "validation", "test")
 
 
 @dataclasses.dataclass(frozen=True)
 class History:
-    """What the runs of one optimizer recorded. The axes are step or epoch, learning rate, seed."""
+    """What the runs of one optimizer recorded. The axes are step or round, learning rate, seed."""
 
     contender: Contender
     rates: tuple[float | None, ...]
     step_loss: np.ndarray  # f32[steps, rates, seeds], of the batch, before its update
-    loss: np.ndarray  # f32[epochs + 1, splits, rates, seeds]; the first is from before training
-    score: np.ndarray  # the same of the task's score (accuracy); zeros if it has none
-    steps_per_epoch: int
+    test_loss: np.ndarray  # f32[rounds + 1, rates, seeds]; the first is from before training
+    test_score: np.ndarray  # the same of the task's score (accuracy); zeros if it has none
+    loss: np.ndarray  # f32[splits, rates, seeds], after training
+    score: np.ndarray  # the same
+    steps_per_round: int
     seconds_per_step: float  # of one run, without compilation
     compile_seconds: float
     state_bytes: int  # of one run
-    params: Any  # final, with axes rates, seeds
+    params: Any  # final, those to be evaluated, with axes rates, seeds
 
 
 @dataclasses.dataclass
@@ -40,7 +46,7 @@ class Program:
     """The two functions that are compiled for a contender."""
 
     start: Any  # from the learning rates to the first parameters and states
-    epoch: Any  # one pass over the data
+    round: Any  # the steps from one measurement to the next
     seconds: float = 0.0  # spent on tracing it so far
 
 
@@ -50,20 +56,31 @@ class Trainer:
     def __init__(self, task: Task, data: Data, *, batch_size: int, epochs: int, seeds: int):
         self.task, self.data = task, data
         self.batch_size, self.epochs, self.seeds = batch_size, epochs, seeds
-        self.steps_per_epoch = len(data.train) // batch_size
-        measured = Split(*(a[:MOST_TRAINING_EXAMPLES_MEASURED] for a in data.train))
-        self.splits = [jax.device_put(tuple(s)) for s in (measured, data.validation, data.test)]
+        steps = len(data.train) // batch_size
+        self.rounds_per_epoch = min(task.rounds, steps)
+        self.steps_per_round = steps // self.rounds_per_epoch
         self.train = jax.device_put(tuple(data.train))
         keys = jax.vmap(jax.random.key)(jnp.arange(seeds, dtype=jnp.uint32))
         init = jax.vmap(lambda key: task.model.init(key, self.train[0][:1])["params"])
         self.params = jax.jit(init)(keys)
-        self.measure = jax.jit(self._measure)  # the same program for every contender
+        measured = Split(*(a[:MOST_TRAINING_EXAMPLES_MEASURED] for a in data.train))
+        self.measurement = Measurement(task, self.predict, (measured, data.validation, data.test))
         self.checked: dict[Contender, Program] = {}  # traced, not yet run
 
     @property
     def parameters(self) -> int:
         """How many parameters the model has."""
         return sum(leaf.size for leaf in jax.tree.leaves(self.params)) // self.seeds
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """How many batches of an epoch are used: the same number between any two measurements."""
+        return self.rounds_per_epoch * self.steps_per_round
+
+    @property
+    def steps(self) -> int:
+        """How many steps a run takes."""
+        return self.epochs * self.steps_per_epoch
 
     def order(self, epoch: int) -> np.ndarray:
         """The examples of each batch of an epoch: i32[steps, seeds, batch].
@@ -87,14 +104,23 @@ class Trainer:
         return jnp.asarray(self.task.model.apply({"params": params}, inputs))
 
     def step(
-        self, contender: Contender, rate: Any, carry: Any, inputs: jax.Array, targets: jax.Array
+        self,
+        contender: Contender,
+        tx: GradientTransformation,
+        carry: Any,
+        inputs: jax.Array,
+        targets: jax.Array,
     ) -> tuple[Any, jax.Array]:
         """One step of one run: new parameters and state, and the batch's loss before it."""
         params, state = carry
         value_fn = lambda p: self.loss(p, inputs, targets)  # noqa: E731
-        value, grad = jax.value_and_grad(value_fn)(params)
-        new_params, state = advance(contender.at(rate), value_fn, params, state, value, grad)
-        return (new_params, state), value
+        if contender.per_example:
+            one = lambda p, x, y: self.loss(p, x[None], y[None])  # noqa: E731
+            values, grad = jax.vmap(jax.value_and_grad(one), (None, 0, 0))(params, inputs, targets)
+            value = values.mean()
+        else:
+            value, grad = jax.value_and_grad(value_fn)(params)
+        return advance(tx, value_fn, params, state, value, grad), value
 
     def check(self, contender: Contender) -> None:
         """Traces a contender's program without compiling or running it.
@@ -103,98 +129,113 @@ class Trainer:
         """
         began = time.perf_counter()
         program = self._program(contender)
-        values = _values(contender.rates)
+        values = _values(contender.tried)
         carry = program.start.eval_shape(values)
-        program.epoch.eval_shape(carry, self.order(0), values, *self.train)
+        program.round.eval_shape(carry, self.order(0)[: self.steps_per_round], values, *self.train)
         program.seconds += time.perf_counter() - began
         self.checked[contender] = program  # `run` need not trace it again
 
     def run(
-        self, contender: Contender, on_progress: Callable[[str, int], None] = lambda what, epochs: None
+        self, contender: Contender, on_progress: Callable[[str, int], None] = lambda what, steps: None
     ) -> History:
         """Trains a contender with every learning rate and seed.
 
         Args:
           contender: the optimizer and its learning rates.
-          on_progress: called with what happens now, and with how many epochs have just been finished.
+          on_progress: called with what happens now, and with how many steps have just been taken.
         """
-        rates = contender.rates or (None,)
         on_progress("compiling", 0)
         began = time.perf_counter()
         program = self.checked.pop(contender, None) or self._program(contender)
-        values = _values(contender.rates)
+        values = _values(contender.tried)
         carry = program.start(values)
         arguments = (values, *self.train)
-        train_epoch = program.epoch.lower(carry, self.order(0), *arguments).compile()
+        order = self.order(0)[: self.steps_per_round]
+        train_round = program.round.lower(carry, order, *arguments).compile(compiler_options(contender))
         compile_seconds = program.seconds + time.perf_counter() - began
 
-        losses, seconds, measures = [], [], [self._measured(carry[0])]
-        for number in range(self.epochs):
-            order = jax.device_put(self.order(number))
-            began = time.perf_counter()
-            carry, loss = train_epoch(carry, order, *arguments)
-            losses.append(np.asarray(loss))  # waits for the result
-            seconds.append(time.perf_counter() - began)
-            measures.append(self._measured(carry[0]))
-            on_progress(f"epoch {number + 1} of {self.epochs}", 1)
-        runs = len(rates) * self.seeds
-        leaves = jax.tree.leaves(carry[1])
+        on_progress("training", 0)
+        evaluated = carry[0]  # before the first step, the parameters to evaluate are those in training
+        losses, seconds, curve = [], [], [self.measurement.test(evaluated)]
+        for epoch in range(self.epochs):
+            for order in np.split(self.order(epoch), self.rounds_per_epoch):
+                began = time.perf_counter()
+                carry, loss, evaluated = train_round(carry, order, *arguments)
+                losses.append(np.moveaxis(np.asarray(loss), -1, 0))  # waits for the result
+                seconds.append(time.perf_counter() - began)
+                curve.append(self.measurement.test(evaluated))
+                on_progress(f"epoch {epoch + 1} of {self.epochs}", self.steps_per_round)
+        runs = len(contender.tried) * self.seeds
+        loss, score = self.measurement.all(evaluated)
         return History(
             contender,
-            rates,
+            contender.tried,
             np.concatenate(losses),
-            np.stack([loss for loss, _ in measures]),
-            np.stack([score for _, score in measures]),
-            self.steps_per_epoch,
-            float(np.median(seconds)) / self.steps_per_epoch / runs,
+            np.stack([loss for loss, _ in curve]),
+            np.stack([score for _, score in curve]),
+            loss,
+            score,
+            self.steps_per_round,
+            float(np.median(seconds)) / self.steps_per_round / runs,
             compile_seconds,
-            sum(leaf.nbytes for leaf in leaves) // runs,
-            jax.tree.map(np.asarray, carry[0]),
+            sum(leaf.nbytes for leaf in jax.tree.leaves(carry[1])) // runs,
+            jax.tree.map(np.asarray, evaluated),
         )
 
-    def _program(self, contender: Contender) -> "Program":
+    def _program(self, contender: Contender) -> Program:
         """All runs of a contender side by side: an axis for learning rates, then one for seeds."""
 
-        def start(rates: jax.Array) -> Any:
-            def first(rate: Any, params: Any) -> Any:
-                return params, contender.at(rate).init(params)
+        def start(tx: GradientTransformation, params: Any) -> Any:
+            return params, tx.init(params)
 
-            return jax.vmap(jax.vmap(first, (None, 0)), (0, None))(rates, self.params)
-
-        def epoch(carry: Any, order: jax.Array, rates: jax.Array, inputs: Any, targets: Any) -> Any:
+        def round(
+            tx: GradientTransformation, carry: Any, order: jax.Array, inputs: Any, targets: Any
+        ) -> Any:
             def batch(carry: Any, chosen: jax.Array) -> Any:
-                return step(contender, rates, carry, inputs[chosen], targets[chosen])
+                return self.step(contender, tx, carry, inputs[chosen], targets[chosen])
 
-            return jax.lax.scan(batch, carry, order)
+            carry, losses = jax.lax.scan(batch, carry, order)
+            params, state = carry
+            return carry, losses, eval_params(state, params)
 
-        step = jax.vmap(jax.vmap(self.step, (None, None, 0, 0, 0)), (None, 0, 0, None, None))
-        return Program(jax.jit(start), jax.jit(epoch, donate_argnums=0))
+        def begin(rates: jax.Array) -> Any:
+            return _every_run(contender, start, rates, (self.params,), (None,), (0,))
 
-    def _measured(self, params: Any) -> tuple[np.ndarray, np.ndarray]:
-        loss, score = self.measure(params, self.splits)
-        return np.asarray(loss), np.asarray(score)
+        def train(carry: Any, order: jax.Array, rates: jax.Array, *data: Any) -> Any:
+            by_rate, by_seed = (0, None, None, None), (0, 1, None, None)
+            return _every_run(contender, round, rates, (carry, order, *data), by_rate, by_seed)
 
-    def _measure(self, params: Any, splits: Any) -> tuple[jax.Array, jax.Array]:
-        """Loss and score on each part of the data: f32[splits, rates, seeds] each."""
-        every_run = jax.vmap(jax.vmap(self._measure_split, (0, None, None)), (0, None, None))
-        pairs = [every_run(params, *split) for split in splits]
-        return jnp.stack([loss for loss, _ in pairs]), jnp.stack([score for _, score in pairs])
-
-    def _measure_split(
-        self, params: Any, inputs: jax.Array, targets: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        score = self.task.score or (lambda predictions, targets: jnp.zeros(targets.shape))
-
-        def example(pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            predictions = self.predict(params, pair[0][None])
-            target = pair[1][None]
-            return self.task.loss(predictions, target)[0], score(predictions, target)[0]
-
-        # In pieces: for every run of a sweep, a whole test set at once would need gigabytes.
-        loss, scored = jax.lax.map(example, (inputs, targets), batch_size=EXAMPLES_AT_ONCE)
-        return loss.mean(), scored.mean()
+        return Program(jax.jit(begin), jax.jit(train, donate_argnums=0))
 
 
-def _values(rates: tuple[float, ...] | None) -> jax.Array:
+def _every_run(
+    contender: Contender,
+    train: Callable[..., Any],
+    rates: jax.Array,
+    arguments: Sequence[Any],
+    by_rate: Sequence[int | None],
+    by_seed: Sequence[int | None],
+) -> Any:
+    """`train(tx, *arguments)` for every learning rate and every seed, as one program.
+
+    Args: by_rate, by_seed, which axis of each argument is theirs; None, where it has none.
+    """
+
+    def one(rate: jax.Array, *arguments: Any) -> Any:
+        return train(contender.at(rate), *arguments)
+
+    return jax.vmap(jax.vmap(one, (None, *by_seed)), (0, *by_rate))(rates, *arguments)
+
+
+def compiler_options(contender: Contender) -> dict[str, bool | str] | None:
+    """XLA's options for a contender's program.
+
+    XLA ends the process when it joins the loops of a line search under `vmap`.
+    """
+    joined = MULTI_OUTPUT_FUSION in os.environ.get("XLA_FLAGS", "")
+    return {"xla_backend_extra_options": ""} if joined and contender.searches else None
+
+
+def _values(rates: tuple[float | None, ...]) -> jax.Array:
     """The learning rates as an array; a single 0, which nobody reads, for an optimizer's own."""
-    return jnp.asarray(rates or [0.0], jnp.float32)
+    return jnp.asarray([rate or 0.0 for rate in rates], jnp.float32)

@@ -1,10 +1,7 @@
 """One comparison, from its settings to its files."""
 
 import dataclasses
-import importlib.metadata
 import os
-import platform
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,33 +13,15 @@ from .contenders import Contender, choose
 from .errors import CompareError
 from .fit import check, failed
 from .interruption import Interruption
-from .plots import comparison
-from .report import html
-from .results import Result, rank
+from .notes import notes
+from .ranking import rank
+from .rates import GRID
 from .runner import Trainer
 from .schedules import find_schedule
-from .table import notes, rich_table
+from .settings import Settings
+from .table import rich_table
 from .training import Outcome, Progress, Training
-
-WRITTEN = ("results.json", "results.csv", "comparison.png", "report.html")
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """The options of the command. None: the task's own value, or no such thing."""
-
-    task: str = "digits"
-    optimizers: str | None = None
-    epochs: int | None = None
-    batch_size: int | str = 32
-    seeds: int = 5
-    preset: str = "defaults"
-    learning_rate: float | None = None
-    sweep: bool = False
-    schedule: str | None = None
-    clip: float | None = None
-    data: Path | None = None
-    out: Path = Path("gradchain-out")
+from .writing import write
 
 
 def run(settings: Settings, console: Console) -> int:
@@ -74,10 +53,10 @@ def run(settings: Settings, console: Console) -> int:
             console.print(f"[yellow]{interruption.word.capitalize()}: {done}{escape(rest)}.[/]")
         if results:
             console.print(rich_table(trainer.task, results))
-            for line in notes(trainer.task, results, settings.seeds):
-                console.print(line, style="dim", highlight=False)
-            _write(out, trainer, results, facts, unfinished)
-            console.print(f"Written to {out}: {', '.join(WRITTEN)}", highlight=False, soft_wrap=True)
+            for line in notes(trainer.task, results, trainer.seeds, len(trainer.data.test)):
+                console.print(f"· {line}", style="dim", highlight=False)
+            written = write(out, trainer.task, results, facts, unfinished)
+            console.print(f"Written to {out}: {', '.join(written)}", highlight=False, soft_wrap=True)
     if interruption.number and not while_training:
         console.print(f"[yellow]{interruption.word.capitalize()} after the last step: all is written.[/]")
     if failures and not interruption.number:
@@ -88,14 +67,12 @@ def run(settings: Settings, console: Console) -> int:
 def _prepared(settings: Settings) -> tuple[Trainer, list[Contender]]:
     """The trainer with its data, and the contenders, all of which fit the model."""
     task = tasks.find(settings.task)
-    if settings.sweep and settings.learning_rate is not None:
-        raise CompareError("--sweep tries many learning rates; leave --learning-rate out.")
     _choose(settings, 1)  # complains of the options before the data are read
     data = tasks.load(task, settings.data)
-    batch = _batch_size(settings.batch_size, len(data.train))
-    epochs = settings.epochs or task.epochs
-    trainer = Trainer(task, data, batch_size=batch, epochs=epochs, seeds=settings.seeds)
-    contenders = _choose(settings, epochs * trainer.steps_per_epoch)
+    batch = _batch_size(settings.batch_size or task.batch_size, len(data.train))
+    epochs, seeds = settings.epochs or task.epochs, settings.seeds or task.seeds
+    trainer = Trainer(task, data, batch_size=batch, epochs=epochs, seeds=seeds)
+    contenders = _choose(settings, trainer.steps)
     for contender in contenders:
         check(trainer, contender)
     return trainer, contenders
@@ -106,8 +83,8 @@ def _choose(settings: Settings, steps: int) -> list[Contender]:
     return choose(
         settings.optimizers,
         settings.preset,
+        rates=settings.tuning,
         rate=settings.learning_rate,
-        sweep=settings.sweep,
         schedule=schedule,
         clip=settings.clip,
     )
@@ -129,15 +106,15 @@ def _train(training: Training, console: Console) -> Outcome:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("epochs"),
+        TextColumn("steps"),
         TimeElapsedColumn(),
     )
     with Bar(*columns, console=console, transient=True) as bars:
-        bar = bars.add_task("", total=len(training.contenders) * training.trainer.epochs)
+        bar = bars.add_task("", total=len(training.contenders) * training.trainer.steps)
 
         def moved(progress: Progress) -> None:
             text = escape(f"{progress.name}: {progress.what}")
-            bars.update(bar, description=text, advance=progress.epochs)
+            bars.update(bar, description=text, advance=progress.steps)
 
         return training.outcome(moved)
 
@@ -147,14 +124,17 @@ def _facts(settings: Settings, trainer: Trainer, contenders: list[Contender]) ->
     options = dataclasses.asdict(settings) | {
         "epochs": trainer.epochs,
         "batch_size": trainer.batch_size,
+        "seeds": trainer.seeds,
+        "rates": settings.tuning if settings.learning_rate is None else "given",
         "data": settings.data and str(settings.data),
         "out": str(settings.out),
         "optimizers": [c.name for c in contenders],
     }
-    swept = contenders[0].rates if settings.sweep else None
+    del options["sweep"]  # another word for rates
+    swept = any(c.rates == GRID for c in contenders)
     return options | {
-        "learning_rates_tried": swept and list(swept),
-        "steps": trainer.epochs * trainer.steps_per_epoch,
+        "learning_rates_tried": list(GRID) if swept else None,
+        "steps": trainer.steps,
         "training_examples": len(trainer.data.train),
         "validation_examples": len(trainer.data.validation),
         "test_examples": len(trainer.data.test),
@@ -167,30 +147,9 @@ def _summary(facts: dict[str, Any]) -> str:
         f"{facts['parameters']:,} parameters · {facts['training_examples']:,} training examples · "
         f"{facts['epochs']} epochs of batches of {facts['batch_size']} · {facts['seeds']} seeds · "
         f"preset {facts['preset']}"
-        + (f" · {len(facts['learning_rates_tried'])} learning rates" if facts["sweep"] else "")
+        + (
+            f" · {len(facts['learning_rates_tried'])} learning rates"
+            if facts["learning_rates_tried"]
+            else ""
+        )
     )
-
-
-def _versions() -> dict[str, str]:
-    packages = ("gradchain", "jax", "flax", "numpy", "scikit-learn")
-    found = {"python": platform.python_version(), "machine": platform.platform(terse=True)}
-    for name in packages:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:  # a checkout that was never installed
-            found[name] = "not installed"
-    return found
-
-
-def _write(
-    out: Path, trainer: Trainer, results: list[Result], facts: dict[str, Any], unfinished: list[str]
-) -> None:
-    task, versions = trainer.task, _versions()
-    full = facts | {"versions": versions, "unfinished": unfinished}
-    caption = f"gradchain compare {task.name}: {task.what}"
-    files.write(out / "results.json", files.as_json(full, task, results))
-    files.write(out / "results.csv", files.as_csv(task, results))
-    picture = comparison(task, results, caption)
-    files.write(out / "comparison.png", picture)
-    page = html(task, results, picture, settings=facts, versions=versions, unfinished=unfinished)
-    files.write(out / "report.html", page)

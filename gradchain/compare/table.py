@@ -12,33 +12,34 @@ from .tasks import Task
 
 def headers(task: Task, results: Sequence[Result]) -> list[str]:
     """The column titles."""
-    swept = any(r.sweep for r in results)
-    goal = f"{task.target:.0%}" if task.score else f"loss {task.target:g}"
+    rated = any(r.learning_rate for r in results)
+    goal = f"{task.target:.0%}" if task.score else f"{task.target:g}"
     return [
+        "",
         "optimizer",
-        *(["best rate"] if swept else ["rate"] if any(r.learning_rate for r in results) else []),
-        *(["test acc %", "train acc %"] if task.score else []),
-        "test loss",
-        "train loss",
-        *(["distance to exact"] if task.exact else []),
+        *(["best rate" if any(r.sweep for r in results) else "rate"] if rated else []),
+        "test acc %" if task.score else "test loss",
+        *(["default rate"] if any(r.default for r in results) else []),
+        "to exact" if task.exact else "train acc %" if task.score else "train loss",
         f"steps to {goal}",
-        "time/step",
+        "time /step",
         "state",
     ]
 
 
 def cells(task: Task, results: Sequence[Result]) -> list[list[str]]:
     """The rows."""
-    rated = any(r.sweep or r.learning_rate for r in results)
+    rated = any(r.learning_rate for r in results)
+    beside = any(r.default for r in results)
+    factor, digits = (100, 1) if task.score else (1, 3)
     return [
         [
+            result.place,
             result.name,
-            *([_rate(result.learning_rate)] if rated else []),
-            *([_deciding(result, result.test_score, 100, 1)] if task.score else []),
-            *([_mean(result.train_score, 100, 1)] if task.score else []),
-            _mean(result.test_loss, 1, 3) if task.score else _deciding(result, result.test_loss, 1, 3),
-            _mean(result.train_loss, 1, 3),
-            *([_stat(result.distance, 1, 3)] if result.distance else []),
+            *([_rate(result)] if rated else []),
+            _deciding(result, factor, digits),
+            *([_default(result, factor, digits)] if beside else []),
+            _training(task, result),
             _target(result),
             seconds(result.seconds_per_step),
             size(result.state_bytes),
@@ -47,55 +48,37 @@ def cells(task: Task, results: Sequence[Result]) -> list[list[str]]:
     ]
 
 
+def _training(task: Task, result: Result) -> str:
+    """How well the training examples were learned; a loss says no more than the distance to the best."""
+    if result.distance is not None:
+        return _mean(result.distance, 1, 3)
+    return _mean(result.train_score, 100, 1) if task.score else _mean(result.train_loss, 1, 3)
+
+
 def rich_table(task: Task, results: Sequence[Result]) -> Table:
     """The table for the terminal, best first, made to fit 80 columns."""
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=0, show_edge=False)
     rows = cells(task, results)
-    names = max(len("optimizer"), *(len(row[0]) for row in rows if len(row[0]) < 12), 0)
+    names = max(len("optimizer"), *(len(row[1]) for row in rows if len(row[1]) < 12), 0)
+    table.add_column("", no_wrap=True)
     table.add_column("optimizer", overflow="fold", min_width=names)
-    for title in headers(task, results)[1:]:
+    for title in headers(task, results)[2:]:
         table.add_column(title.replace(" ", "\n", 1), justify="right")
-    for i, row in enumerate(rows):
-        lost = any(cell.startswith("diverged") for cell in row)
-        style = "red" if lost else "bold green" if i == 0 else ""
+    for result, row in zip(results, rows, strict=True):
+        style = "red" if result.divergences else "bold green" if is_first(result) else ""
         table.add_row(*(escape(cell) for cell in row), style=style)
     return table
 
 
-def notes(task: Task, results: Sequence[Result], seeds: int) -> list[str]:
-    """What the reader of the table must know."""
-    lines = [f"± is the standard deviation over the {seeds} seeds."] if seeds > 1 else []
-    lines += [
-        f"Steps to {task.goal}: the median seed's, measured after each epoch.",
-        "Time per step is one run's; all runs of an optimizer train side by side.",
-    ]
-    if any(r.sweep for r in results):
-        lines.append(
-            f"Best rate: by {task.metric} on validation examples (the mean made worse by its "
-            "standard error), not on test examples."
-        )
-        edges = [r.name for r in results if r.learning_rate in _ends(r)]
-        if edges:
-            lines.append(f"At an end of the grid, so perhaps not their best: {', '.join(edges)}.")
-    if task.exact:
-        lines.append(
-            "Distance to exact: to the least-squares solution, the root mean square difference of "
-            "the predictions on the training examples, in standard deviations of the target."
-        )
-    if any(r.divergences for r in results):
-        lines.append("Means leave out diverged seeds; whoever diverged ranks below the others.")
-    return lines
-
-
-def _ends(result: Result) -> tuple[float, ...]:
-    points = result.sweep
-    return (points[0].learning_rate, points[-1].learning_rate) if points else ()
+def is_first(result: Result) -> bool:
+    """Whether nobody is better for sure."""
+    return result.place in ("1", "1=")
 
 
 def _stat(stat: Stat, factor: float, digits: int) -> str:
-    if stat.mean is None or stat.std is None:
-        return "-"
-    return f"{_number(stat.mean * factor, digits)} ± {_number(stat.std * factor, digits)}"
+    if stat.mean is None or stat.half_width is None:
+        return _mean(stat, factor, digits)
+    return f"{_number(stat.mean * factor, digits)} ± {_number(stat.half_width * factor, digits)}"
 
 
 def _mean(stat: Stat, factor: float, digits: int) -> str:
@@ -106,15 +89,23 @@ def _number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if abs(value) < 1e4 else f"{value:.1e}"
 
 
-def _deciding(result: Result, stat: Stat, factor: float, digits: int) -> str:
+def _deciding(result: Result, factor: float, digits: int) -> str:
     """The number that decides, or the step at which the runs diverged."""
     steps = result.divergences
     if not steps:
-        return _stat(stat, factor, digits)
+        return _stat(result.deciding, factor, digits)
     if len(steps) == len(result.diverged_at):
         return f"diverged at step {steps[0]}"
-    kept = _stat(stat, factor, digits)
+    kept = _stat(result.deciding, factor, digits)
     return f"{kept} ({len(steps)}/{len(result.diverged_at)} diverged at step {steps[0]})"
+
+
+def _default(result: Result, factor: float, digits: int) -> str:
+    """What the default learning rate gave, and the rate."""
+    if result.default is None:
+        return "-"
+    gave = "diverged" if result.default.diverged else _mean(result.default.test, factor, digits)
+    return f"{gave} ({result.default.learning_rate:.3g})"
 
 
 def _target(result: Result) -> str:
@@ -124,8 +115,11 @@ def _target(result: Result) -> str:
     return f"{result.steps_to_target:.0f}"
 
 
-def _rate(rate: float | None) -> str:
-    return "own" if rate is None else f"{rate:.3g}"
+def _rate(result: Result) -> str:
+    if result.learning_rate is None:
+        return "own"
+    beyond = {"": "", "<": "≤ ", ">": "≥ "}[result.edge]
+    return f"{beyond}{result.learning_rate:.3g}"
 
 
 def seconds(value: float) -> str:

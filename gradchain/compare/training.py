@@ -1,8 +1,9 @@
-"""All contenders trained one after another, in a thread of their own.
+"""All contenders trained in threads of their own, some at a time.
 
-The thread that waits for them can answer a Ctrl-C at once, while XLA compiles or runs in the other.
+The thread that waits for them can answer a Ctrl-C at once, while XLA compiles or runs in the others.
 """
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
@@ -13,6 +14,7 @@ from .results import Result, summarize
 from .runner import Trainer
 
 THREAD = "gradchain training"
+MOST_AT_ONCE = 4
 
 
 class Progress(NamedTuple):
@@ -20,7 +22,7 @@ class Progress(NamedTuple):
 
     name: str  # of the contender
     what: str
-    epochs: int  # that have just been finished
+    steps: int  # that have just been taken
 
 
 class Failure(NamedTuple):
@@ -38,11 +40,17 @@ class Outcome(NamedTuple):
 
 
 class Training:
-    """The training of some contenders, in their order."""
+    """The training of some contenders. As many train at a time as there are cores, at most four.
 
-    def __init__(self, trainer: Trainer, contenders: Sequence[Contender]):
+    XLA has work for one core in most steps of models this small.
+    """
+
+    def __init__(self, trainer: Trainer, contenders: Sequence[Contender], at_once: int | None = None):
         self.trainer, self.contenders = trainer, contenders
-        self.news: SimpleQueue[Any] = SimpleQueue()  # Progress, Result, Failure; None: there is no more
+        self.at_once = min(at_once or min(os.cpu_count() or 1, MOST_AT_ONCE), len(contenders))
+        self.waiting = iter(contenders)  # shared by the threads
+        self.taking = threading.Lock()
+        self.news: SimpleQueue[Any] = SimpleQueue()  # Progress, Result, Failure; None: a thread has ended
         self.stopped = False
 
     def stop(self) -> None:
@@ -52,11 +60,15 @@ class Training:
 
     def outcome(self, on_progress: Callable[[Progress], None]) -> Outcome:
         """Trains until all contenders are done, or until `stop`."""
-        # A daemon: the process may end while XLA is at work in it.
-        threading.Thread(target=self._train, name=THREAD, daemon=True).start()
-        outcome = Outcome([], [])
-        while (item := self.news.get()) is not None:
-            match item:
+        for _ in range(self.at_once):  # daemons: the process may end while XLA is at work in them
+            threading.Thread(target=self._train, name=THREAD, daemon=True).start()
+        outcome, at_work = Outcome([], []), self.at_once
+        while at_work:
+            match item := self.news.get():
+                case None if self.stopped:
+                    break
+                case None:
+                    at_work -= 1
                 case Progress():
                     on_progress(item)
                 case Result():
@@ -67,18 +79,22 @@ class Training:
 
     def _train(self) -> None:
         try:
-            for contender in self.contenders:
+            while (contender := self._next()) is not None:
                 self._train_one(contender)
         except _Stopped:
             pass
         finally:
             self.news.put(None)
 
+    def _next(self) -> Contender | None:
+        with self.taking:
+            return next(self.waiting, None)
+
     def _train_one(self, contender: Contender) -> None:
-        def moved(what: str, epochs: int) -> None:
+        def moved(what: str, steps: int) -> None:
             if self.stopped:
                 raise _Stopped
-            self.news.put(Progress(contender.name, what, epochs))
+            self.news.put(Progress(contender.name, what, steps))
 
         try:
             history = self.trainer.run(contender, moved)
