@@ -16,10 +16,11 @@ Make = Callable[..., GradientTransformation]
 
 
 def sweep(
-    train: Callable[[Any], ArrayTree],
+    train: Callable[..., ArrayTree],
     tx: GradientTransformation | Make,
     space: Mapping[str, Sequence[Any]],
     *,
+    args: Sequence[Any] = (),
     chunk: int | None = None,
     progress: bool = True,
 ) -> Sweep:
@@ -38,11 +39,13 @@ def sweep(
     schedules, masks) is an outer loop: each of its values is compiled anew, and the table says so.
 
     Args:
-        train: `train(tx)` trains with the transformation it is given, whose numbers may be traced, and
-            returns a tree of arrays.
+        train: `train(tx, *args)` trains with the transformation it is given, whose numbers may be traced,
+            and returns a tree of arrays.
         tx: a transformation, or a function that makes one from the hyperparameters:
             `lambda peak: adam(cosine_decay_schedule(peak, 100))`.
         space: by name, dotted as `hyperparams` has it or plain, the values to try.
+        args: trees of arrays that every run is given, such as the data. Arrays that `train` brings along
+            otherwise are compiled into the program; large ones take time and memory there.
         chunk: how many runs at once; None for all, or for as many as the memory holds.
         progress: whether to show a bar, where rich is installed and someone looks.
 
@@ -52,16 +55,17 @@ def sweep(
     """
     values = {name: _values("sweep", name, given) for name, given in space.items()}
     points = [dict(zip(values, row, strict=True)) for row in itertools.product(*values.values())]
-    return _table("sweep", train, tx, values, points, chunk, progress)
+    return _table("sweep", train, tx, values, points, args, chunk, progress)
 
 
 def random_search(
-    train: Callable[[Any], ArrayTree],
+    train: Callable[..., ArrayTree],
     tx: GradientTransformation | Make,
     space: Mapping[str, Uniform | Sequence[Any]],
     *,
     samples: int,
     seed: int = 0,
+    args: Sequence[Any] = (),
     chunk: int | None = None,
     progress: bool = True,
 ) -> Sweep:
@@ -88,7 +92,7 @@ def random_search(
         for name, source in space.items()
     }
     points = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    return _table("random_search", train, tx, columns, points, chunk, progress)
+    return _table("random_search", train, tx, columns, points, args, chunk, progress)
 
 
 def maker(
@@ -124,10 +128,11 @@ def why_not_mapped(tx: GradientTransformation | Make, name: str, values: Sequenc
 
 def _table(
     who: str,
-    train: Callable[[Any], ArrayTree],
+    train: Callable[..., ArrayTree],
     tx: GradientTransformation | Make,
     tried: Mapping[str, Sequence[Any]],
     points: list[dict[str, Any]],
+    args: Sequence[Any],
     chunk: int | None,
     progress: bool,
 ) -> Sweep:
@@ -137,7 +142,8 @@ def _table(
         raise ValueError(f"{who}: the space is empty; name a hyperparameter and its values.")
     make = maker(who, tx, tried)
     reasons = {name: why_not_mapped(tx, name, values) for name, values in tried.items()}
-    runs = Runs(who, train, make, {name: why for name, why in reasons.items() if why is not None})
+    looped = {name: why for name, why in reasons.items() if why is not None}
+    runs = Runs(who, train, make, looped, args)
     results = runs.results(points, chunk, progress)
     columns = {name: _column([point[name] for point in points]) for name in tried}
     return Sweep(make, columns, results, runs.looped, runs.compile_seconds, runs.seconds)
