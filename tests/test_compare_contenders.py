@@ -16,8 +16,8 @@ from gradchain.compare.contenders import Contender, choose
 from gradchain.compare.data import Data, Split
 from gradchain.compare.errors import CompareError
 from gradchain.compare.rates import GRID, learning_rate, with_learning_rate
-from gradchain.compare.runner import Trainer, compiler_options
-from gradchain.tools.xla_flags import MULTI_OUTPUT_FUSION
+from gradchain.compare.runner import Trainer
+from gradchain.tools.xla_flags import MULTI_OUTPUT_FUSION, compiler_options
 
 TASK = dataclasses.replace(tasks.TASKS["digits"], model=models.MLP(4, 3))
 NAMES = [
@@ -105,10 +105,10 @@ def test_line_searches_are_compiled_without_joined_loops(monkeypatch):
     (search,) = choose("lbfgs", "defaults")
     (plain,) = choose("adam", "defaults")
     monkeypatch.setenv("XLA_FLAGS", f"{MULTI_OUTPUT_FUSION} --xla_other=1")
-    assert compiler_options(search) == {"xla_backend_extra_options": ""}
-    assert compiler_options(plain) is None
+    assert compiler_options(search.tx) == {"xla_backend_extra_options": ""}
+    assert compiler_options(plain.tx) is None
     monkeypatch.setenv("XLA_FLAGS", "--xla_other=1")
-    assert compiler_options(search) is None
+    assert compiler_options(search.tx) is None
 
 
 def test_dpsgd_has_a_gradient_of_each_example(trainer):

@@ -78,10 +78,10 @@ def test_one_optimizer_is_one_compiled_program():
     adam = Contender("adam", gc.adam(1.0), GRID)
     counting.check(adam)
     history = counting.run(adam)
-    assert counting.traces == 1  # for the check, 4 epochs, 3 seeds and 12 learning rates
+    assert counting.traces == 2  # to check; to train 4 epochs with 3 seeds and 12 learning rates
     assert history.step_loss.shape == (20, len(GRID), 3)
     counting.run(Contender("sgd", gc.sgd(1.0), GRID))
-    assert counting.traces == 2
+    assert counting.traces == 3
     assert counting.measurement.program._cache_size() == 1  # the measuring program serves every optimizer
 
 

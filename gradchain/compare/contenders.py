@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 import gradchain as gc
 
-from ..core import GradientTransformationExtraArgs
-from ..core._anatomy import parts
+from ..core import GradientTransformationExtraArgs, parts
 from ..core.types import Schedule
 from ..tools.parse import ParseError, parse
+from ..tools.xla_flags import searches
 from .errors import CompareError
 from .presets import FIELD, find_optimizer, find_preset, has_own_rate
 from .rates import GRID, learning_rate, with_learning_rate
@@ -40,11 +40,6 @@ class Contender:
         """Whether its gradients have an axis of examples, as differential privacy needs."""
         private = (gc.contrib.dpsgd, gc.contrib.differentially_private_aggregate)
         return any(part.pair.factory in private for part in parts(self.tx))
-
-    @property
-    def searches(self) -> bool:
-        """Whether a line search is in it."""
-        return _searches(self.tx)
 
     def at(self, rate: Any) -> GradientTransformationExtraArgs:
         """The optimizer at a learning rate, which may be traced."""
@@ -123,11 +118,7 @@ def can_vary(tx: GradientTransformationExtraArgs) -> bool:
     """Whether there is a learning rate to choose: no schedule, and not left to a line search."""
     if with_learning_rate(tx, 0.1) is None or callable(learning_rate(tx)):
         return False
-    return learning_rate(tx) is not None or not _searches(tx)
-
-
-def _searches(tx: GradientTransformationExtraArgs) -> bool:
-    return any(part.name.split("[")[0].endswith("linesearch") for part in parts(tx))
+    return learning_rate(tx) is not None or not searches(tx)
 
 
 def _check_words(words: Sequence[str]) -> None:

@@ -1,19 +1,21 @@
 """Training: all seeds and all learning rates of one optimizer in one compiled program."""
 
 import dataclasses
-import os
-import time
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+import gradchain as gc
+
 from ..core import GradientTransformation
 from ..tools.eval_params import eval_params
+from ..tools.memory import memory
 from ..tools.step import advance
-from ..tools.xla_flags import MULTI_OUTPUT_FUSION
+from ..tree.paths import paths
 from .contenders import Contender
 from .data import Data, Split
 from .measuring import Measurement
@@ -41,15 +43,6 @@ class History:
     params: Any  # final, those to be evaluated, with axes rates, seeds
 
 
-@dataclasses.dataclass
-class Program:
-    """The two functions that are compiled for a contender."""
-
-    start: Any  # from the learning rates to the first parameters and states
-    round: Any  # the steps from one measurement to the next
-    seconds: float = 0.0  # spent on tracing it so far
-
-
 class Trainer:
     """One task's data, first parameters and batches: the same for every contender."""
 
@@ -65,7 +58,7 @@ class Trainer:
         self.params = jax.jit(init)(keys)
         measured = Split(*(a[:MOST_TRAINING_EXAMPLES_MEASURED] for a in data.train))
         self.measurement = Measurement(task, self.predict, (measured, data.validation, data.test))
-        self.checked: dict[Contender, Program] = {}  # traced, not yet run
+        self.orders = jax.device_put(self._orders())
 
     @property
     def parameters(self) -> int:
@@ -123,17 +116,13 @@ class Trainer:
         return advance(tx, value_fn, params, state, value, grad), value
 
     def check(self, contender: Contender) -> None:
-        """Traces a contender's program without compiling or running it.
+        """Traces a contender's training without compiling or running it.
 
         Raises: what `run` would raise while it traces, so whatever the optimizer itself raises.
         """
-        began = time.perf_counter()
-        program = self._program(contender)
-        values = _values(contender.tried)
-        carry = program.start.eval_shape(values)
-        program.round.eval_shape(carry, self.order(0)[: self.steps_per_round], values, *self.train)
-        program.seconds += time.perf_counter() - began
-        self.checked[contender] = program  # `run` need not trace it again
+        numbers = jax.ShapeDtypeStruct((), jnp.float32)
+        train = self._train_of(contender)
+        jax.eval_shape(lambda rate, *args: train(contender.at(rate), *args), numbers, *self._args)
 
     def run(
         self, contender: Contender, on_progress: Callable[[str, int], None] = lambda what, steps: None
@@ -144,98 +133,85 @@ class Trainer:
           contender: the optimizer and its learning rates.
           on_progress: called with what happens now, and with how many steps have just been taken.
         """
-        on_progress("compiling", 0)
-        began = time.perf_counter()
-        program = self.checked.pop(contender, None) or self._program(contender)
-        values = _values(contender.tried)
-        carry = program.start(values)
-        arguments = (values, *self.train)
-        order = self.order(0)[: self.steps_per_round]
-        train_round = program.round.lower(carry, order, *arguments).compile(compiler_options(contender))
-        compile_seconds = program.seconds + time.perf_counter() - began
-
         on_progress("training", 0)
-        evaluated = carry[0]  # before the first step, the parameters to evaluate are those in training
-        losses, seconds, curve = [], [], [self.measurement.test(evaluated)]
-        for epoch in range(self.epochs):
-            for order in np.split(self.order(epoch), self.rounds_per_epoch):
-                began = time.perf_counter()
-                carry, loss, evaluated = train_round(carry, order, *arguments)
-                losses.append(np.moveaxis(np.asarray(loss), -1, 0))  # waits for the result
-                seconds.append(time.perf_counter() - began)
-                curve.append(self.measurement.test(evaluated))
-                on_progress(f"epoch {epoch + 1} of {self.epochs}", self.steps_per_round)
-        runs = len(contender.tried) * self.seeds
-        loss, score = self.measurement.all(evaluated)
+        rates = [0.0 if rate is None else rate for rate in contender.tried]  # nobody reads the 0
+        swept = gc.sweep(
+            self._train_of(contender),
+            lambda rate: contender.at(rate),
+            {"rate": rates},
+            args=self._args,
+            chunk=len(rates),
+            progress=False,
+        )
+        on_progress("measuring", self.steps)
+        visited = self._visited(swept)
+        curve = [self.measurement.test(params) for params in visited]
+        loss, score = self.measurement.all(visited[-1])
         return History(
             contender,
             contender.tried,
-            np.concatenate(losses),
+            np.moveaxis(swept["step_loss"], -1, 0),
             np.stack([loss for loss, _ in curve]),
             np.stack([score for _, score in curve]),
             loss,
             score,
             self.steps_per_round,
-            float(np.median(seconds)) / self.steps_per_round / runs,
-            compile_seconds,
-            sum(leaf.nbytes for leaf in jax.tree.leaves(carry[1])) // runs,
-            jax.tree.map(np.asarray, evaluated),
+            swept.seconds / self.steps / (len(rates) * self.seeds),
+            swept.compile_seconds,
+            self._state_bytes(contender),
+            visited[-1],
         )
 
-    def _program(self, contender: Contender) -> Program:
-        """All runs of a contender side by side: an axis for learning rates, then one for seeds."""
+    @property
+    def _args(self) -> tuple[Any, ...]:
+        """What every run is given: where each seed begins, its batches, and the examples."""
+        return self.params, self.orders, self.train
 
-        def start(tx: GradientTransformation, params: Any) -> Any:
-            return params, tx.init(params)
+    def _train_of(self, contender: Contender) -> Callable[..., Any]:
+        """The training of all seeds, for `gc.sweep`."""
 
-        def round(
-            tx: GradientTransformation, carry: Any, order: jax.Array, inputs: Any, targets: Any
-        ) -> Any:
-            def batch(carry: Any, chosen: jax.Array) -> Any:
-                return self.step(contender, tx, carry, inputs[chosen], targets[chosen])
+        def train(tx: GradientTransformation, params: Any, orders: jax.Array, examples: Any) -> Any:
+            one_seed = functools.partial(self._train_one, contender, tx)
+            return jax.vmap(one_seed, (0, 2, None))(params, orders, examples)
 
+        return train
+
+    def _train_one(
+        self,
+        contender: Contender,
+        tx: GradientTransformation,
+        params: Any,
+        orders: jax.Array,
+        examples: Any,
+    ) -> dict[str, Any]:
+        """One run: the loss of each batch, and the parameters to evaluate after each round."""
+
+        def batch(carry: Any, chosen: jax.Array) -> Any:
+            return self.step(contender, tx, carry, *(array[chosen] for array in examples))
+
+        def round(carry: Any, order: jax.Array) -> Any:
             carry, losses = jax.lax.scan(batch, carry, order)
             params, state = carry
-            return carry, losses, eval_params(state, params)
+            return carry, (losses, eval_params(state, params))
 
-        def begin(rates: jax.Array) -> Any:
-            return _every_run(contender, start, rates, (self.params,), (None,), (0,))
+        _, (losses, visited) = jax.lax.scan(round, (params, tx.init(params)), orders)
+        return {"step_loss": losses.reshape(-1), "visited": visited}
 
-        def train(carry: Any, order: jax.Array, rates: jax.Array, *data: Any) -> Any:
-            by_rate, by_seed = (0, None, None, None), (0, 1, None, None)
-            return _every_run(contender, round, rates, (carry, order, *data), by_rate, by_seed)
+    def _orders(self) -> np.ndarray:
+        """The examples of each batch of the whole training: i32[rounds, steps, seeds, batch]."""
+        every = np.concatenate([self.order(epoch) for epoch in range(self.epochs)])
+        return every.reshape(-1, self.steps_per_round, *every.shape[1:])
 
-        return Program(jax.jit(begin), jax.jit(train, donate_argnums=0))
+    def _visited(self, swept: Mapping[str, np.ndarray]) -> list[Any]:
+        """The parameters of every run, first and after each round, with axes rates, seeds."""
+        runs = len(swept["rate"])
+        leaves, treedef = jax.tree.flatten(self.params)
+        names = jax.tree.leaves(paths({"visited": self.params}))
+        later = [np.moveaxis(swept[name], 2, 0) for name in names]  # rounds first
+        first = [np.broadcast_to(leaf, (runs, *leaf.shape)) for leaf in leaves]
+        return [treedef.unflatten(first), *(treedef.unflatten(row) for row in zip(*later, strict=True))]
 
-
-def _every_run(
-    contender: Contender,
-    train: Callable[..., Any],
-    rates: jax.Array,
-    arguments: Sequence[Any],
-    by_rate: Sequence[int | None],
-    by_seed: Sequence[int | None],
-) -> Any:
-    """`train(tx, *arguments)` for every learning rate and every seed, as one program.
-
-    Args: by_rate, by_seed, which axis of each argument is theirs; None, where it has none.
-    """
-
-    def one(rate: jax.Array, *arguments: Any) -> Any:
-        return train(contender.at(rate), *arguments)
-
-    return jax.vmap(jax.vmap(one, (None, *by_seed)), (0, *by_rate))(rates, *arguments)
-
-
-def compiler_options(contender: Contender) -> dict[str, bool | str] | None:
-    """XLA's options for a contender's program.
-
-    XLA ends the process when it joins the loops of a line search under `vmap`.
-    """
-    joined = MULTI_OUTPUT_FUSION in os.environ.get("XLA_FLAGS", "")
-    return {"xla_backend_extra_options": ""} if joined and contender.searches else None
-
-
-def _values(rates: tuple[float | None, ...]) -> jax.Array:
-    """The learning rates as an array; a single 0, which nobody reads, for an optimizer's own."""
-    return jnp.asarray([rate or 0.0 for rate in rates], jnp.float32)
+    def _state_bytes(self, contender: Contender) -> int:
+        """What the state of one run takes."""
+        one = jax.tree.map(lambda p: jax.ShapeDtypeStruct(p.shape[1:], p.dtype), self.params)
+        return memory(contender.at(contender.tried[0] or 0.1), one).total

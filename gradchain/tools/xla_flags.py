@@ -8,12 +8,11 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import jaxlib
 
-from ..core import parts
+from ..core import GradientTransformation, parts
 
 MULTI_OUTPUT_FUSION = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
 REGION_ANALYSIS = "--xla_cpu_copy_insertion_use_region_analysis=true"
@@ -176,11 +175,15 @@ def _with(text: str, flag: str) -> str:
     return f"{text} {flag}".strip()
 
 
-def compiler_options(tx: Any) -> dict[str, bool | str] | None:
+def compiler_options(tx: GradientTransformation) -> dict[str, bool | str] | None:
     """XLA's options for a program with runs of a transformation side by side, by `vmap`.
 
     XLA ends the process when it joins the loops of a line search under `vmap`: these are compiled without.
     """
     joined = MULTI_OUTPUT_FUSION in os.environ.get("XLA_FLAGS", "")
-    searches = any(part.name.split("[")[0].endswith("linesearch") for part in parts(tx))
-    return {"xla_backend_extra_options": ""} if joined and searches else None
+    return {"xla_backend_extra_options": ""} if joined and searches(tx) else None
+
+
+def searches(tx: GradientTransformation) -> bool:
+    """Whether a line search is in a transformation."""
+    return any(part.name.split("[")[0].endswith("linesearch") for part in parts(tx))
