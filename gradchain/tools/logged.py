@@ -180,7 +180,7 @@ def _norms_by_group(
     leaves = Leaves("logged", updates, params)
     group_of: list[str] = []
     if names:
-        every = leaves.all_of("names", paths(jax.tree.map(lambda x: x, updates)))
+        every = leaves.all_of("names", paths(updates))
         shown = [every[i] for i in leaves.present]
         found = matches_of(patterns, shown)
         group_of = [next(iter(found[name]), REST) for name in shown]
