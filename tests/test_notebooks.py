@@ -12,7 +12,11 @@ from nbclient import NotebookClient
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(path.name for path in FOLDER.glob("*.ipynb"))
 COLAB = "https://colab.research.google.com/github/gradchain/gradchain/blob/main/notebooks/"
-PICTURES = {"01_compose_your_own.ipynb": 4, "02_watching_optimizers.ipynb": 7}
+PICTURES = {
+    "01_compose_your_own.ipynb": 4,
+    "02_watching_optimizers.ipynb": 7,
+    "03_see_change_save.ipynb": 3,
+}
 
 
 def outputs(notebook: Any) -> list[Any]:
@@ -67,6 +71,21 @@ def test_compose_your_own_runs(tmp_path: Path):
     accuracies = [float(x) for x in re.findall(r"test accuracy (\S+) %", text)]
     assert len(accuracies) == 2
     assert min(accuracies) > 95
+
+
+def test_see_change_save_runs(tmp_path: Path):
+    notebook = run("03_see_change_save.ipynb", tmp_path)
+    text = printed(notebook)
+    assert pictures(notebook) == PICTURES["03_see_change_save.ipynb"]
+    assert "71.8 kB in all, 2.00 x the parameters" in text
+    assert "programs compiled for the three rates: 1\n" in text
+    assert "first moments of the head: 0.0\n" in text
+    assert "the embedding has not moved: True" in text
+    assert "everything came back: True" in text
+    assert "refused: load: the saved state is of chain(" in text
+    accuracies = [float(x) for x in re.findall(r"test accuracy (\S+)%", text)]
+    assert len(accuracies) == 3
+    assert min(accuracies) > 80
 
 
 def test_watching_optimizers_runs(tmp_path: Path):
