@@ -44,8 +44,10 @@ def _makes(value: Any) -> bool:
 
     The annotation decides and not the result: nothing may be called only to see what it returns.
     """
-    if not inspect.isroutine(value) or value.__module__.startswith("gradchain.tools."):
-        return False  # tools take finished transformations, some of them from files
+    if not inspect.isroutine(value):
+        return False
+    if value.__module__.startswith("gradchain.tools.") and not hasattr(value, "numbers"):
+        return False  # tools take finished transformations, some of them from files; `logged` is a wrapper
     returns = inspect.signature(value).return_annotation
     if isinstance(returns, type):
         return issubclass(returns, GradientTransformation)

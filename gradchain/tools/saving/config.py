@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ def _told(value: Any, where: str) -> Any:
         return [_told(x, f"{where}[{i}]") for i, x in enumerate(value)]
     if type(value) is tuple:
         return {"tuple": [_told(x, f"{where}[{i}]") for i, x in enumerate(value)]}
-    if type(value) is dict:
+    if type(value) in (dict, OrderedDict):
         items = [[_told(k, where), _told(x, f"{where}[{k!r}]")] for k, x in value.items()]
         return {"dict": items}
     for name, kind in CLASSES.items():
