@@ -10,6 +10,8 @@ from arguments import down
 from trees import check_close, gradients, params
 
 import gradchain as gc
+from gradchain.core import state_at
+from gradchain.tools.slots import slots
 
 CHAIN = gc.chain(gc.clip_by_global_norm(1.0), gc.adamw(0.1))
 GROUPS = gc.partition(
@@ -199,6 +201,16 @@ def test_a_layer_begins_anew_and_counts_stay() -> None:
     check_close(found.mu["deep"][0], jax.tree.map(jnp.zeros_like, old.mu["deep"][0]), 0)
     check_close(found.mu["deep"][1], old.mu["deep"][1], 0)
     check_close(found.nu["w"], old.nu["w"], 0)
+
+
+def test_several_arrays_are_kept_for_one_parameter() -> None:
+    p, tx = params(), gc.sm3(0.5)
+    _, state = stepped(tx, tx.init(p), p, 3)
+    slot = next(s for s in slots(tx, state) if s.name == "mu")
+    found = state_at(gc.reset(tx, state, p, "w"), slot.place)
+    check_close(found["w"], jax.tree.map(jnp.zeros_like, slot.value["w"]), 0)
+    check_close(found["deep"], slot.value["deep"], 0)
+    assert all(float(jnp.max(x)) > 0 for x in slot.value["w"])
 
 
 def test_what_fits_nothing_is_named() -> None:

@@ -1,7 +1,7 @@
 """Parts of a state begun anew."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import jax
@@ -10,7 +10,7 @@ from ..core import GradientTransformation, Path, nearest, parts, state_at, with_
 from ..core.types import OptState, Params, PyTree
 from ..transforms.masking import MaskedNode
 from ..tree.paths import paths
-from .slots import slots
+from .slots import pattern_of, slots
 
 
 def reset(
@@ -29,7 +29,8 @@ def reset(
             A parameter's slots begin anew, counts that it shares with others stay.
 
     Returns: another state.
-    Raises: ValueError if something in `where` fits nothing, with the names and the paths.
+    Raises: ValueError if something in `where` fits nothing, with the names and the paths; for a path, if
+        the state is not kept by the names of the parameters (as in `flatten`).
     """
     fresh = tx.init(params)
     for one in [where] if isinstance(where, str) else where:
@@ -57,24 +58,37 @@ def _reset_parameters(
         fits = re.compile(pattern).fullmatch
     except re.error as error:
         raise ValueError(f"reset: where={pattern!r} is no regular expression: {error}.") from None
-    names = jax.tree.leaves(paths(params))
+    names = dict.fromkeys(jax.tree.leaves(paths(params)))
     if not any(fits(name) for name in names):
         known = [part.name for part in parts(tx)]
         raise ValueError(
             f"reset: where={pattern!r} fits nothing; the parts are {', '.join(known)}, the parameters "
             f"{', '.join(names)}.{nearest(pattern, [*known, *names])}"
         )
-    for slot in slots(tx, state):
-        if slot.like_params:
-            chosen = _chosen(slot.value, state_at(fresh, slot.place), fits)
-            state = with_state_at(state, slot.place, chosen)
+    kept = [slot for slot in slots(tx, state) if slot.like_params]
+    owners = {leaf: _owner(leaf, names) for slot in kept for leaf in jax.tree.leaves(paths(slot.value))}
+    if None in owners.values() or pattern_of(tx) is None:
+        raise ValueError(
+            f"reset: where={pattern!r} asks for parameters, but {tx!r} does not keep its state for each "
+            f"parameter by its name. Reset parts: {', '.join(part.name for part in parts(tx))}."
+        )
+    chosen = {leaf for leaf, owner in owners.items() if owner is not None and fits(owner)}
+    for slot in kept:
+        state = with_state_at(state, slot.place, _chosen(slot.value, state_at(fresh, slot.place), chosen))
     return state
 
 
-def _chosen(value: PyTree, fresh: PyTree, fits: Any) -> PyTree:
-    """A tree like the parameters, with another one's leaves where the path fits."""
+def _owner(leaf: str, names: Collection[str]) -> str | None:
+    """The parameter that a leaf of a slot is kept for: SM3 keeps "kernel/0" and "kernel/1" for "kernel"."""
+    words = leaf.split("/")
+    starts = ("/".join(words[:n]) for n in range(len(words), -1, -1))
+    return next((start for start in starts if start in names), None)
+
+
+def _chosen(value: PyTree, fresh: PyTree, leaves: set[str]) -> PyTree:
+    """A tree like the parameters, with another one's leaves at these names."""
 
     def choose(name: Any, old: Any, new: Any) -> Any:
-        return old if isinstance(old, MaskedNode) or not fits(name) else new
+        return old if isinstance(old, MaskedNode) or name not in leaves else new
 
     return jax.tree.map(choose, paths(value), value, fresh)
