@@ -19,8 +19,8 @@ PAGE = ROOT / "docs" / "parity.md"
 sys.path.insert(0, str(ROOT / "tests"))
 runpy.run_path(str(ROOT / "tests" / "conftest.py"))  # as strictly as the tests
 
+import field  # noqa: E402
 import jax  # noqa: E402
-import test_relatives as field  # noqa: E402
 import test_torch_parity as torch  # noqa: E402
 from cases import TWINS, Case  # noqa: E402
 from parity import STEPS, error_to_optax, error_to_paper, error_to_trajectory  # noqa: E402
@@ -85,9 +85,9 @@ def field_rows(measure: Measure) -> list[list[str]]:
         [
             f"`{case['package']}.{case['optimizer']}`",
             f"`{case['gradchain']}`",
-            error_in(measure, field.REFERENCE, case),
+            error_in(measure, field.REFERENCES[name], case),
         ]
-        for case in field.NAMES.values()
+        for name, case in field.NAMES.items()
     ]
 
 
@@ -107,7 +107,7 @@ def paper_rows(measure: Measure) -> list[list[str]]:
 
 def page(measure: Measure) -> str:
     """The page."""
-    versions = ", ".join(f"{name} {version}" for name, version in field.REFERENCE["versions"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in field.VERSIONS.items())
     parts = [
         "# Parity",
         "Worst relative errors of updates, state fields and parameters, relative to each leaf's largest "
@@ -121,7 +121,7 @@ def page(measure: Measure) -> str:
         "20 steps in float64. `tests/references/make_torch.py` says where conventions differ.",
         table(["PyTorch", "Here", "error"], torch_rows(measure)),
         "## Other packages",
-        f"10 steps in float64; `tests/references/make_field.py` made them with {versions}.",
+        f"10 steps in float64; the scripts `tests/references/make_field*.py` made them with {versions}.",
         table(["Package", "Here", "error"], field_rows(measure)),
         "## Papers",
         "The papers' algorithms, written out in NumPy, in float64.",

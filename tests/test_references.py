@@ -4,7 +4,7 @@ import inspect
 import re
 from pathlib import Path
 
-import test_relatives as field
+import field
 import test_torch_parity as torch
 from cases import CASES
 

@@ -1,34 +1,14 @@
-"""Adam's and momentum's relatives: the steps of other packages, and what is known in closed form."""
+"""Adam's and momentum's relatives: what is known in closed form."""
 
-import json
-import runpy
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from parity import error_to_trajectory
 from trees import check_close, gradients, params
 
 import gradchain as gc
-
-FOLDER = Path(__file__).parent / "references"
-REFERENCE = json.loads((FOLDER / "field.json").read_text())
-NAMES = {case["name"]: case for case in REFERENCE["cases"]}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_takes_the_steps_of_the_package(name: str) -> None:
-    assert error_to_trajectory(REFERENCE, NAMES[name]) <= 2e-8
-
-
-def test_the_file_holds_what_its_script_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(FOLDER))
-    script = runpy.run_path(str(FOLDER / "make_field.py"))
-    written = [{k: v for k, v in case.items() if k != "trajectory"} for case in NAMES.values()]
-    assert written == [case._asdict() for case in script["CASES"]]
 
 
 def run(tx: Any, steps: int = 6, scale: float = 1.0) -> Any:

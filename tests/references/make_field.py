@@ -1,12 +1,15 @@
 """Writes `field.json`: what packages of optimizers newer than Optax's do, in float64.
 
-Run with the packages installed (`pip install torch pytorch_optimizer keras`):
+Run with the packages installed (`pip install torch pytorch_optimizer`):
 `python tests/references/make_field.py`. The tests read only the file. Problem and table are as in
 `make_torch.py`; matrices are given transposed to packages that count channels by the first axis.
+Every `make_field_*.py` is such a script, with a table and a file of its own.
 """
 
+import importlib
 import importlib.metadata
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +28,7 @@ class Case(NamedTuple):
     arguments: dict[str, Any]  # of that class
     gradchain: str  # an expression over gradchain's public names
     note: str = ""  # the convention that differs, if one does
+    error: float = 2e-8  # the largest relative error; more where the package computes in low precision
 
 
 PO = "pytorch_optimizer"
@@ -91,8 +95,6 @@ CASES = [
 
 def trajectory(case: Case, params: dict[str, Any], grads: list[dict[str, Any]]) -> list[Any]:
     """The parameters after each step."""
-    import importlib
-
     import torch
 
     def given(value: Any) -> Any:
@@ -112,23 +114,24 @@ def trajectory(case: Case, params: dict[str, Any], grads: list[dict[str, Any]]) 
     return visited
 
 
-def main() -> None:
-    """Writes the file."""
+def write(file: Path, cases: Sequence[Case]) -> None:
+    """Writes a file: versions, the problem, and the trajectory of each case."""
     import torch
 
     torch.set_default_dtype(torch.float64)
     params, grads = problem()
     grads = grads[:STEPS]
-    versions = {name: importlib.metadata.version(name).partition("+")[0] for name in ("torch", PO)}
-    cases = [
+    packages = {case.package.partition(".")[0] for case in cases} | {"torch"}
+    versions = {name: importlib.metadata.version(name).partition("+")[0] for name in sorted(packages)}
+    made = [
         json.dumps(case._asdict())[:-1] + ', "trajectory": ' + lines(trajectory(case, params, grads)) + "}"
-        for case in CASES
+        for case in cases
     ]
-    FILE.write_text(
+    file.write_text(
         f'{{"versions": {json.dumps(versions)},\n"params": {json.dumps(params)},\n'
-        f'"grads": {lines(grads)},\n"cases": [\n' + ",\n".join(cases) + "\n]}\n"
+        f'"grads": {lines(grads)},\n"cases": [\n' + ",\n".join(made) + "\n]}\n"
     )
 
 
 if __name__ == "__main__":
-    main()
+    write(FILE, CASES)
