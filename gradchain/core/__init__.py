@@ -1,6 +1,7 @@
 """The core: pairs that remember their call, rules lifted to trees, chains. Imports jax only.
 
-What rules are written with stands in `core.numerics` (one array) and `core.lists` (lists of arrays).
+What rules are written with stands in `core.numerics` (one array), `core.lists` (lists of arrays) and
+`core.matrices` (stacks of arrays of one shape).
 """
 
 from ._anatomy import (
@@ -51,7 +52,8 @@ from ._errors import (
 from ._factory import transformation
 from ._leafwise import AFTER, init_empty_state, leafwise, without_after
 from ._leaves import Leaves, check_updates, has_gradient, is_absent, is_none, leaves_like, scaled
-from ._matrices import MatrixView, by_shape
+from ._matrices import DimensionNumbers, MatrixView, by_shape
+from ._matrixwise import Views, matrixwise, views_of
 from ._numbers import (
     CLOSED_UNIT,
     FINITE,
@@ -70,6 +72,7 @@ from ._pair import GradientTransformation, GradientTransformationExtraArgs, Path
 from ._safe import safe_norm, safe_root_mean_squares, scale_gradient
 from ._schedule import schedule
 from ._siblings import Siblings
+from ._stacks import StackView
 from ._treewise import treewise
 from ._values import as_plain, code_of, key_of_value, name_of, signature
 from .numerics import bias_correction, safe_increment, safe_int32_increment

@@ -97,14 +97,13 @@ class Leaves:
         leaves = self.all_of(what, tree)
 
         def check(i: int) -> None:
-            shape, expected = jnp.shape(leaves[i]), jnp.shape(self.all[i])
             if leaves[i] is None:
                 raise LeafError(self.name, "gradient {leaf} is an array but its parameter was None.")
-            if same_shape and shape != expected:
+            if same_shape and jnp.shape(leaves[i]) != jnp.shape(self.all[i]):
                 raise LeafError(
                     self.name,
-                    f"gradient {{leaf}} has shape {expected} but its {what} has shape {shape}: call init "
-                    "again with the parameters now in use.",
+                    f"gradient {{leaf}} has shape {jnp.shape(self.all[i])} but its {what} has shape "
+                    f"{jnp.shape(leaves[i])}: call init again with the parameters now in use.",
                 )
 
         self._check_each(check)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
+from ._division import divided, padded
 from ._errors import LeafError
 
 
@@ -79,18 +80,42 @@ class MatrixView(NamedTuple):
 def by_shape(f: Callable[[Any], Any], stacks: Sequence[Any]) -> list[Any]:
     """`f` of stacks (matrices, rows, columns), all matrices of one shape and dtype in one call.
 
-    `f` is traced once per shape, and its products are batched.
+    `f` is traced once per shape, and its products are batched. Under `jax.set_mesh` the matrices are
+    divided over the devices of the mesh.
+    """
+    return [u for (u,) in together(lambda x: (f(x),), [(x,) for x in stacks])]
+
+
+def together(f: Callable[..., Any], rows: Sequence[Any]) -> list[Any]:
+    """`f(*row)` of every row, all rows of one structure, shapes and dtypes in one call.
+
+    Args:
+        f: takes and gives trees of stacks, arrays whose first axis counts.
+        rows: tuples of such trees. In a row all first axes are equal.
+    Returns: for each row what `f` gives.
     """
     groups: dict[Any, list[int]] = {}
-    for i, x in enumerate(stacks):
-        groups.setdefault((x.shape[1:], x.dtype), []).append(i)
-    results: list[Any] = [None] * len(stacks)
+    for i, row in enumerate(rows):
+        leaves, treedef = jax.tree.flatten(row)
+        groups.setdefault((treedef, *((x.shape[1:], x.dtype) for x in leaves)), []).append(i)
+    results: list[Any] = [None] * len(rows)
     for members in groups.values():
-        parts = [stacks[i] for i in members]
-        if len(parts) == 1:
-            results[members[0]] = f(parts[0])
-            continue
-        done = f(jnp.concatenate(parts))
-        for i, part in zip(members, jax.lax.split(done, [len(part) for part in parts]), strict=True):
-            results[i] = part
+        sizes = [len(jax.tree.leaves(rows[i])[0]) for i in members]
+        stacked = jax.tree.map(_stacked, *(rows[i] for i in members))
+        done = f(*divided(jax.tree.map(padded, stacked)))
+        leaves, treedef = jax.tree.flatten(done)
+        parts = [_parts(x, sizes) for x in leaves]
+        for place, i in enumerate(members):
+            results[i] = treedef.unflatten([part[place] for part in parts])
     return results
+
+
+def _parts(x: jax.Array, sizes: Sequence[int]) -> Sequence[jax.Array]:
+    """A stack cut into stacks of these sizes; what follows them was added to fill it."""
+    whole = sum(sizes)
+    x = x if len(x) == whole else x[:whole]
+    return [x] if len(sizes) == 1 else jax.lax.split(x, sizes)
+
+
+def _stacked(*xs: Any) -> Any:
+    return xs[0] if len(xs) == 1 else jnp.concatenate(xs)

@@ -1,6 +1,7 @@
 """A rule for one array: what `leafwise` was given, and what it must keep to."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Self
 
@@ -54,20 +55,9 @@ class Rule:
     def init_tree(self, params: Params) -> OptState:
         """The state of a tree: each field a tree like `params`, but one count."""
         rule = self.at(self.numbers(jnp.zeros([], jnp.int32)))
-        leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
-        states = [rule.init(p) if has_gradient(p) else None for p in leaves]
-        known = [s for s in states if s is not None]
-        like = known[0] if known else rule.init(jnp.zeros(()))
-        if not hasattr(like, "_fields"):
-            raise TypeError(f"{self.name}: init must return a NamedTuple, received {type(like).__name__}.")
-        columns = {
-            field: jax.tree.unflatten(treedef, [None if s is None else getattr(s, field) for s in states])
-            for field in fields_of(like)
-        }
-        counter = counter_of(like)
-        if counter is not None:
-            columns[counter] = jnp.array(getattr(like, counter), jnp.int32)
-        state = type(like)(**columns)
+        example = functools.partial(rule.init, jnp.zeros(()))
+        state = state_of_tree(self.name, lambda i, p: rule.init(p), params, example)
+        counter = counter_of(state)
         if self.schedules and counter is None and self.scheduled_state is not None:
             return self.scheduled_state(jnp.zeros([], jnp.int32))
         return state
@@ -108,6 +98,29 @@ class Rule:
         like_g = jax.eval_shape(self.init, jax.ShapeDtypeStruct(jnp.shape(g), dtype_of(g)))
         pairs = zip(jax.tree.leaves(fields_of(s)), jax.tree.leaves(fields_of(like_g)), strict=True)
         return dtype_by_state(dtype_of(g), pairs)
+
+
+def state_of_tree(
+    name: str, init: Callable[[int, Any], Any], params: Params, example: Callable[[], Any]
+) -> OptState:
+    """The state of a tree, from those of its leaves: each field a tree like `params`, but one count.
+
+    Args: init, `init(i, p) -> state`, of leaf `i`; example, makes a state where no leaf has one.
+    """
+    leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
+    states = [init(i, p) if has_gradient(p) else None for i, p in enumerate(leaves)]
+    known = [s for s in states if s is not None]
+    like = known[0] if known else example()
+    if not hasattr(like, "_fields"):
+        raise TypeError(f"{name}: init must return a NamedTuple, received {type(like).__name__}.")
+    columns = {
+        field: treedef.unflatten([None if s is None else getattr(s, field) for s in states])
+        for field in fields_of(like)
+    }
+    counter = counter_of(like)
+    if counter is not None:
+        columns[counter] = jnp.array(getattr(like, counter), jnp.int32)
+    return type(like)(**columns)
 
 
 def values_of(schedules: Mapping[str, Schedule], count: Any) -> dict[str, Any]:

@@ -78,18 +78,29 @@ class TreeRule:
         with relaxed_promotion():
             wide = jax.tree.map(widen, (gs, state, ps))
             us, new = self.update(*wide, **extra, **given)
-            us = [cast(u, dtype) for u, dtype in zip(us, self.dtypes(gs, state, ps), strict=True)]
+            us = [cast(u, dtype) for u, dtype in zip(us, self.dtypes(gs, state, ps, settings), strict=True)]
             return us, jax.tree.map(lambda x, like: cast(x, dtype_of(like)), new, state)
 
-    def dtypes(self, gs: list[Any], state: Any, ps: list[Any]) -> list[Any]:
+    def dtypes(self, gs: list[Any], state: Any, ps: list[Any], settings: Any) -> list[Any]:
         """The dtypes of the updates: see `Rule.dtype_of_update`."""
         if any(p is not None for p in ps):
             pairs = zip(gs, ps, strict=True)
             return [wider(g.dtype, p.dtype) if is_inexact(p) else g.dtype for g, p in pairs]
-        like_gs = jax.eval_shape(self.init, [jax.ShapeDtypeStruct(g.shape, g.dtype) for g in gs])
-        columns = zip(_lists(state).values(), _lists(like_gs).values(), strict=True)
-        kept = [list(zip(*column, strict=True)) for column in columns]
-        return [dtype_by_state(g.dtype, [pairs[i] for pairs in kept]) for i, g in enumerate(gs)]
+        kept, would = self.columns(state), self.columns(self.state_like(gs, settings))
+
+        def pairs_of(i: int) -> list[Any]:
+            both = ([column[i] for column in columns.values()] for columns in (kept, would))
+            return list(zip(*map(jax.tree.leaves, both), strict=True))
+
+        return [dtype_by_state(g.dtype, pairs_of(i)) for i, g in enumerate(gs)]
+
+    def columns(self, state: Any) -> dict[str, list[Any]]:
+        """The fields of a state of lists that follow the parameters."""
+        return {f: getattr(state, f) for f in self.tree_fields}
+
+    def state_like(self, gs: list[Any], settings: Any) -> Any:
+        """The state that parameters like the gradients would have: shapes and dtypes, in lists."""
+        return jax.eval_shape(self.init, [jax.ShapeDtypeStruct(g.shape, g.dtype) for g in gs])
 
     @functools.cached_property
     def compiled_step(self) -> Callable[..., tuple[Any, Any]]:

@@ -1,0 +1,160 @@
+"""A rule for stacks of arrays of one shape, lifted to trees: for algorithms that see matrices."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ._dtypes import cast, dtype_of
+from ._errors import LeafError, path_of_leaf
+from ._leaves import Leaves, has_gradient, is_none
+from ._matrices import together
+from ._order import Trait
+from ._pair import GradientTransformationExtraArgs
+from ._rule import enclosing, fields_of, state_of_tree
+from ._stacks import StackView
+from ._treewise import TreeRule
+from .types import OptState, Params, PyTree
+
+Views = Callable[[PyTree], Sequence[StackView | None]]
+"""From a tree to the views of its leaves, None counting as a leaf; None for one without a gradient."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MatrixRule(TreeRule):
+    """A rule for stacks, as `matrixwise` was given it."""
+
+    of_stack: Callable[..., tuple[Any, Any]]
+    zeros: Callable[[Any], Any]
+    like: frozenset[str]
+    views: Views
+
+    def init_tree(self, params: Params) -> OptState:
+        views = self.views(params)
+        return state_of_tree(self.name, lambda i, p: self.init_leaf(p, views[i]), params, self.example)
+
+    def init_leaf(self, p: Any, view: Any) -> Any:
+        """The state of one parameter: arrays like it, and tuples of what each stack of it has."""
+        states = [self.zeros(jax.ShapeDtypeStruct(shape, dtype_of(p))) for shape in view.shapes]
+        fields: dict[str, Any] = {f: tuple(getattr(s, f) for s in states) for f in fields_of(states[0])}
+        for f in self.like:
+            fields[f] = _zeros_like(p, fields[f][0].dtype)
+        return states[0]._replace(**fields)
+
+    def example(self) -> Any:
+        """A state of no parameter."""
+        return self.zeros(jax.ShapeDtypeStruct((1, 1, 1), jnp.float32))
+
+    def state_like(self, gs: list[Any], settings: Any) -> Any:
+        made = [
+            jax.eval_shape(functools.partial(self.init_leaf, view=view), g)
+            for g, view in zip(gs, settings, strict=True)
+        ]
+        columns = {f: [getattr(s, f) for s in made] for f in self.tree_fields}
+        return jax.eval_shape(self.example)._replace(**columns)
+
+    @functools.cached_property
+    def tree_fields(self) -> list[str]:  # type: ignore[override]
+        return list(fields_of(jax.eval_shape(self.example)))
+
+    def _list(self, leaves: Leaves, field: str, tree: PyTree) -> list[Any]:
+        return leaves.of(f"state's {field}", tree, same_shape=field in self.like)
+
+
+def _zeros_like(p: Any, dtype: Any) -> jax.Array:
+    return jnp.zeros_like(p, dtype) if hasattr(p, "shape") else jnp.zeros((), dtype)
+
+
+def matrixwise(
+    init: Callable[[Any], Any],
+    update: Callable[..., tuple[Any, Any]],
+    *,
+    views: Views,
+    like_params: Iterable[str] = (),
+    name: str | None = None,
+    needs_params: bool = False,
+    traits: Iterable[Trait] = (),
+) -> GradientTransformationExtraArgs:
+    """Lifts a rule for stacks of arrays of one shape to trees.
+
+    Every parameter is seen as one stack (arrays, *dims), or as several where its axes are cut into blocks
+    of unequal size. All stacks of one shape take the step together, in one batched program; under
+    `jax.set_mesh` the arrays of a stack are divided over the devices.
+
+    Args:
+        init: `init(p) -> state`, a NamedTuple, of one stack, of which only shape and dtype are known. The
+            first axis of every field counts the arrays, but for `count`.
+        update: `update(g, s, p) -> (u, s)` for one stack; `s.count` is the number of this step, from 1. The
+            new state is made by `s._replace(...)`. Everything comes in at least float32.
+        views: how each leaf of a tree is seen as stacks.
+        like_params: the fields that have the stack's shape, and begin at zero. They are kept in the shape
+            of the parameters, so that they share their sharding. Any other field of a parameter is a tuple:
+            what each of its stacks has.
+        name: what errors call the rule, by default the function in which `update` is defined.
+        needs_params: whether `update` reads `p`.
+        traits: what the rule says about itself, see `Trait`.
+    """
+    name, like = name or enclosing(update), frozenset(like_params)
+
+    def of_lists(
+        g: list[Any], s: Any, p: list[Any], *, settings: Sequence[StackView]
+    ) -> tuple[list[Any], Any]:
+        rows, owners = [], []
+        for i, view in enumerate(settings):
+            fields = {f: getattr(s, f)[i] for f in fields_of(s)}
+            fields |= {f: view.split(fields[f]) for f in like}
+            ps = [None] * len(view.shapes) if p[i] is None else view.split(p[i])
+            for j, x in enumerate(view.split(g[i])):
+                rows.append((x, {f: parts[j] for f, parts in fields.items()}, ps[j]))
+                owners.append(i)
+
+        def step(x: Any, fields: dict[str, Any], q: Any) -> Any:
+            u, new = update(x, s._replace(**fields), q)
+            return u, {f: jax.tree.map(_as, getattr(new, f), fields[f]) for f in fields}
+
+        stacks: list[list[Any]] = [[] for _ in settings]
+        news: list[dict[str, list[Any]]] = [{f: [] for f in fields_of(s)} for _ in settings]
+        for i, (u, new) in zip(owners, together(step, rows), strict=True):
+            stacks[i].append(u)
+            for f, value in new.items():
+                news[i][f].append(value)
+        lists = {
+            f: [
+                view.join(new[f]) if f in like else tuple(new[f])
+                for view, new in zip(settings, news, strict=True)
+            ]
+            for f in fields_of(s)
+        }
+        us = [view.join(parts) for view, parts in zip(settings, stacks, strict=True)]
+        return us, s._replace(**lists)
+
+    def settings(tree: PyTree) -> PyTree:
+        return jax.tree.structure(tree, is_leaf=is_none).unflatten(views(tree))
+
+    rule = MatrixRule(name, init, of_lists, needs_params, False, (), settings, update, init, like, views)
+    return GradientTransformationExtraArgs(rule.init_tree, rule.update_tree, traits=traits)
+
+
+def _as(new: Any, old: Any) -> jax.Array:
+    """A field as its lift stores it until the end of the step: in the dtype it came in."""
+    return cast(new, dtype_of(old))
+
+
+def views_of(
+    name: str, tree: PyTree, view: Callable[[int, tuple[int, ...]], StackView]
+) -> list[StackView | None]:
+    """The view of every leaf of a tree; None where a leaf has no gradient.
+
+    Args: name, for errors; view, of leaf number i and its shape.
+    Raises: ValueError, with the path, where `view` raises LeafError.
+    """
+    found: list[StackView | None] = []
+    for i, x in enumerate(jax.tree.leaves(tree, is_leaf=is_none)):
+        try:
+            found.append(view(i, jnp.shape(x)) if has_gradient(x) else None)
+        except LeafError as error:
+            raise error.at(path_of_leaf(tree, i)) from None
+    return found
