@@ -294,6 +294,8 @@ from .transforms import (
     layerwise_decay as layerwise_decay,
     lookahead as lookahead,
     masked as masked,
+    matrix_dimension_numbers as matrix_dimension_numbers,
+    matrix_labels as matrix_labels,
     measure_group_norms as measure_group_norms,
     measure_norm as measure_norm,
     measure_update_ratio as measure_update_ratio,

@@ -73,6 +73,7 @@ from ._safe import safe_norm, safe_root_mean_squares, scale_gradient
 from ._schedule import schedule
 from ._siblings import Siblings
 from ._stacks import StackView
+from ._tree_function import TreeFunction
 from ._treewise import treewise
 from ._values import as_plain, code_of, key_of_value, name_of, signature
 from .numerics import bias_correction, safe_increment, safe_int32_increment

@@ -12,7 +12,10 @@ from ._errors import LeafError
 
 
 class DimensionNumbers(Protocol):
-    """Which axes of an array are a matrix's rows and columns; the others count matrices."""
+    """Which axes of an array are a matrix's rows and columns; the others count matrices.
+
+    `reduction_splits` and `output_splits`, if there, cut rows and columns into that many matrices.
+    """
 
     @property
     def reduction_axis(self) -> Sequence[int] | int: ...
@@ -21,42 +24,72 @@ class DimensionNumbers(Protocol):
     def output_axis(self) -> Sequence[int] | int: ...
 
 
-def _axes(axis: Sequence[int] | int, ndim: int) -> tuple[int, ...]:
-    return tuple(a % ndim for a in ((axis,) if isinstance(axis, int) else axis))
-
-
 class MatrixView(NamedTuple):
     """An array seen as a stack of matrices (matrices, rows, columns)."""
 
     order: tuple[int, ...]  # the axes: those that count, those of the rows, those of the columns
     sizes: tuple[int, ...]  # the array's shape in that order
-    shape: tuple[int, int, int]  # of the stack
+    whole: tuple[int, int, int]  # of the stack, before rows and columns are split
+    splits: tuple[int, int] = (1, 1)  # how many matrices the rows and the columns are split into
 
     @classmethod
     def of(cls, name: str, shape: Sequence[int], numbers: DimensionNumbers) -> "MatrixView":
         """The view of an array of this shape.
 
-        Raises: LeafError for fewer than two axes, or for an axis of both rows and columns.
+        Raises: LeafError for fewer than two axes, for axes that the array lacks, for an axis of both rows
+            and columns, and where rows or columns cannot be split evenly.
         """
-        ndim = len(shape)
+        ndim, shape = len(shape), tuple(shape)
         if ndim < 2:
-            raise LeafError(name, f"{{leaf}} has shape {tuple(shape)}; expected two axes or more.")
-        rows, columns = _axes(numbers.reduction_axis, ndim), _axes(numbers.output_axis, ndim)
-        if set(rows) & set(columns):
+            raise LeafError(name, f"{{leaf}} has shape {shape}; expected two axes or more.")
+        rows, columns = (
+            tuple(axis) if isinstance(axis, Sequence) else (axis,)
+            for axis in (numbers.reduction_axis, numbers.output_axis)
+        )
+        if any(not -ndim <= a < ndim for a in rows + columns):
+            raise LeafError(
+                name, f"{{leaf}} has shape {shape} and its {numbers!r} name an axis that it lacks."
+            )
+        rows, columns = (tuple(a % ndim for a in axes) for axes in (rows, columns))
+        if len(set(rows + columns)) < len(rows + columns):
             raise LeafError(
                 name,
-                f"{{leaf}} has shape {tuple(shape)} and its {numbers!r} name an axis twice; rows and "
+                f"{{leaf}} has shape {shape} and its {numbers!r} name an axis twice; rows and "
                 "columns must be different axes.",
             )
         counting = tuple(a for a in range(ndim) if a not in rows + columns)
         order = counting + rows + columns
-        sizes = tuple(shape[a] for a in order)
-        products = (math.prod(shape[a] for a in axes) for axes in (counting, rows, columns))
-        return cls(order, sizes, tuple(products))  # type: ignore[arg-type]
+        stacked, r, c = (math.prod(shape[a] for a in axes) for axes in (counting, rows, columns))
+        splits = getattr(numbers, "reduction_splits", 1), getattr(numbers, "output_splits", 1)
+        if r % splits[0] or c % splits[1]:
+            raise LeafError(
+                name,
+                f"{{leaf}} has shape {shape}, a matrix of {r} x {c}, which its {numbers!r} cannot split "
+                "evenly.",
+            )
+        return cls(order, tuple(shape[a] for a in order), (stacked, r, c), splits)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of the stack."""
+        (stacked, r, c), (m, n) = self.whole, self.splits
+        return stacked * m * n, r // m, c // n
 
     def stack(self, x: Any) -> jax.Array:
         """The stack of matrices of an array."""
-        return jnp.transpose(x, self.order).reshape(self.shape)
+        x = jnp.transpose(x, self.order).reshape(self.whole)
+        if self.splits != (1, 1):
+            (stacked, r, c), (m, n) = self.whole, self.splits
+            x = x.reshape(stacked, m, r // m, n, c // n).transpose(0, 1, 3, 2, 4).reshape(self.shape)
+        return x
+
+    def unstack(self, stack: Any) -> jax.Array:
+        """The array of a stack of matrices."""
+        if self.splits != (1, 1):
+            (stacked, r, c), (m, n) = self.whole, self.splits
+            stack = stack.reshape(stacked, m, n, r // m, c // n).transpose(0, 1, 3, 2, 4)
+        back = sorted(range(len(self.order)), key=self.order.__getitem__)
+        return jnp.transpose(stack.reshape(self.sizes), back)
 
     @property
     def is_tall(self) -> bool:
@@ -70,11 +103,6 @@ class MatrixView(NamedTuple):
     def unstack_wide(self, stack: Any) -> jax.Array:
         """The array of a stack of matrices that were transposed if they are tall."""
         return self.unstack(jnp.swapaxes(stack, 1, 2) if self.is_tall else stack)
-
-    def unstack(self, stack: Any) -> jax.Array:
-        """The array of a stack of matrices."""
-        back = sorted(range(len(self.order)), key=self.order.__getitem__)
-        return jnp.transpose(stack.reshape(self.sizes), back)
 
 
 def by_shape(f: Callable[[Any], Any], stacks: Sequence[Any]) -> list[Any]:

@@ -2,21 +2,16 @@
 
 from typing import Any
 
-import jax
-
 from ..core import FINITE, UNIT, chain, transformation
-from ..core.types import DTypeLike, MaskOrFn, Numeric, Params, PyTree, ScalarOrSchedule
-from ..transforms import (
-    add_decayed_weights,
-    partition,
-    scale_by_adam,
-    scale_by_learning_rate,
-    scale_by_muon,
-)
+from ..core.types import DTypeLike, MaskOrFn, Numeric, ScalarOrSchedule
+from ..transforms.by_matrix import matrices_and_rest
+from ..transforms.decay import add_decayed_weights
+from ..transforms.dimension_numbers import WeightDimNumOrFn
 from ..transforms.newton_schulz import Preconditioning
-from ..transforms.scale_by_muon import DION, STANDARD, WeightDimNumOrFn, dimension_numbers, scale_by_fans
-
-PRESETS = {"standard": STANDARD, "dion": DION}
+from ..transforms.polynomials import STANDARD, preset
+from ..transforms.scale_by_adam import scale_by_adam
+from ..transforms.scale_by_muon import Scaling, check_scaling, scale_by_fans, scale_by_muon
+from ..transforms.scaling import scale_by_learning_rate
 
 
 @transformation(beta=UNIT, adam_b1=UNIT, adam_b2=UNIT, adam_weight_decay=FINITE, adam_learning_rate=FINITE)
@@ -42,36 +37,35 @@ def muon(
     consistent_rms: Numeric | None = None,
     nu_dtype: DTypeLike | None = None,
     ns_dtype: DTypeLike | None = None,
+    debias: bool = True,
+    heavy_ball: bool = False,
+    gram: bool = False,
+    scaling: Scaling = "original",
 ):
     """Muon: p = p - learning_rate (sqrt(max(1, columns / rows)) NS(m) + weight_decay p) for matrices.
 
+    PyTorch's and Jordan's steps: `debias=False`; Moonlight's: `heavy_ball=True, scaling="match_rms_adamw"`.
+
     Args:
-        ns_coeffs: "standard", "dion", or as in `scale_by_muon`.
-        ns_steps, beta, eps, adaptive, preconditioning, ns_dtype: see `scale_by_muon`.
+        ns_coeffs, ns_steps, beta, eps, adaptive, preconditioning, ns_dtype, debias, heavy_ball, gram: see
+            `scale_by_muon`.
         weight_decay, weight_decay_mask: decoupled weight decay of the matrices.
         adam_b1, adam_b2, adam_eps_root, adam_weight_decay, nu_dtype: for AdamW, on the other parameters.
         adam_learning_rate: learning rate of AdamW, by default `learning_rate`.
         muon_weight_dimension_numbers: a tree of `MuonDimensionNumbers` for matrices and None for other
-            parameters, or a function from the parameters to one. By default, parameters with exactly
-            two axes are matrices.
+            parameters, or a function from the parameters to one, as `matrix_dimension_numbers` gives. By
+            default, parameters with exactly two axes are matrices.
         consistent_rms: this times sqrt(max(rows, columns)) replaces the factor above; 0.2 is as in Adam.
+        scaling: "original", the factor above; "match_rms_adamw", 0.2 sqrt(max(rows, columns)); "spectral",
+            sqrt(columns / rows). Rows are the inputs.
 
     State: `PartitionState` of "muon" and "adam". Memory: 1 x the matrices, 2 x the rest.
     Raises: ValueError for unknown names.
     Reference: Jordan et al., 2024, Muon: An optimizer for hidden layers in neural networks; Liu et al.,
         2025, Muon is Scalable for LLM Training, arXiv:2502.16982.
     """
-    if isinstance(ns_coeffs, str):
-        if ns_coeffs not in PRESETS:
-            raise ValueError(
-                f"muon: ns_coeffs must be one of {', '.join(PRESETS)}, received {ns_coeffs!r}."
-            )
-        ns_coeffs = PRESETS[ns_coeffs]
-
-    def labels(params: Params) -> PyTree:
-        numbers = dimension_numbers(muon_weight_dimension_numbers, params)
-        return jax.tree.map(lambda p, d: "adam" if d is None else "muon", params, numbers)
-
+    check_scaling("muon", scaling)
+    preset("muon", ns_coeffs)
     matrices = chain(
         scale_by_muon(
             ns_coeffs,
@@ -84,8 +78,11 @@ def muon(
             preconditioning=preconditioning,
             weight_dimension_numbers=muon_weight_dimension_numbers,
             ns_dtype=ns_dtype,
+            debias=debias,
+            heavy_ball=heavy_ball,
+            gram=gram,
         ),
-        scale_by_fans(muon_weight_dimension_numbers, consistent_rms),
+        scale_by_fans(muon_weight_dimension_numbers, consistent_rms, scaling),
         add_decayed_weights(weight_decay, weight_decay_mask),
         scale_by_learning_rate(learning_rate),
     )
@@ -94,4 +91,4 @@ def muon(
         add_decayed_weights(adam_weight_decay),
         scale_by_learning_rate(learning_rate if adam_learning_rate is None else adam_learning_rate),
     )
-    return partition({"muon": matrices, "adam": rest}, labels)
+    return matrices_and_rest("muon", matrices, rest, muon_weight_dimension_numbers)

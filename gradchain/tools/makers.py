@@ -8,11 +8,13 @@ from typing import Any
 from ..core import GradientTransformation, nearest
 from ..core.types import Schedule
 from ..optimizers import GaLoreDimensionNumbers
-from ..transforms import MuonDimensionNumbers, decay_matrices_only
+from ..transforms import MuonDimensionNumbers, decay_matrices_only, matrix_dimension_numbers, matrix_labels
 
 CLASSES: dict[str, Any] = {c.__name__: c for c in (GaLoreDimensionNumbers, MuonDimensionNumbers)}
 """Classes of arguments, by name."""
-FUNCTIONS: dict[str, Callable[..., Any]] = {"decay_matrices_only": decay_matrices_only}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    f.__name__: f for f in (decay_matrices_only, matrix_dimension_numbers, matrix_labels)
+}
 """Functions that are arguments themselves, by name."""
 
 

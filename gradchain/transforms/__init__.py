@@ -53,6 +53,11 @@ from .decay import (
     add_decayed_weights as add_decayed_weights,
 )
 from .decay_masks import decay_matrices_only as decay_matrices_only
+from .dimension_numbers import (
+    MuonDimensionNumbers as MuonDimensionNumbers,
+    matrix_dimension_numbers as matrix_dimension_numbers,
+    matrix_labels as matrix_labels,
+)
 from .flattening import flatten as flatten
 from .freezing import freeze as freeze, selective_transform as selective_transform
 from .group_rules import layerwise_decay as layerwise_decay, no_decay as no_decay
@@ -102,11 +107,7 @@ from .reduce_on_plateau import (
 from .sam import NormalizeState as NormalizeState, SAMState as SAMState, normalize as normalize, sam as sam
 from .scale_by_adam import ScaleByAdamState as ScaleByAdamState, scale_by_adam as scale_by_adam
 from .scale_by_adamax import scale_by_adamax as scale_by_adamax
-from .scale_by_muon import (
-    MuonDimensionNumbers as MuonDimensionNumbers,
-    MuonState as MuonState,
-    scale_by_muon as scale_by_muon,
-)
+from .scale_by_muon import MuonState as MuonState, scale_by_muon as scale_by_muon
 from .scale_by_rms import (
     ScaleByRmsState as ScaleByRmsState,
     ScaleByRmsWithCountState as ScaleByRmsWithCountState,

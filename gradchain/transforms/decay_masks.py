@@ -1,25 +1,13 @@
 """Masks for weight decay."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 from jax.tree_util import KeyPath
 
-from ..core import Call, Remembers
+from ..core import Call, TreeFunction
 from ..core.types import Params, PyTree
-
-
-class Mask(Remembers):
-    """A function from the parameters to a tree of booleans that remembers its call."""
-
-    def __init__(self, function: Callable[[Params], PyTree], call: Call):
-        self.function = function
-        self.call = call
-
-    def __call__(self, params: Params) -> PyTree:
-        """The mask of these parameters (or of any tree like them)."""
-        return self.function(params)
 
 
 def _names(path: KeyPath) -> list[str]:
@@ -30,7 +18,7 @@ def _names(path: KeyPath) -> list[str]:
 
 def decay_matrices_only(
     params: Params | None = None, *, exclude: Sequence[str] = ("norm", "bias", "embed")
-) -> PyTree | Mask:
+) -> PyTree | TreeFunction:
     """A mask for weight decay: True for matrices, False for biases, norms and embeddings.
 
     A leaf is True if it has at least two dimensions and no name on its path contains a word of
@@ -57,4 +45,4 @@ def decay_matrices_only(
 
     if params is not None:
         return mask(params)
-    return Mask(mask, Call(decay_matrices_only, {"params": None, "exclude": tuple(exclude)}))
+    return TreeFunction(mask, Call(decay_matrices_only, {"params": None, "exclude": tuple(exclude)}))

@@ -56,22 +56,24 @@ def matches_of(patterns: Mapping[str, re.Pattern[str]], paths: Sequence[str]) ->
     return {path: [name for name, pattern in patterns.items() if pattern.fullmatch(path)] for path in paths}
 
 
-def check_patterns(patterns: Mapping[str, re.Pattern[str]], matches: Mapping[str, list[str]]) -> None:
+def check_patterns(
+    patterns: Mapping[str, re.Pattern[str]], matches: Mapping[str, list[str]], who: str = "groups"
+) -> None:
     """Raises ValueError for a pattern that matches no path, or only those that earlier ones took.
 
-    Args: patterns, by name; matches, what `matches_of` gives.
+    Args: patterns, by name; matches, what `matches_of` gives; who, for errors.
     """
     paths = list(matches)
     for name, pattern in patterns.items():
         takers = dict.fromkeys(found[0] for found in matches.values() if name in found)
         if not takers:
             raise ValueError(
-                f"groups: the pattern {pattern.pattern!r} matches no parameter{_near(pattern, paths)}. "
+                f"{who}: the pattern {pattern.pattern!r} matches no parameter{_near(pattern, paths)}. "
                 f"The parameters are {listed(paths)}. A pattern must match a whole name."
             )
         if name not in takers:
             raise ValueError(
-                f"groups: all parameters that the pattern {pattern.pattern!r} matches go to "
+                f"{who}: all parameters that the pattern {pattern.pattern!r} matches go to "
                 f"{' and '.join(repr(patterns[taker].pattern) for taker in takers)}, since the first match "
                 "wins. Put it earlier, or leave it out."
             )

@@ -1,6 +1,7 @@
 """Orthogonalizing matrices by Newton-Schulz iterations."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -11,37 +12,53 @@ from ..core.types import Array, Numeric
 Preconditioning = Literal["frobenius", "spectral", "aol", "schatten"]
 PRECONDITIONINGS = ("frobenius", "spectral", "aol", "schatten")
 
+GRAM_RESTART = 2
+"""After so many rows the Gram matrix is computed anew from x: else float16 diverges."""
+
 
 def _gram(x: Array) -> Array:
     return x @ jnp.conj(jnp.swapaxes(x, -1, -2))
 
 
+@jax.jit  # traced once for all steps
 def _polynomial(x: Array, a: Array, coefficients: Array) -> Array:
     """c_0 x + (c_1 a + c_2 a^2) x, with a = x x*."""
     return coefficients[0] * x + (coefficients[1] * a + coefficients[2] * a @ a) @ x
+
+
+@jax.jit
+def _iteration(x: Array, coefficients: Array) -> Array:
+    return _polynomial(x, _gram(x), coefficients)
 
 
 def _frobenius(x: Array) -> Array:
     return sqrt(jnp.sum(abs_sq(x), axis=(-2, -1), keepdims=True))
 
 
-def _normalized(x: Array, kind: str, eps: Numeric) -> tuple[Array, Array | None]:
+def _normalized(x: Array, kind: str, eps: Numeric, margin: float) -> tuple[Array, Array | None]:
     """`x` with singular values of at most about 1, and its Gram matrix (None if not computed)."""
     if kind == "frobenius":
-        return x / (_frobenius(x) + eps), None
+        return x / (_frobenius(x) * margin + eps), None
     if kind == "spectral":
-        return x / (jnp.linalg.norm(x, ord=2, axis=(-2, -1), keepdims=True) + eps), None
+        return x / (jnp.linalg.norm(x, ord=2, axis=(-2, -1), keepdims=True) * margin + eps), None
     a = _gram(x)
     if kind == "aol":
         size = jnp.maximum(jnp.sum(jnp.abs(a), axis=-1, keepdims=True), 1e-8)
-        s = jax.lax.rsqrt(size)
+        s = jax.lax.rsqrt(size) / margin
         return x * s, a * s * jnp.swapaxes(s, -1, -2)
-    s = jax.lax.rsqrt(jnp.maximum(_frobenius(a), 1e-8))
+    s = jax.lax.rsqrt(jnp.maximum(_frobenius(a), 1e-8)) / margin
     return x * s, a * s**2
 
 
 def orthogonalized(
-    x: Array, coefficients: Array, steps: Numeric, preconditioning: str = "frobenius", eps: Numeric = 1e-8
+    x: Array,
+    coefficients: Array,
+    steps: Numeric,
+    preconditioning: str = "frobenius",
+    eps: Numeric = 1e-8,
+    *,
+    margin: float = 1.0,
+    gram: bool = False,
 ) -> Array:
     """Brings the singular values of every matrix of a stack near 1.
 
@@ -54,9 +71,11 @@ def orthogonalized(
         preconditioning: the norm: "frobenius", "spectral" (by singular values), "aol" (row sums of
             the Gram matrix) or "schatten" (the 4-norm).
         eps: added to the norm.
+        margin: times the norm, at least 1.
+        gram: iterates on the Gram matrices alone, which are smaller where columns are many.
     """
     coefficients = coefficients.astype(jnp.finfo(x.dtype).dtype)
-    x, a = _normalized(x, preconditioning, eps)
+    x, a = _normalized(x, preconditioning, eps, margin)
     if coefficients.ndim == 2:
         rows = list(coefficients)
     elif isinstance(steps, int):
@@ -64,7 +83,22 @@ def orthogonalized(
     else:
         start = 0 if a is None else 1
         x = x if a is None else _polynomial(x, a, coefficients)
-        return jax.lax.fori_loop(start, steps, lambda _, x: _polynomial(x, _gram(x), coefficients), x)
+        return jax.lax.fori_loop(start, steps, lambda _, x: _iteration(x, coefficients), x)
+    if gram and x.shape[-2] < x.shape[-1]:
+        return _by_gram(x, rows, a)
     for row in rows:
-        x, a = _polynomial(x, _gram(x) if a is None else a, row), None
+        x, a = _iteration(x, row) if a is None else _polynomial(x, a, row), None
+    return x
+
+
+def _by_gram(x: Array, rows: Sequence[Any], a: Array | None) -> Array:
+    """The same iteration for q and r alone, with x_k = q x and r = x_k x_k*; then x = q x."""
+    for first in (0, GRAM_RESTART):
+        part = rows[:GRAM_RESTART] if first == 0 else rows[GRAM_RESTART:]
+        r = _gram(x) if a is None else a
+        q, a = jnp.broadcast_to(jnp.eye(r.shape[-1], dtype=r.dtype), r.shape), None
+        for row in part:
+            z = row[0] * jnp.eye(r.shape[-1], dtype=r.dtype) + row[1] * r + row[2] * r @ r
+            q, r = z @ q, z @ r @ z
+        x = q @ x if part else x
     return x
