@@ -44,7 +44,10 @@ LAYOUTS: dict[str, tuple[int, Callable[[int], MuonDimensionNumbers]]] = {
 }
 """By name: the fewest axes, and the dimension numbers for a number of axes."""
 
-EMBEDDINGS_AND_HEADS = r"(?i)(^|[/_])(un)?(embed(s|ding|dings|der)?|wte|wpe|lm_head|head|logits|classifier|readout)(_?\d+)?(/|_|$)"
+EMBEDDINGS_AND_HEADS = (
+    r"(?i)(^|[/_])(un)?(embed(s|ding|dings|der)?|wte|wpe|lm_head|head|logits|classifier|readout)"
+    r"(_?\d+)?(/|_|$)"
+)
 """What is found in the names of embeddings and output heads."""
 
 
@@ -91,8 +94,8 @@ def matrix_dimension_numbers(
         matrix_dimension_numbers({".*/(query|key|value)/kernel": "heads_in", ".*/qkv/kernel": "qkv"})
 
     Args:
-        rules: a library, "flax", "nnx", "haiku" or "equinox", whose layers are known by name and rank; or by
-            pattern (a regular expression for whole names such as "block_0/query/kernel", the first match
+        rules: a library, "flax", "nnx", "haiku" or "equinox", whose layers are known by name and rank; or
+            by pattern (a regular expression for whole names such as "block_0/query/kernel", the first match
             wins) a layout, dimension numbers, or None for "no matrix". Parameters that no pattern matches
             are matrices if they have two axes. The layouts, for kernels with the outputs last: "matrix",
             "stacked" (layers, in, out), "conv" (..., in, out), "heads_in" (in, heads, head) and "heads_out"
@@ -104,15 +107,15 @@ def matrix_dimension_numbers(
 
     Returns: a function from the parameters to a tree of `MuonDimensionNumbers` and None, which prints,
         compares and pickles by value.
-    Raises: ValueError for an unknown library or layout, with the nearest name; for a pattern that matches no
-        parameter, and a layout that needs more axes than a parameter has.
+    Raises: ValueError for an unknown library or layout, with the nearest name; for a pattern that matches
+        no parameter, and a layout that needs more axes than a parameter has.
     """
     who = "matrix_dimension_numbers"
     if isinstance(rules, str):
         if rules not in LIBRARIES:
             raise ValueError(
-                f"{who}: expected a library, {', '.join(LIBRARIES)}, or rules by pattern, received {rules!r}."
-                f"{nearest(rules, LIBRARIES)}"
+                f"{who}: expected a library, {', '.join(LIBRARIES)}, or rules by pattern, received "
+                f"{rules!r}.{nearest(rules, LIBRARIES)}"
             )
         given = {}
         otherwise = LIBRARIES[rules]
@@ -121,8 +124,8 @@ def matrix_dimension_numbers(
         for pattern, layout in given.items():
             if not (_is_numbers(layout) or layout in LAYOUTS):
                 raise ValueError(
-                    f"{who}: the layout of {pattern!r} must be one of {', '.join(LAYOUTS)}, dimension numbers "
-                    f"or None, received {layout!r}.{nearest(str(layout), LAYOUTS)}"
+                    f"{who}: the layout of {pattern!r} must be one of {', '.join(LAYOUTS)}, dimension "
+                    f"numbers or None, received {layout!r}.{nearest(str(layout), LAYOUTS)}"
                 )
     patterns = named_patterns(who, list(given))
     layouts = dict(zip(patterns, given.values(), strict=True))
@@ -172,7 +175,7 @@ def matrix_labels(
             heads. None excludes none.
         min_size, max_size: bounds for the rows and columns of every matrix; others go to the rest.
 
-    Returns: a function from the parameters to a tree of labels, which prints, compares and pickles by value.
+    Returns: a function from the parameters to a tree of labels. It prints, compares and pickles by value.
     Raises: ValueError for `max_size` below `min_size`.
     """
     if max_size is not None and max_size < min_size:
