@@ -34,6 +34,7 @@ from .amsgrad import (
     scale_by_amsgrad as scale_by_amsgrad,
 )
 from .asgd import AsgdState as AsgdState, asgd as asgd
+from .came import ScaleByCameState as ScaleByCameState, came as came, scale_by_came as scale_by_came
 from .cocob import COCOBState as COCOBState, cocob as cocob, scale_by_cocob as scale_by_cocob
 from .dadapt_adamw import DAdaptAdamWState as DAdaptAdamWState, dadapt_adamw as dadapt_adamw
 from .distance_over_gradients import (
