@@ -16,6 +16,7 @@ from .adafactor import (
 from .adagrad import ScaleByRssState as ScaleByRssState, adagrad as adagrad, scale_by_rss as scale_by_rss
 from .adam import adam as adam
 from .adam_atan2 import adam_atan2 as adam_atan2, scale_by_adam_atan2 as scale_by_adam_atan2
+from .adam_mini import adam_mini as adam_mini, scale_by_adam_mini as scale_by_adam_mini
 from .adamax import adamax as adamax
 from .adamaxw import adamaxw as adamaxw
 from .adamp import adamp as adamp, scale_by_adamp as scale_by_adamp
