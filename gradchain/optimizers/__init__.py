@@ -34,6 +34,11 @@ from .amsgrad import (
     amsgrad as amsgrad,
     scale_by_amsgrad as scale_by_amsgrad,
 )
+from .apollo import (
+    ScaleByApolloState as ScaleByApolloState,
+    apollo as apollo,
+    scale_by_apollo as scale_by_apollo,
+)
 from .asgd import AsgdState as AsgdState, asgd as asgd
 from .came import ScaleByCameState as ScaleByCameState, came as came, scale_by_came as scale_by_came
 from .cocob import COCOBState as COCOBState, cocob as cocob, scale_by_cocob as scale_by_cocob

@@ -21,7 +21,7 @@ from ..transforms.decay import decoupled
 
 
 class ScaleByCameState(NamedTuple):
-    """State of `scale_by_came`. Arrays of two axes or more have rows and columns, others v; unused are [1]."""
+    """State of `scale_by_came`. Matrices have rows and columns, vectors v; unused fields are [1]."""
 
     count: Count  # i32[]  steps taken
     mu: Params  # like params, or mu_dtype; average of the clipped steps

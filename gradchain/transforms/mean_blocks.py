@@ -17,7 +17,7 @@ from .decay_masks import Mask
 class MeanBlocks(NamedTuple):
     """Which entries of a parameter share one mean square: those that differ only along `axes`.
 
-    With `heads`, the axis `head_axis` is made of so many heads of one size, and a head's entries share it too.
+    With `heads`, the axis `head_axis` is made of so many heads of equal size, and each head shares it.
     """
 
     axes: Sequence[int] | int | None = None  # None: all of them, one block
