@@ -29,6 +29,7 @@ from .ademamix import (
 )
 from .adopt import adopt as adopt, scale_by_adopt as scale_by_adopt
 from .aggmo import ScaleByAggmoState as ScaleByAggmoState, aggmo as aggmo, scale_by_aggmo as scale_by_aggmo
+from .amos import ScaleByAmosState as ScaleByAmosState, amos as amos, scale_by_amos as scale_by_amos
 from .amsgrad import (
     ScaleByAmsgradState as ScaleByAmsgradState,
     amsgrad as amsgrad,
@@ -114,4 +115,5 @@ from .sophia import (
     scale_by_sophia as scale_by_sophia,
     sophia as sophia,
 )
+from .tiger import ScaleByTigerState as ScaleByTigerState, scale_by_tiger as scale_by_tiger, tiger as tiger
 from .yogi import scale_by_yogi as scale_by_yogi, yogi as yogi

@@ -57,6 +57,15 @@ CASES = [
         1e-6,
     ),
     Case(
+        "amos",
+        PO,
+        "Amos",
+        {"lr": 0.1, "beta": 0.9, "momentum": 0.5},
+        "amos(0.1, {'matrix': (2 / 3) ** 0.5, 'vector': 0.5, 'scalar': 0.5}, MeanBlocks(), 0.9, "
+        "momentum=0.5)",
+        "The package keeps one v for each array, where the authors' code keeps one for each entry.",
+    ),
+    Case(
         "apollo",
         "apollo_torch.apollo",
         "AdamW",
