@@ -30,6 +30,12 @@ def flipped(tree: Any) -> Any:
     return jax.tree.map(lambda p: numbers if jnp.ndim(p) == 2 else None, tree)
 
 
+def by_column(tree: Any) -> Any:
+    """Adam-mini's blocks: a column of a matrix, two heads of it, a vector."""
+    columns = {2: gc.MeanBlocks(0), 1: gc.MeanBlocks(), 0: None}
+    return jax.tree.map(lambda p: columns.get(jnp.ndim(p)), tree)
+
+
 # Rules, conditions, measures
 
 

@@ -42,7 +42,7 @@ WRAPPERS: dict[str, Callable[[Any], Any]] = {
 
 def random_one(name: str, key: Any) -> Any:
     """A transformation that draws from this key."""
-    arguments = {"add_noise": (0.1, 0.5), "noisy_sgd": (0.1,)}
+    arguments = {"add_noise": (0.1, 0.5), "noisy_sgd": (0.1,), "apollo": (0.1,), "scale_by_apollo": ()}
     factory = getattr(gc, name, None) or getattr(gc.contrib, name)
     if name == "dpsgd":
         return factory(0.1, 1.0, 1.0, seed=key)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 from ._dtypes import cast, dtype_of, is_inexact, relaxed_promotion, widen, wider
 from ._errors import MissingExtraError, MissingParamsError
 from ._leafwise import next_count
-from ._leaves import Leaves, has_gradient, is_none
+from ._leaves import Leaves, has_gradient, is_none, leaves_like
 from ._order import Trait
 from ._pair import GradientTransformationExtraArgs
 from ._rule import dtype_by_state, enclosing
@@ -23,7 +24,7 @@ class TreeRule:
     """A rule for all arrays, as `treewise` was given it."""
 
     name: str
-    init: Callable[[list[Any]], Any]
+    init: Callable[..., Any]
     update: Callable[..., tuple[list[Any], Any]]
     needs_params: bool
     like_params: bool
@@ -34,6 +35,10 @@ class TreeRule:
         """The state of a tree: lists become trees like `params`."""
         leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
         present = [i for i, p in enumerate(leaves) if has_gradient(p)]
+        given: dict[str, Any] = {}
+        if self.init_needs_settings and self.settings is not None:
+            every = leaves_like(self.name, "parameter", params, "settings", self.settings(params))
+            given = {"settings": [every[i] for i in present]}
 
         def tree(values: list[Any]) -> PyTree:
             column: list[Any] = [None] * len(leaves)
@@ -41,7 +46,7 @@ class TreeRule:
                 column[i] = value
             return treedef.unflatten(column)
 
-        state = self.init([leaves[i] for i in present])
+        state = self.init([leaves[i] for i in present], **given)
         made = {f: tree(x) for f, x in _lists(state).items()}
         counter = counter_of(state)
         if counter is not None:
@@ -100,7 +105,9 @@ class TreeRule:
 
     def state_like(self, gs: list[Any], settings: Any) -> Any:
         """The state that parameters like the gradients would have: shapes and dtypes, in lists."""
-        return jax.eval_shape(self.init, [jax.ShapeDtypeStruct(g.shape, g.dtype) for g in gs])
+        given = {"settings": list(settings)} if self.init_needs_settings else {}
+        init = functools.partial(self.init, **given)
+        return jax.eval_shape(init, [jax.ShapeDtypeStruct(g.shape, g.dtype) for g in gs])
 
     @functools.cached_property
     def compiled_step(self) -> Callable[..., tuple[Any, Any]]:
@@ -110,7 +117,13 @@ class TreeRule:
     @functools.cached_property
     def tree_fields(self) -> list[str]:
         """The fields of the state that follow the parameters."""
-        return list(_lists(jax.eval_shape(lambda: self.init([]))))
+        given = {"settings": []} if self.init_needs_settings else {}
+        return list(_lists(jax.eval_shape(lambda: self.init([], **given))))
+
+    @functools.cached_property
+    def init_needs_settings(self) -> bool:
+        """Whether the shapes of the state depend on the settings."""
+        return "settings" in inspect.signature(self.init).parameters
 
     def _list(self, leaves: Leaves, field: str, tree: PyTree) -> list[Any]:
         return leaves.of(f"state's {field}", tree, same_shape=self.like_params)
@@ -122,7 +135,7 @@ def _lists(state: Any) -> dict[str, list[Any]]:
 
 
 def treewise(
-    init: Callable[[list[Any]], Any],
+    init: Callable[..., Any],
     update: Callable[..., tuple[list[Any], Any]],
     *,
     name: str | None = None,
@@ -149,6 +162,7 @@ def treewise(
         extra: numeric extra arguments that `update` needs.
         settings: a function from the parameters (from the updates, where `update` gets no parameters) to
             a tree like them. `update` gets its leaves as the list `settings`; they are static and hashable.
+            So does `init`, if it has an argument of this name.
         traits: what the rule says about itself, see `Trait`.
     """
     rule = TreeRule(name or enclosing(update), init, update, needs_params, like_params, extra, settings)

@@ -16,6 +16,7 @@ from .adafactor import (
 from .adagrad import ScaleByRssState as ScaleByRssState, adagrad as adagrad, scale_by_rss as scale_by_rss
 from .adam import adam as adam
 from .adam_atan2 import adam_atan2 as adam_atan2, scale_by_adam_atan2 as scale_by_adam_atan2
+from .adam_mini import adam_mini as adam_mini, scale_by_adam_mini as scale_by_adam_mini
 from .adamax import adamax as adamax
 from .adamaxw import adamaxw as adamaxw
 from .adamp import adamp as adamp, scale_by_adamp as scale_by_adamp
@@ -28,12 +29,19 @@ from .ademamix import (
 )
 from .adopt import adopt as adopt, scale_by_adopt as scale_by_adopt
 from .aggmo import ScaleByAggmoState as ScaleByAggmoState, aggmo as aggmo, scale_by_aggmo as scale_by_aggmo
+from .amos import ScaleByAmosState as ScaleByAmosState, amos as amos, scale_by_amos as scale_by_amos
 from .amsgrad import (
     ScaleByAmsgradState as ScaleByAmsgradState,
     amsgrad as amsgrad,
     scale_by_amsgrad as scale_by_amsgrad,
 )
+from .apollo import (
+    ScaleByApolloState as ScaleByApolloState,
+    apollo as apollo,
+    scale_by_apollo as scale_by_apollo,
+)
 from .asgd import AsgdState as AsgdState, asgd as asgd
+from .came import ScaleByCameState as ScaleByCameState, came as came, scale_by_came as scale_by_came
 from .cocob import COCOBState as COCOBState, cocob as cocob, scale_by_cocob as scale_by_cocob
 from .dadapt_adamw import DAdaptAdamWState as DAdaptAdamWState, dadapt_adamw as dadapt_adamw
 from .distance_over_gradients import (
@@ -107,4 +115,5 @@ from .sophia import (
     scale_by_sophia as scale_by_sophia,
     sophia as sophia,
 )
+from .tiger import ScaleByTigerState as ScaleByTigerState, scale_by_tiger as scale_by_tiger, tiger as tiger
 from .yogi import scale_by_yogi as scale_by_yogi, yogi as yogi

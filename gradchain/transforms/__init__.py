@@ -68,6 +68,7 @@ from .lookahead import (
     lookahead as lookahead,
 )
 from .masking import MaskedNode as MaskedNode, MaskedState as MaskedState, masked as masked
+from .mean_blocks import MeanBlocks as MeanBlocks, adam_mini_blocks as adam_mini_blocks
 from .mechanize import MechanicState as MechanicState, mechanize as mechanize
 from .momentum import EmaState as EmaState, TraceState as TraceState, ema as ema, trace as trace
 from .monitoring import (

@@ -83,6 +83,34 @@ def decoupled(
     return (add_decayed_weights(weight_decay, weight_decay_mask),)
 
 
+@transformation
+def _decay_moved(learning_rate: Hyperparameter, weight_decay: Hyperparameter):
+    def update(u: Array, s: EmptyState, p: Array) -> tuple[Array, EmptyState]:
+        return u - learning_rate * weight_decay * (p + u), s
+
+    return leafwise(
+        init_empty_state,
+        update,
+        name="decoupled_last",
+        needs_params=True,
+        scheduled_state=WeightDecaySchedule,
+        traits=[Trait.DECAYS],
+    )
+
+
+def decoupled_last(
+    learning_rate: ScalarOrSchedule, weight_decay: ScalarOrSchedule, weight_decay_mask: MaskOrFn
+) -> tuple[GradientTransformationExtraArgs, ...]:
+    """The last link of an optimizer that moves the parameters first and then makes them smaller.
+
+    p = (p - learning_rate u) (1 - learning_rate weight_decay); no link for a decay of 0.
+    """
+    if is_zero(weight_decay):
+        return ()
+    decay = _decay_moved(learning_rate, weight_decay)
+    return (decay if weight_decay_mask is None else masked(decay, weight_decay_mask),)
+
+
 def decays(mask: MaskOrFn) -> Callable[[Params], Params] | None:
     """The `settings` of `treewise` for a rule with its own decay: whether each leaf decays."""
     if mask is None:

@@ -93,7 +93,29 @@ CASES = [
 ]
 
 
-def trajectory(case: Case, params: dict[str, Any], grads: list[dict[str, Any]]) -> list[Any]:
+def optimizer_of(case: Case, tensors: dict[str, Any]) -> Any:
+    """The package's optimizer of these parameters."""
+    factory = getattr(importlib.import_module(case.package), case.optimizer)
+    return factory(list(tensors.values()), **arguments_of(case))
+
+
+def arguments_of(case: Case) -> dict[str, Any]:
+    """Its arguments, with tuples for JSON's lists."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in case.arguments.items()}
+
+
+def step(optimizer: Any, tensors: dict[str, Any]) -> None:
+    """One step, with the gradients that the parameters have."""
+    optimizer.step()
+
+
+def trajectory(
+    case: Case,
+    params: dict[str, Any],
+    grads: list[dict[str, Any]],
+    make: Any = optimizer_of,
+    step: Any = step,
+) -> list[Any]:
     """The parameters after each step."""
     import torch
 
@@ -102,20 +124,18 @@ def trajectory(case: Case, params: dict[str, Any], grads: list[dict[str, Any]]) 
         return tensor.T.contiguous() if tensor.ndim == 2 else tensor
 
     tensors = {k: torch.nn.Parameter(given(v)) for k, v in params.items()}
-    factory = getattr(importlib.import_module(case.package), case.optimizer)
-    arguments = {k: tuple(v) if isinstance(v, list) else v for k, v in case.arguments.items()}
-    optimizer = factory(list(tensors.values()), **arguments)
+    optimizer = make(case, tensors)
     visited = []
     for grad in grads:
         for name, tensor in tensors.items():
             tensor.grad = given(grad[name])
-        optimizer.step()
+        step(optimizer, tensors)
         visited.append({k: (x.T if x.ndim == 2 else x).tolist() for k, x in tensors.items()})
     return visited
 
 
-def write(file: Path, cases: Sequence[Case]) -> None:
-    """Writes a file: versions, the problem, and the trajectory of each case."""
+def write(file: Path, cases: Sequence[Case], **hooks: Any) -> None:
+    """Writes a file: versions, the problem, each case's trajectory; `hooks` are those of `trajectory`."""
     import torch
 
     torch.set_default_dtype(torch.float64)
@@ -124,7 +144,10 @@ def write(file: Path, cases: Sequence[Case]) -> None:
     packages = {case.package.partition(".")[0] for case in cases} | {"torch"}
     versions = {name: importlib.metadata.version(name).partition("+")[0] for name in sorted(packages)}
     made = [
-        json.dumps(case._asdict())[:-1] + ', "trajectory": ' + lines(trajectory(case, params, grads)) + "}"
+        json.dumps(case._asdict())[:-1]
+        + ', "trajectory": '
+        + lines(trajectory(case, params, grads, **hooks))
+        + "}"
         for case in cases
     ]
     file.write_text(

@@ -1,0 +1,59 @@
+"""The algorithms of what saves memory, what withstands spikes and what sees curvature, in NumPy float64.
+
+See `papers_of_trees.py`.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .problems import TREE, Tree
+
+Algorithm = Iterator[Tree]
+PROBLEM = TREE
+
+
+def tiger(p: Tree, learning_rate, beta, weight_decay) -> Algorithm:
+    """Su, 2023, tiger.py: the matrix is no embedding."""
+    m = {k: 0 * x for k, x in p.items()}
+    while True:
+        g = yield p
+        for k in p:
+            m[k] = beta * m[k] + (1 - beta) * g[k]
+            if p[k].ndim < 2:
+                p[k] = p[k] - 0.5 * learning_rate * np.sign(m[k])
+            else:
+                rate = learning_rate * np.sqrt(np.mean(p[k] ** 2))
+                p[k] = p[k] - rate * (np.sign(m[k]) + weight_decay * p[k])
+
+
+def tiger_embeddings(p: Tree, learning_rate, beta, weight_decay) -> Algorithm:
+    """Su, 2023, tiger.py: the matrix is an embedding."""
+    m = {k: 0 * x for k, x in p.items()}
+    while True:
+        g = yield p
+        for k in p:
+            m[k] = beta * m[k] + (1 - beta) * g[k]
+            row = 0.5 if p[k].ndim < 2 else np.sqrt(np.mean(p[k] ** 2, axis=-1, keepdims=True))
+            decay = 0 if p[k].ndim < 2 else weight_decay
+            p[k] = p[k] - learning_rate * row * (np.sign(m[k]) + decay * p[k])
+
+
+def amos(p: Tree, learning_rate, beta, zeta) -> Algorithm:
+    """Tian and Parikh, 2022, algorithm 1 and equations 9 and 10; here eta is 1/2 for a vector, and for a
+    matrix one over the root of its inputs. Every entry has numbers of its own.
+    """
+    v, b = ({k: 0 * x for k, x in p.items()} for _ in range(2))
+    xi, t = learning_rate, 0
+    while True:
+        g = yield p
+        t += 1
+        for k in p:
+            eta = 0.5 if p[k].ndim < 2 else 1 / np.sqrt(p[k].shape[0])
+            v[k] = beta * v[k] + (1 - beta) * g[k] ** 2
+            v_hat = v[k] / (1 - beta**t)
+            c = (1 + zeta * np.sqrt(xi) * b[k]) ** -0.5
+            d = 1 / (1 + zeta * np.sqrt(xi * eta) * b[k])
+            gamma = c * xi**2 * g[k] ** 2 / v_hat
+            p[k] = p[k] - d * (xi * eta * g[k] / np.sqrt(v_hat) + gamma / 2 * p[k])
+            b[k] = b[k] + gamma * (1 + b[k])
