@@ -8,6 +8,7 @@ the arguments is never written. Here are Optax's factories and what belongs to t
 """
 
 import cases_relatives
+import cases_sharpness
 import jax
 from arguments import (
     ahead,
@@ -410,7 +411,7 @@ VARIANTS = [
 # fmt: on
 """Arguments that no other row sets: rows that buy parity alone, with Optax or with a paper."""
 
-FIELD = [cases_relatives]
+FIELD = [cases_relatives, cases_sharpness]
 """The files of rows that Optax lacks."""
 
 CASES += [case for file in FIELD for case in file.CASES]

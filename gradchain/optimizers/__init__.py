@@ -62,6 +62,7 @@ from .lars import lars as lars
 from .lbfgs import ScaleByLBFGSState as ScaleByLBFGSState, lbfgs as lbfgs, scale_by_lbfgs as scale_by_lbfgs
 from .lion import ScaleByLionState as ScaleByLionState, lion as lion, scale_by_lion as scale_by_lion
 from .madgrad import MadgradState as MadgradState, madgrad as madgrad, scale_by_madgrad as scale_by_madgrad
+from .mars import ScaleByMarsState as ScaleByMarsState, mars as mars, scale_by_mars as scale_by_mars
 from .momo import MomoState as MomoState, momo as momo
 from .momo_adam import MomoAdamState as MomoAdamState, momo_adam as momo_adam
 from .muon import muon as muon

@@ -57,6 +57,7 @@ from .flattening import flatten as flatten
 from .freezing import freeze as freeze, selective_transform as selective_transform
 from .group_rules import layerwise_decay as layerwise_decay, no_decay as no_decay
 from .groups import groups as groups
+from .hyperball import HyperballState as HyperballState, hyperball as hyperball
 from .lookahead import (
     LookaheadParams as LookaheadParams,
     LookaheadState as LookaheadState,

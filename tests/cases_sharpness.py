@@ -1,0 +1,22 @@
+"""Rows of what keeps norms, corrects gradients, climbs before it steps, or needs no gradients."""
+
+from references import papers_sharpness as papers
+from table import FIXED, LR, MASKED, MU32, TINY_ADAM, opt, row
+
+import gradchain as gc
+
+# fmt: off
+CASES = [
+    # The difference of two points is rounded
+    row("hyperball", gc.adam(0.1), 0.1).but(whole=1e-6).per(papers.hyperball, inner=gc.adam(0.1)),
+    row("hyperball", gc.sgd(0.1, 0.9), 0.2, FIXED, keep="initial", batch_axes=1).but(whole=1e-6),
+    row("scale_by_mars"),
+    opt("mars", 0.02, **TINY_ADAM, gamma=0.1, **MU32, **MASKED, adam_learning_rate=0.05, adam_b1=0.5).per(
+        papers.mars, weight_decay_mask=None, mu_dtype=None),
+]
+
+VARIANTS = [
+    row("mars", LR, optimize_1d=True).per(papers.mars),
+    row("mars", LR, form="lion").per(papers.mars_lion),
+    row("mars", LR, form="shampoo", weight_decay=0.1).per(papers.mars_shampoo),
+]
