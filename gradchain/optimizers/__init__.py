@@ -91,6 +91,7 @@ from .rmsprop import (
 from .rprop import ScaleByRpropState as ScaleByRpropState, rprop as rprop, scale_by_rprop as scale_by_rprop
 from .schedule_free_adamw import schedule_free_adamw as schedule_free_adamw
 from .schedule_free_sgd import schedule_free_sgd as schedule_free_sgd
+from .scion import scale_by_scion as scale_by_scion, scion as scion
 from .sgd import sgd as sgd
 from .sgdp import scale_by_sgdp as scale_by_sgdp, sgdp as sgdp
 from .sign_sgd import sign_sgd as sign_sgd

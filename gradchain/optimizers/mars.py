@@ -98,7 +98,9 @@ def _orthogonal(m: Array, eps: Hyperparameter) -> Array:
     return max(1.0, columns / max(rows, 1)) ** 0.5 * (u if rows <= columns else u.T)
 
 
-@transformation(gamma=FINITE, adam_b1=UNIT, adam_b2=UNIT, adam_weight_decay=FINITE, adam_learning_rate=FINITE)
+@transformation(
+    gamma=FINITE, adam_b1=UNIT, adam_b2=UNIT, adam_weight_decay=FINITE, adam_learning_rate=FINITE
+)
 def mars(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.95,

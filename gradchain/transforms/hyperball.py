@@ -15,11 +15,7 @@ from ..core import (
     dtype_of,
     dtype_of_step,
     has_gradient,
-    is_absent,
-    is_none,
-    leaves_like,
     nearest,
-    path_of_leaf,
     relaxed_promotion,
     transformation,
     widen,
@@ -30,7 +26,7 @@ from ..core.lists import each_with
 from ..core.numerics import abs_sq, array_of, ratio, safe_increment, sqrt
 from ..core.types import Array, Count, MaskOrFn, OptState, Params, PyTree, ScalarOrSchedule, Updates
 from ..tree.placeholder import is_placeholder
-from .masking import fitted, is_tree_fn
+from .choices import choices, of_each
 
 KEEPS = ("current", "initial")
 
@@ -68,10 +64,11 @@ def hyperball(
         inner: an optimizer. Of its steps only the direction counts, so any learning rate but 0 will do.
             Where the mask is False it takes its own steps: its learning rate counts there.
         learning_rate: 0.018 is usual; about the square root of learning rate times weight decay elsewhere.
-        mask: which arrays keep their norm; by default those with two axes or more.
+        mask: which arrays keep their norm: a tree of booleans, a function from the parameters to one, or a
+            dict of patterns of names; by default those with two axes or more.
         keep: "current" keeps the norm from step to step, "initial" returns to that at `init`.
-        batch_axes: how many first axes count matrices, for stacked layers: a number, a tree of them like
-            the parameters or a prefix of it, or a function from the parameters to one.
+        batch_axes: how many first axes count matrices, for stacked layers: a number, or one for each
+            parameter, given as a mask is.
 
     `tx.step` keeps the norm up to one rounding of the parameter; `update` gives the difference. Zero
     matrices stay zero: give them a start.
@@ -85,36 +82,18 @@ def hyperball(
         )
     tx = with_extra_args_support(inner)
 
-    def mask_of(params: Params) -> PyTree:
-        chosen = _matrices if mask is None else mask
-        return fitted(chosen(params) if is_tree_fn(chosen) else chosen, params)
-
-    def batches(params: Params) -> list[int | None]:
-        """For each leaf, None counting as one, how many axes count matrices; None if it is no matrix."""
-        leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
-        axes = batch_axes(params) if is_tree_fn(batch_axes) else batch_axes
-        kept, axes = _spread(mask_of(params), params), _spread(fitted(axes, params), params)
-        found = []
-        for i, (p, keeps, batch) in enumerate(zip(leaves, kept, axes, strict=True)):
-            keeps = keeps and has_gradient(p)
-            if keeps and jnp.ndim(p) <= batch:
-                error = LeafError(
-                    "hyperball",
-                    f"{{leaf}} has shape {jnp.shape(p)}; expected more axes than the {batch} of batch_axes. "
-                    "Leave it out by mask, or give batch_axes for each parameter.",
-                )
-                raise error.at(path_of_leaf(treedef.unflatten(leaves), i))
-            found.append(int(batch) if keeps else None)
-        return found
+    def batches(params: Params) -> PyTree:
+        """For each leaf, how many axes count matrices; None if it is no matrix."""
+        kept = choices("hyperball", "mask", _matrices if mask is None else mask, params, False)
+        axes = choices("hyperball", "batch_axes", batch_axes, params, 0)
+        return of_each("hyperball", _batch, params, kept, axes)
 
     def init(params: Params) -> HyperballState:
         norms = None
         if keep == "initial" and is_placeholder(params):
             norms = params
         elif keep == "initial":
-            leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
-            columns = zip(batches(params), leaves, strict=True)
-            norms = treedef.unflatten([_kept_norm(batch, p) for batch, p in columns])
+            norms = of_each("hyperball", _kept_norm, params, batches(params))
         return HyperballState(jnp.zeros([], jnp.int32), tx.init(params), norms)
 
     def run(
@@ -129,7 +108,8 @@ def hyperball(
         leaves = Leaves("hyperball", updates, params)
         steps, inner_state = tx.update(updates, state.inner_state, params, **extra_args)
         rate = learning_rate(state.count) if callable(learning_rate) else learning_rate
-        settings = [batches(params)[i] for i in leaves.present]
+        every = leaves.all_of("matrices", batches(params))
+        settings = [every[i] for i in leaves.present]
         norms = [None] * len(settings)
         if state.norms is not None:
             norms = leaves.of("state's norms", state.norms, same_shape=False)
@@ -153,15 +133,22 @@ def _matrices(params: Params) -> PyTree:
     return jax.tree.map(lambda p: jnp.ndim(p) >= 2, params)
 
 
-def _spread(prefix: PyTree, tree: PyTree) -> list[Any]:
-    """The value of each leaf of a tree, None counting as one, by a prefix of it."""
-    values = jax.tree.map(lambda x, node: jax.tree.map(lambda _: x, node, is_leaf=is_none), prefix, tree)
-    return leaves_like("hyperball", "parameters", tree, "mask", values)
+def _batch(p: Any, keeps: Any, batch: Any) -> int | None:
+    """How many first axes of a parameter count matrices; None if it is no matrix."""
+    if not (keeps and has_gradient(p)):
+        return None
+    if jnp.ndim(p) <= batch:
+        raise LeafError(
+            "hyperball",
+            f"{{leaf}} has shape {jnp.shape(p)}; expected more axes than the {batch} of batch_axes. Leave "
+            "it out by mask, or give batch_axes for each parameter.",
+        )
+    return int(batch)
 
 
-def _kept_norm(batch: int | None, p: Any) -> Any:
+def _kept_norm(p: Any, batch: int | None) -> Any:
     """What is kept of a parameter's norm: one number for each matrix, and 0 of what is no matrix."""
-    if not has_gradient(p) or is_absent(p):
+    if not has_gradient(p):
         return None
     x = widen(array_of(p))
     return jnp.zeros((), jnp.real(x).dtype) if batch is None else _norm(batch, x).reshape(x.shape[:batch])

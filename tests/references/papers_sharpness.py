@@ -34,7 +34,7 @@ def hyperball(p: Array, learning_rate) -> Algorithm:
 
 
 def corrected(b1, gamma) -> Iterator[Array]:
-    """Yuan et al., 2024, equations 2.5 and 2.6: takes gradients by `send`, gives those of lower variance."""
+    """Yuan et al., 2024, equation 2.5, clipped: takes gradients by `send`, gives corrected ones."""
     last, c = 0.0, None
     while True:
         g = yield c
@@ -76,3 +76,22 @@ def mars_shampoo(p: Array, learning_rate, b1, eps, gamma, weight_decay) -> Algor
         m = b1 * m + (1 - b1) * c.send((yield p))
         u = np.sqrt(max(1.0, p.shape[1] / p.shape[0])) * newton_schulz(m.T / (1 - b1), eps).T
         p = p - learning_rate * (u + weight_decay * p)
+
+
+LMOS = {
+    "spectral": lambda m, eps: np.sqrt(m.shape[0] / m.shape[1]) * newton_schulz(m, 1e-7),
+    "sign": lambda m, eps: np.sign(m) / m.shape[1],
+    "row": lambda m, eps: m / (np.linalg.norm(m, axis=1, keepdims=True) * np.sqrt(m.shape[1]) + eps),
+    "column": lambda m, eps: m / (np.linalg.norm(m, axis=0, keepdims=True) / np.sqrt(m.shape[0]) + eps),
+    "bias_rms": lambda m, eps: m / (np.sqrt(np.mean(m**2, axis=0, keepdims=True)) + eps),
+}
+"""Pethick et al., 2025, tables 2 to 4, of matrices (outputs, inputs)."""
+
+
+def scion(p: Array, learning_rate, momentum, norm, scale, unconstrained, weight_decay, eps) -> Algorithm:
+    """Algorithms 1 and 2; kernels are (inputs, outputs)."""
+    lmo, m = LMOS["spectral" if norm == "auto" else norm], 0.0
+    while True:
+        m = (1 - momentum) * m + momentum * (yield p)
+        shrunk = p * (1 - learning_rate * ((not unconstrained) + weight_decay))
+        p = shrunk - learning_rate * scale * lmo(m.T, eps).T
