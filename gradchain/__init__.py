@@ -133,6 +133,7 @@ from .optimizers import (
     lion as lion,
     madgrad as madgrad,
     mars as mars,
+    mezo as mezo,
     momo as momo,
     momo_adam as momo_adam,
     muon as muon,
@@ -197,6 +198,7 @@ from .optimizers import (
     simplified_ademamix as simplified_ademamix,
     sm3 as sm3,
     sophia as sophia,
+    spsa as spsa,
     yogi as yogi,
 )
 from .schedules import (
@@ -269,6 +271,7 @@ from .transforms import (
     ScaleByRmsState as ScaleByRmsState,
     ScaleByRmsWithCountState as ScaleByRmsWithCountState,
     ScaleByScheduleState as ScaleByScheduleState,
+    ScaleBySpsaState as ScaleBySpsaState,
     ScaleByTrustRatioState as ScaleByTrustRatioState,
     ScaleState as ScaleState,
     ScheduleFreeState as ScheduleFreeState,
@@ -331,6 +334,7 @@ from .transforms import (
     scale_by_rms as scale_by_rms,
     scale_by_schedule as scale_by_schedule,
     scale_by_sign as scale_by_sign,
+    scale_by_spsa as scale_by_spsa,
     scale_by_trust_ratio as scale_by_trust_ratio,
     scaled_group as scaled_group,
     schedule_free as schedule_free,

@@ -1,9 +1,12 @@
 """Rows of what keeps norms, corrects gradients, climbs before it steps, or needs no gradients."""
 
+from arguments import valued
 from references import papers_sharpness as papers
-from table import FIXED, LR, MASKED, MU32, TINY_ADAM, opt, row
+from table import DECAY, FIXED, LR, MASKED, MU32, TINY_ADAM, opt, row
 
 import gradchain as gc
+
+VALUED = {"extra": valued, "constant": True}
 
 # fmt: off
 CASES = [
@@ -21,6 +24,9 @@ CASES = [
     row("scion", LR, 0.2, {"w": "row", "deep": "sign"}, 2.0, {"w": 1.0, "deep": 0.5}, unconstrained=True,
         **MU32, **MASKED),
     opt("scion", 0.02, momentum=0.2, norm="sign"),
+    row("scale_by_spsa", 0.5, "normal", 2, key=3).but(**VALUED),
+    row("mezo", 0.05, 0.5, key=1, **MASKED).but(**VALUED),
+    row("spsa", 0.05, 0.5, stability=2.0, key=1, **DECAY).but(**VALUED),
 ]
 
 VARIANTS = [

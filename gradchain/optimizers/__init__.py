@@ -63,6 +63,7 @@ from .lbfgs import ScaleByLBFGSState as ScaleByLBFGSState, lbfgs as lbfgs, scale
 from .lion import ScaleByLionState as ScaleByLionState, lion as lion, scale_by_lion as scale_by_lion
 from .madgrad import MadgradState as MadgradState, madgrad as madgrad, scale_by_madgrad as scale_by_madgrad
 from .mars import ScaleByMarsState as ScaleByMarsState, mars as mars, scale_by_mars as scale_by_mars
+from .mezo import mezo as mezo
 from .momo import MomoState as MomoState, momo as momo
 from .momo_adam import MomoAdamState as MomoAdamState, momo_adam as momo_adam
 from .muon import muon as muon
@@ -109,4 +110,5 @@ from .sophia import (
     scale_by_sophia as scale_by_sophia,
     sophia as sophia,
 )
+from .spsa import spsa as spsa
 from .yogi import scale_by_yogi as scale_by_yogi, yogi as yogi

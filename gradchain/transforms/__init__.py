@@ -136,6 +136,7 @@ from .split_complex import (
     SplitRealAndImaginaryState as SplitRealAndImaginaryState,
     split_real_and_imaginary as split_real_and_imaginary,
 )
+from .spsa import ScaleBySpsaState as ScaleBySpsaState, scale_by_spsa as scale_by_spsa
 from .trust_ratio import (
     ScaleByTrustRatioState as ScaleByTrustRatioState,
     scale_by_trust_ratio as scale_by_trust_ratio,
