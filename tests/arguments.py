@@ -120,6 +120,17 @@ def curved(p: Any, step: int) -> dict[str, Any]:
     return {"obj_fn": quartic}
 
 
+def valued(p: Any, step: int) -> dict[str, Any]:
+    """The loss as a function, for those that ask for values alone."""
+    return {"value_fn": sloped}
+
+
+def sloped(p: Any) -> Any:
+    """A loss whose differences are as large as its values."""
+    parts = [jnp.sum(jnp.sin(jnp.real(raised(x)) + 2 * jnp.imag(raised(x)))) for x in jax.tree.leaves(p)]
+    return sum((x.astype(parts[0].dtype) for x in parts[1:]), parts[0]) if parts else jnp.float32(0)
+
+
 def faint(p: Any) -> Any:
     """A loss whose curvature may be taken for a step."""
     return quartic(p) / 1000

@@ -7,8 +7,9 @@ the arguments is never written. Here are Optax's factories and what belongs to t
 `cases_*.py` have the rows of what Optax lacks.
 """
 
-import cases_memory
-import cases_relatives
+import importlib
+from pathlib import Path
+
 import jax
 from arguments import (
     ahead,
@@ -411,7 +412,7 @@ VARIANTS = [
 # fmt: on
 """Arguments that no other row sets: rows that buy parity alone, with Optax or with a paper."""
 
-FIELD = [cases_memory, cases_relatives]
+FIELD = [importlib.import_module(path.stem) for path in sorted(Path(__file__).parent.glob("cases_*.py"))]
 """The files of rows that Optax lacks."""
 
 CASES += [case for file in FIELD for case in file.CASES]

@@ -42,13 +42,20 @@ WRAPPERS: dict[str, Callable[[Any], Any]] = {
 
 def random_one(name: str, key: Any) -> Any:
     """A transformation that draws from this key."""
-    arguments = {"add_noise": (0.1, 0.5), "noisy_sgd": (0.1,), "apollo": (0.1,), "scale_by_apollo": ()}
+    arguments = {
+        "add_noise": (0.1, 0.5),
+        "apollo": (0.1,),
+        "mezo": (0.1,),
+        "noisy_sgd": (0.1,),
+        "scale_by_apollo": (),
+        "spsa": (0.1,),
+    }
     factory = getattr(gc, name, None) or getattr(gc.contrib, name)
     if name == "dpsgd":
         return factory(0.1, 1.0, 1.0, seed=key)
     if name == "differentially_private_aggregate":
         return factory(1.0, 1.0, key=key)
-    return factory(*arguments[name], key=key)
+    return factory(*arguments.get(name, ()), key=key)
 
 
 @pytest.mark.parametrize("kind", list(KEYS))

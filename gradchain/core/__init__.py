@@ -49,6 +49,7 @@ from ._errors import (
     tree_mismatch,
     warn_user,
 )
+from ._extra import arguments_for
 from ._factory import transformation
 from ._leafwise import AFTER, init_empty_state, leafwise, without_after
 from ._leaves import Leaves, check_updates, has_gradient, is_absent, is_none, leaves_like, scaled

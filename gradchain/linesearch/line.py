@@ -1,6 +1,5 @@
 """The loss along a line through the parameters: what every line search asks of the value function."""
 
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from ..core import (
     Leaves,
     MissingExtraError,
     MissingParamsError,
+    arguments_for,
     cast,
     dtype_of,
     has_gradient,
@@ -72,7 +72,7 @@ class Line:
             self.directions += [None] * len(jax.tree.leaves(part)) if is_absent(g) else [g]
         self.trained = [i for i, p in enumerate(self.leaves) if has_gradient(p)]  # places in `leaves`
         self.value_fn: Callable[..., Any] = extra_args["value_fn"]
-        self.kwargs = _arguments_for(self.value_fn, extra_args)
+        self.kwargs = arguments_for(self.value_fn, extra_args, but=NEEDED)
         self.value = self.scalar(extra_args["value"])
         grads = self.present.of("extra argument grad", extra_args["grad"])
         self.slope = self._whole_slope(zip(grads, self.present.gs, strict=True))
@@ -133,16 +133,6 @@ class Line:
         for i, g in zip(self.trained, grads, strict=True):
             leaves[i] = cast(g, dtype_of(leaves[i]))
         return jax.tree.unflatten(self.treedef, leaves)
-
-
-def _arguments_for(f: Callable[..., Any], extra_args: dict[str, Any]) -> dict[str, Any]:
-    """Those extra arguments that a value function names. Its **kwargs gets none, as in Optax."""
-    try:
-        parameters = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):
-        return {}
-    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    return {k: v for k, v in extra_args.items() if k in names and k not in NEEDED}
 
 
 def print_where(condition: Any, text: str, **values: Any) -> None:

@@ -70,6 +70,8 @@ from .lars import lars as lars
 from .lbfgs import ScaleByLBFGSState as ScaleByLBFGSState, lbfgs as lbfgs, scale_by_lbfgs as scale_by_lbfgs
 from .lion import ScaleByLionState as ScaleByLionState, lion as lion, scale_by_lion as scale_by_lion
 from .madgrad import MadgradState as MadgradState, madgrad as madgrad, scale_by_madgrad as scale_by_madgrad
+from .mars import ScaleByMarsState as ScaleByMarsState, mars as mars, scale_by_mars as scale_by_mars
+from .mezo import mezo as mezo
 from .momo import MomoState as MomoState, momo as momo
 from .momo_adam import MomoAdamState as MomoAdamState, momo_adam as momo_adam
 from .muon import muon as muon
@@ -98,6 +100,7 @@ from .rmsprop import (
 from .rprop import ScaleByRpropState as ScaleByRpropState, rprop as rprop, scale_by_rprop as scale_by_rprop
 from .schedule_free_adamw import schedule_free_adamw as schedule_free_adamw
 from .schedule_free_sgd import schedule_free_sgd as schedule_free_sgd
+from .scion import scale_by_scion as scale_by_scion, scion as scion
 from .sgd import sgd as sgd
 from .sgdp import scale_by_sgdp as scale_by_sgdp, sgdp as sgdp
 from .sign_sgd import sign_sgd as sign_sgd
@@ -115,5 +118,6 @@ from .sophia import (
     scale_by_sophia as scale_by_sophia,
     sophia as sophia,
 )
+from .spsa import spsa as spsa
 from .tiger import ScaleByTigerState as ScaleByTigerState, scale_by_tiger as scale_by_tiger, tiger as tiger
 from .yogi import scale_by_yogi as scale_by_yogi, yogi as yogi

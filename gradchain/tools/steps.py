@@ -37,7 +37,8 @@ def step_count(state: OptState) -> Any:
 
 def opt_state_of(state: Any) -> OptState:
     """The state of a transformation, in Flax's `TrainState` or `nnx.Optimizer` too, without boxes."""
-    return unboxed(getattr(state, "opt_state", state))
+    held = state if hasattr(state, "_fields") else getattr(state, "opt_state", state)  # SAM's has one too
+    return unboxed(held)
 
 
 def steps_taken(state: OptState) -> Any:

@@ -16,6 +16,9 @@ from .adaptive_clipping import (
     unitwise_norm as unitwise_norm,
 )
 from .apply_every import ApplyEvery as ApplyEvery, apply_every as apply_every
+from .asam import asam as asam
+from .ascending import SAMState as SAMState
+from .ascent import AscentState as AscentState
 from .averaging import (
     AveragedParamsState as AveragedParamsState,
     ema_params as ema_params,
@@ -62,11 +65,14 @@ from .flattening import flatten as flatten
 from .freezing import freeze as freeze, selective_transform as selective_transform
 from .group_rules import layerwise_decay as layerwise_decay, no_decay as no_decay
 from .groups import groups as groups
+from .gsam import gsam as gsam
+from .hyperball import HyperballState as HyperballState, hyperball as hyperball
 from .lookahead import (
     LookaheadParams as LookaheadParams,
     LookaheadState as LookaheadState,
     lookahead as lookahead,
 )
+from .looksam import looksam as looksam
 from .masking import MaskedNode as MaskedNode, MaskedState as MaskedState, masked as masked
 from .mean_blocks import MeanBlocks as MeanBlocks, adam_mini_blocks as adam_mini_blocks
 from .mechanize import MechanicState as MechanicState, mechanize as mechanize
@@ -105,7 +111,7 @@ from .reduce_on_plateau import (
     ReduceLROnPlateauState as ReduceLROnPlateauState,
     reduce_on_plateau as reduce_on_plateau,
 )
-from .sam import NormalizeState as NormalizeState, SAMState as SAMState, normalize as normalize, sam as sam
+from .sam import NormalizeState as NormalizeState, normalize as normalize, sam as sam
 from .scale_by_adam import ScaleByAdamState as ScaleByAdamState, scale_by_adam as scale_by_adam
 from .scale_by_adamax import scale_by_adamax as scale_by_adamax
 from .scale_by_muon import MuonState as MuonState, scale_by_muon as scale_by_muon
@@ -132,6 +138,7 @@ from .split_complex import (
     SplitRealAndImaginaryState as SplitRealAndImaginaryState,
     split_real_and_imaginary as split_real_and_imaginary,
 )
+from .spsa import ScaleBySpsaState as ScaleBySpsaState, scale_by_spsa as scale_by_spsa
 from .trust_ratio import (
     ScaleByTrustRatioState as ScaleByTrustRatioState,
     scale_by_trust_ratio as scale_by_trust_ratio,
