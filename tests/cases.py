@@ -7,6 +7,7 @@ the arguments is never written. Here are Optax's factories and what belongs to t
 `cases_*.py` have the rows of what Optax lacks.
 """
 
+import cases_averages
 import cases_relatives
 import jax
 from arguments import (
@@ -410,7 +411,7 @@ VARIANTS = [
 # fmt: on
 """Arguments that no other row sets: rows that buy parity alone, with Optax or with a paper."""
 
-FIELD = [cases_relatives]
+FIELD = [cases_averages, cases_relatives]
 """The files of rows that Optax lacks."""
 
 CASES += [case for file in FIELD for case in file.CASES]

@@ -18,12 +18,15 @@ from .adaptive_clipping import (
 from .apply_every import ApplyEvery as ApplyEvery, apply_every as apply_every
 from .averaging import (
     AveragedParamsState as AveragedParamsState,
+    TailAveragedParamsState as TailAveragedParamsState,
     ema_params as ema_params,
     swa_params as swa_params,
+    tail_ema_params as tail_ema_params,
 )
 from .belief_state import ScaleByBeliefState as ScaleByBeliefState
 from .block_clipping import clip_by_block_rms as clip_by_block_rms
 from .cautious import cautious as cautious
+from .cautious_decay import add_cautious_decay as add_cautious_decay
 from .clipping import (
     ClipByGlobalNormState as ClipByGlobalNormState,
     ClipState as ClipState,
@@ -53,10 +56,13 @@ from .decay import (
     add_decayed_weights as add_decayed_weights,
 )
 from .decay_masks import decay_matrices_only as decay_matrices_only
+from .decay_to_start import DecayToStartState as DecayToStartState, add_decay_to_start as add_decay_to_start
+from .ema_nesterov import EmaNesterovState as EmaNesterovState, ema_nesterov as ema_nesterov
 from .flattening import flatten as flatten
 from .freezing import freeze as freeze, selective_transform as selective_transform
 from .group_rules import layerwise_decay as layerwise_decay, no_decay as no_decay
 from .groups import groups as groups
+from .lawa import LawaParamsState as LawaParamsState, lawa_params as lawa_params
 from .lookahead import (
     LookaheadParams as LookaheadParams,
     LookaheadState as LookaheadState,
@@ -95,6 +101,7 @@ from .per_example import (
     per_example_global_norm_clip as per_example_global_norm_clip,
     per_example_layer_norm_clip as per_example_layer_norm_clip,
 )
+from .power_ema import PowerEmaParamsState as PowerEmaParamsState, power_ema_params as power_ema_params
 from .reduce_on_plateau import (
     ReduceLROnPlateauState as ReduceLROnPlateauState,
     reduce_on_plateau as reduce_on_plateau,
@@ -111,6 +118,10 @@ from .scale_by_rms import (
     ScaleByRmsState as ScaleByRmsState,
     ScaleByRmsWithCountState as ScaleByRmsWithCountState,
     scale_by_rms as scale_by_rms,
+)
+from .scaled_decay import (
+    add_corrected_decay as add_corrected_decay,
+    add_independent_decay as add_independent_decay,
 )
 from .scaled_group import scaled_group as scaled_group
 from .scaling import (
