@@ -27,7 +27,7 @@ CASES = [
 
 VARIANTS = [
     opt("ademamix", 0.01, b3=gc.beta_schedule(0.9, 0.9999, 9, -1, "halflife"),
-        alpha=gc.linear_schedule(5 / 9, 5.0, 8), **DECAY).per(papers.scheduled_ademamix),
+        alpha=gc.linear_schedule(5 / 9, 5.0, 8), **DECAY).but(twin=False).per(papers.scheduled_ademamix),
     row("scale_by_acprop", centered_by="new"),
     row("acprop", LR, **MASK, centered_by="new"),
 ]

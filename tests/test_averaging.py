@@ -211,19 +211,19 @@ def snapshots_of(tx: Any, steps: int, every: int) -> tuple[list[Any], list[gc.Em
 
 def test_an_average_that_was_kept_is_found_again_after_the_run() -> None:
     tx = gc.chain(gc.sgd(0.05), gc.power_ema_params((0.05, 0.1)))
-    visited, stored = snapshots_of(tx, 96, 8)
-    assert [(s.step, s.sigma_rel) for s in stored[:2]] == [(8, 0.05), (8, 0.1)]
+    visited, stored = snapshots_of(tx, 96, 4)
+    assert [(s.step, s.sigma_rel) for s in stored[:2]] == [(4, 0.05), (4, 0.1)]
     for sigma in (0.05, 0.1):
         kept = stored[-1 if sigma == 0.1 else -2].params
         np.testing.assert_allclose(gc.posthoc_ema(stored, sigma)["w"], kept["w"], rtol=1e-5)
     np.testing.assert_allclose(  # of an earlier step
-        gc.posthoc_ema(stored, 0.1, step=48)["deep"][0]["b"], stored[11].params["deep"][0]["b"], rtol=1e-5
+        gc.posthoc_ema(stored, 0.1, step=48)["deep"][0]["b"], stored[23].params["deep"][0]["b"], rtol=1e-5
     )
     for sigma in (0.07, 0.15, 0.2):  # never kept
         found = gc.posthoc_ema(stored[::-1], sigma)["w"]
         direct = weighted(visited, power_weights(sigma, 96))
         away = np.max(np.abs(np.asarray(stored[-1].params["w"]) - direct))
-        assert np.max(np.abs(found - direct)) < 0.02 * away, sigma
+        assert np.max(np.abs(found - direct)) < 0.01 * away, sigma
 
 
 def test_what_posthoc_averages_need_is_told() -> None:
@@ -286,6 +286,8 @@ def test_looking_nowhere_ahead_is_the_optimizer_itself() -> None:
     np.testing.assert_array_equal(found[-1]["w"], plain[-1]["w"])
     np.testing.assert_array_equal(gc.eval_params(state, found[-1])["w"], plain[-1]["w"])
     with pytest.raises(ValueError, match="ema_nesterov: give learning_rate and max_learning_rate together"):
-        gc.ema_nesterov(0.5, learning_rate=0.1)
+        gc.ema_nesterov(0.5, learning_rate=falling)
+    with pytest.raises(TypeError, match=r"learning_rate must be a schedule, received 0\.1"):
+        gc.ema_nesterov(0.5, learning_rate=0.1, max_learning_rate=0.1)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="max_learning_rate must be finite and more than 0, received 0"):
-        gc.ema_nesterov(0.5, learning_rate=0.1, max_learning_rate=0.0)
+        gc.ema_nesterov(0.5, learning_rate=falling, max_learning_rate=0.0)

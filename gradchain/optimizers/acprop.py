@@ -62,7 +62,7 @@ def scale_by_acprop(
     return leafwise(init, update, traits=[Trait.RESCALES])
 
 
-@transformation(deferred=True)
+@transformation
 def acprop(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,

@@ -17,7 +17,7 @@ from ..core import (
 )
 from ..core.lists import each_of
 from ..core.numerics import ema, zeros_like
-from ..core.types import Array, Count, DTypeLike, Hyperparameter, Numeric, Params, ScalarOrSchedule
+from ..core.types import Array, Count, DTypeLike, Hyperparameter, Numeric, Params, Schedule
 from .masking import MaskedNode
 
 
@@ -44,7 +44,7 @@ class EmaNesterovState(NamedTuple):
 def ema_nesterov(
     beta: Hyperparameter = 0.5,
     decay: Hyperparameter = 0.99,
-    learning_rate: ScalarOrSchedule | None = None,
+    learning_rate: Schedule | None = None,
     max_learning_rate: Numeric | None = None,
     accumulator_dtype: DTypeLike | None = None,
 ):
@@ -58,12 +58,12 @@ def ema_nesterov(
     Args:
         beta: how far ahead; 0.3 to 0.6 in the records of modded-nanogpt.
         decay: of the average of the steps, in [0, 1].
-        learning_rate: lr, for its shape: a number, an array or a schedule; None has lr / lr_max = 1.
+        learning_rate: lr, a schedule, read one step ahead; None has lr / lr_max = 1.
         max_learning_rate: lr_max, the largest value that it takes, positive.
         accumulator_dtype: dtype of v, by default the parameter's, but at least float32.
 
     State: `EmaNesterovState(count, reach, trace)`. Memory: 1 x the parameters.
-    Raises: ValueError for one of lr and lr_max without the other.
+    Raises: ValueError for one of lr and lr_max without the other; TypeError for an lr that is no schedule.
     Reference: Jordan et al., 2024, modded-nanogpt: Speedrunning the NanoGPT baseline,
         github.com/KellerJordan/modded-nanogpt.
     """
@@ -71,6 +71,11 @@ def ema_nesterov(
         raise ValueError(
             "ema_nesterov: give learning_rate and max_learning_rate together, or neither; received "
             f"learning_rate={learning_rate!r} and max_learning_rate={max_learning_rate!r}."
+        )
+    if learning_rate is not None and not callable(learning_rate):
+        raise TypeError(
+            f"ema_nesterov: learning_rate must be a schedule, received {learning_rate!r}. Leave it out "
+            "where it does not change, and give its share in beta."
         )
 
     def init(ps: list[Array]) -> EmaNesterovState:
@@ -85,8 +90,7 @@ def ema_nesterov(
     ) -> tuple[list[Array], EmaNesterovState]:
         reach = beta
         if learning_rate is not None and max_learning_rate is not None:
-            rate = learning_rate(s.count) if callable(learning_rate) else learning_rate
-            reach = beta * (rate / max_learning_rate)
+            reach = beta * (learning_rate(s.count) / max_learning_rate)
 
         def leaf(u: Array, v: Array) -> tuple[Array, Array]:
             new = ema(u, v, decay)
