@@ -70,8 +70,10 @@ from .second_order import (
     power_iteration as power_iteration,
 )
 from .tools import (
+    EmaSnapshot as EmaSnapshot,
     cite as cite,
     describe as describe,
+    ema_snapshots as ema_snapshots,
     eval_params as eval_params,
     find_learning_rate as find_learning_rate,
     from_config as from_config,
@@ -88,6 +90,7 @@ from .tools import (
     migrate_state as migrate_state,
     minimize as minimize,
     plot_log as plot_log,
+    posthoc_ema as posthoc_ema,
     random_search as random_search,
     reset as reset,
     save as save,

@@ -15,6 +15,7 @@ class Trait(Enum):
     LEARNING_RATE = "applies the learning rate and its sign"
     RESCALES = "gives steps of the same size whatever the scale of its input"
     DECAYS = "adds weight decay"
+    SHRINKS = "adds weight decay with the sign of a step, after the learning rate"
     CLIPS = "bounds the size of its input"
 
 
@@ -36,6 +37,12 @@ CONFLICTS: dict[tuple[Trait, Trait], str] = {
     (Trait.DECAYS, Trait.RESCALES): (
         "the decay of {first} is rescaled by {later} after it, as an L2 penalty would be. For decoupled "
         "decay put it after, or use weight_decay= of the optimizer."
+    ),
+    (Trait.SHRINKS, Trait.LEARNING_RATE): (
+        "{later} turns the decay of {first} before it into growth. Put the decay last."
+    ),
+    (Trait.SHRINKS, Trait.RESCALES): (
+        "the decay of {first} is rescaled by {later} after it. Put the decay last."
     ),
     (Trait.LEARNING_RATE, Trait.CLIPS): (
         "{later} clips steps that the learning rate of {first} has made small already. Put it first."

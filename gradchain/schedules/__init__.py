@@ -2,6 +2,7 @@
 
 from ..core import schedule as schedule
 from ..core.types import Schedule as Schedule
+from .betas import beta_schedule as beta_schedule
 from .constant import constant_schedule as constant_schedule
 from .cooldown import (
     cooldown_schedule as cooldown_schedule,
@@ -34,6 +35,7 @@ from .piecewise import (
 )
 from .polynomial import linear_schedule as linear_schedule, polynomial_schedule as polynomial_schedule
 from .power import power_schedule as power_schedule
+from .powercool import powercool_schedule as powercool_schedule
 from .resume import rewarmup_schedule as rewarmup_schedule
 from .rex import rex_schedule as rex_schedule
 from .scaled import scaled_schedule as scaled_schedule
@@ -43,6 +45,7 @@ from .warmup import (
     warmup_cosine_decay_schedule as warmup_cosine_decay_schedule,
     warmup_exponential_decay_schedule as warmup_exponential_decay_schedule,
 )
+from .wsd import wsd_schedule as wsd_schedule
 
 
 def __getattr__(name: str) -> object:

@@ -85,6 +85,14 @@ def quotient(x: Any, y: Any) -> Any:
     return x / y if is_number(x) and is_number(y) and y != 0 else _divided(real(x), real(y))
 
 
+def until(count: Any, boundary: Any) -> jax.Array:
+    """The steps up to `boundary`, 0 from there on; exact integers where both are."""
+    count, boundary = as_count(count), number(boundary)
+    if _is_integer(count) and isinstance(boundary, int) and abs(boundary) <= jnp.iinfo(count.dtype).max:
+        return boundary - jnp.clip(count, 0, boundary)
+    return real(boundary) - jnp.clip(real(count), 0, real(boundary))
+
+
 @jax.jit
 def _parts(n: jax.Array, left: jax.Array, steps: jax.Array) -> tuple[jax.Array, jax.Array]:
     done, ahead = quotient(n, steps), quotient(left, steps)
@@ -113,6 +121,15 @@ def _blended(start: jax.Array, end: jax.Array, weight: jax.Array) -> jax.Array:
 def blend(start: Any, end: Any, weight: Any) -> jax.Array:
     """weight start + (1 - weight) end: exact at weights 0 and 1, and always between `start` and `end`."""
     return _blended(real(start), real(end), real(weight))
+
+
+@jax.jit
+def between(start: Any, end: Any, formula: Any, done: Any) -> jax.Array:
+    """`formula`, held between `start` and `end`; exactly these where 0 or 1 is done."""
+    start, end = real(start), real(end)
+    inside = jnp.clip(formula, jnp.minimum(start, end), jnp.maximum(start, end))
+    inside = _valued(inside, formula)
+    return jnp.where(done <= 0, start, jnp.where(done >= 1, end, inside))
 
 
 @jax.jit

@@ -11,6 +11,11 @@ from .minimize import MinimizeResult as MinimizeResult, minimize as minimize
 from .parse import parse as parse
 from .plot_log import plot_log as plot_log
 from .plot_schedule import plot_schedule as plot_schedule
+from .posthoc_ema import (
+    EmaSnapshot as EmaSnapshot,
+    ema_snapshots as ema_snapshots,
+    posthoc_ema as posthoc_ema,
+)
 from .reset import reset as reset
 from .saving.checkpoints import load as load, load_dict as load_dict, save as save
 from .saving.config import from_config as from_config, to_config as to_config

@@ -21,12 +21,15 @@ from .ascending import SAMState as SAMState
 from .ascent import AscentState as AscentState
 from .averaging import (
     AveragedParamsState as AveragedParamsState,
+    TailAveragedParamsState as TailAveragedParamsState,
     ema_params as ema_params,
     swa_params as swa_params,
+    tail_ema_params as tail_ema_params,
 )
 from .belief_state import ScaleByBeliefState as ScaleByBeliefState
 from .block_clipping import clip_by_block_rms as clip_by_block_rms
 from .cautious import cautious as cautious
+from .cautious_decay import add_cautious_decay as add_cautious_decay
 from .clipping import (
     ClipByGlobalNormState as ClipByGlobalNormState,
     ClipState as ClipState,
@@ -61,12 +64,15 @@ from .dimension_numbers import (
     matrix_dimension_numbers as matrix_dimension_numbers,
     matrix_labels as matrix_labels,
 )
+from .decay_to_start import DecayToStartState as DecayToStartState, add_decay_to_start as add_decay_to_start
+from .ema_nesterov import EmaNesterovState as EmaNesterovState, ema_nesterov as ema_nesterov
 from .flattening import flatten as flatten
 from .freezing import freeze as freeze, selective_transform as selective_transform
 from .group_rules import layerwise_decay as layerwise_decay, no_decay as no_decay
 from .groups import groups as groups
 from .gsam import gsam as gsam
 from .hyperball import HyperballState as HyperballState, hyperball as hyperball
+from .lawa import LawaParamsState as LawaParamsState, lawa_params as lawa_params
 from .lookahead import (
     LookaheadParams as LookaheadParams,
     LookaheadState as LookaheadState,
@@ -107,6 +113,7 @@ from .per_example import (
     per_example_global_norm_clip as per_example_global_norm_clip,
     per_example_layer_norm_clip as per_example_layer_norm_clip,
 )
+from .power_ema import PowerEmaParamsState as PowerEmaParamsState, power_ema_params as power_ema_params
 from .reduce_on_plateau import (
     ReduceLROnPlateauState as ReduceLROnPlateauState,
     reduce_on_plateau as reduce_on_plateau,
@@ -119,6 +126,10 @@ from .scale_by_rms import (
     ScaleByRmsState as ScaleByRmsState,
     ScaleByRmsWithCountState as ScaleByRmsWithCountState,
     scale_by_rms as scale_by_rms,
+)
+from .scaled_decay import (
+    add_corrected_decay as add_corrected_decay,
+    add_independent_decay as add_independent_decay,
 )
 from .scaled_group import scaled_group as scaled_group
 from .scaling import (

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from ..core import (
     CLOSED_UNIT,
     NON_NEGATIVE,
+    POSITIVE,
     GradientTransformationExtraArgs,
     Leaves,
     MissingParamsError,
@@ -28,6 +29,20 @@ from ..tree.placeholder import is_placeholder
 from .masking import MaskedNode
 
 
+def _mean(state: Any, params: Params, mixture: Any = None) -> Params:
+    """The weighted sum of a state over its weight, mixed with the parameters; these before the first."""
+
+    def mean(total: Any, p: Any) -> Any:
+        if isinstance(total, MaskedNode):
+            return p
+        with relaxed_promotion():
+            average = widen(total) / jnp.where(state.weight > 0, state.weight, 1)
+            mixed = average if mixture is None else mixture * average + (1 - mixture) * widen(p)
+            return cast(jnp.where(state.weight > 0, mixed, widen(p)), dtype_of(p))
+
+    return jax.tree.map(mean, state.average, params, is_leaf=lambda x: isinstance(x, MaskedNode))
+
+
 class AveragedParamsState(NamedTuple):
     """State of `ema_params` and `swa_params`."""
 
@@ -37,15 +52,20 @@ class AveragedParamsState(NamedTuple):
 
     def eval_params(self, params: Params) -> Params:
         """The average, without the bias of its start; the parameters themselves before the first."""
+        return _mean(self, params)
 
-        def mean(total: Any, p: Any) -> Any:
-            if isinstance(total, MaskedNode):
-                return p
-            with relaxed_promotion():
-                weight = jnp.where(self.weight > 0, self.weight, 1)
-                return cast(jnp.where(self.weight > 0, widen(total) / weight, widen(p)), dtype_of(p))
 
-        return jax.tree.map(mean, self.average, params, is_leaf=lambda x: isinstance(x, MaskedNode))
+class TailAveragedParamsState(NamedTuple):
+    """State of `tail_ema_params`."""
+
+    count: Count  # i32[]  steps taken
+    weight: Array  # f32[]  the sum of the weights in the average: 0 before the first, at most 1
+    mixture: Array  # f32[]  share of the average in what is evaluated
+    average: Params  # like params, at least float32, or accumulator_dtype; the weighted sum
+
+    def eval_params(self, params: Params) -> Params:
+        """The mixture of parameters and average; the parameters themselves before the first."""
+        return _mean(self, params, self.mixture)
 
 
 @transformation(decay=CLOSED_UNIT, start_step=NON_NEGATIVE)
@@ -71,6 +91,42 @@ def ema_params(decay: Numeric = 0.999, *, start_step: int = 0, accumulator_dtype
         return jnp.where(step > start_step, one_minus(decay), 0)
 
     return _averaging("ema_params", share, accumulator_dtype)
+
+
+@transformation(start_step=NON_NEGATIVE, time_constant=POSITIVE, mixture=CLOSED_UNIT)
+def tail_ema_params(
+    start_step: int,
+    time_constant: Numeric = 150.0,
+    mixture: Numeric = 0.6,
+    *,
+    accumulator_dtype: DTypeLike | None = None,
+):
+    """Keeps a moving average of the last part of a run, to be mixed with the parameters.
+
+    After start_step: a = d a + (1 - d) (p + u), w = d w + (1 - d) with d = exp(-1 / time_constant).
+    Evaluated is (1 - mixture) p + mixture a / w. While the learning rate still falls the average lags
+    behind, and the mixture is better than both. Put it last in a chain and evaluate
+    `eval_params(state, params)`.
+
+    Args:
+        start_step: the steps before it do not count.
+        time_constant: steps after which a weight has fallen to 1 / e, positive.
+        mixture: share of the average, in [0, 1]; at 1 it is `ema_params`.
+        accumulator_dtype: dtype of a, by default the parameter's, but at least float32.
+
+    State: `TailAveragedParamsState(count, weight, mixture, average)`. Memory: 1 x the parameters.
+    Raises: ValueError if `update` gets no parameters, or for a number out of range.
+    Reference: Jordan et al., 2024, modded-nanogpt: Speedrunning the NanoGPT baseline,
+        github.com/KellerJordan/modded-nanogpt.
+    """
+
+    def share(step: Array, weight: Array) -> Array:
+        return jnp.where(step > start_step, -jnp.expm1(-1 / jnp.asarray(time_constant)), 0)
+
+    def make(count: Array, weight: Array, average: Params) -> TailAveragedParamsState:
+        return TailAveragedParamsState(count, weight, jnp.asarray(mixture, jnp.float32), average)
+
+    return _averaging("tail_ema_params", share, accumulator_dtype, make)
 
 
 @transformation(start_step=NON_NEGATIVE)
@@ -103,23 +159,25 @@ def swa_params(start_step: int = 0, every: int = 1, *, accumulator_dtype: DTypeL
 
 
 def _averaging(
-    name: str, share: Callable[[Array, Array], Array], dtype: DTypeLike | None
+    name: str,
+    share: Callable[[Array, Array], Array],
+    dtype: DTypeLike | None,
+    make: Callable[[Array, Array, Params], Any] = AveragedParamsState,
 ) -> GradientTransformationExtraArgs:
-    """An average into which each step's parameters enter with a share: a = a + share (p - a)."""
+    """An average into which each step's parameters enter with a share: a = a + share (p - a).
 
-    def init(params: Params) -> AveragedParamsState:
+    Args: make, makes the state from count, weight and average.
+    """
+
+    def init(params: Params) -> Any:
         average = params
         if not is_placeholder(params):
             average = jax.tree.map(lambda p: zeros_like(p, dtype or compute_dtype(dtype_of(p))), params)
-        return AveragedParamsState(jnp.zeros([], jnp.int32), jnp.zeros([], jnp.float32), average)
+        return make(jnp.zeros([], jnp.int32), jnp.zeros([], jnp.float32), average)
 
     def run(
-        whole: bool,
-        updates: Updates,
-        state: AveragedParamsState,
-        params: Params | None = None,
-        **extra_args: Any,
-    ) -> tuple[Any, AveragedParamsState]:
+        whole: bool, updates: Updates, state: Any, params: Params | None = None, **extra_args: Any
+    ) -> tuple[Any, Any]:
         if params is None:
             raise MissingParamsError(name)
         leaves, new = Leaves(name, updates, params), apply_updates(params, updates)
@@ -132,7 +190,6 @@ def _averaging(
         with relaxed_promotion():
             averages = each(move, leaves.of("average", state.average), leaves.of("new parameters", new))
             weight = state.weight + part * (1 - state.weight)
-        state = AveragedParamsState(count, weight, leaves.put(averages, state.average))
-        return new if whole else updates, state
+        return new if whole else updates, make(count, weight, leaves.put(averages, state.average))
 
     return wrapper(init, run)
