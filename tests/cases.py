@@ -10,8 +10,6 @@ the arguments is never written. Here are Optax's factories and what belongs to t
 import importlib
 from pathlib import Path
 
-import cases_averages
-import cases_relatives
 import jax
 from arguments import (
     ahead,
@@ -415,7 +413,6 @@ VARIANTS = [
 """Arguments that no other row sets: rows that buy parity alone, with Optax or with a paper."""
 
 FIELD = [importlib.import_module(path.stem) for path in sorted(Path(__file__).parent.glob("cases_*.py"))]
-FIELD = [cases_averages, cases_relatives]
 """The files of rows that Optax lacks."""
 
 CASES += [case for file in FIELD for case in file.CASES]

@@ -59,12 +59,12 @@ from .decay import (
     add_decayed_weights as add_decayed_weights,
 )
 from .decay_masks import decay_matrices_only as decay_matrices_only
+from .decay_to_start import DecayToStartState as DecayToStartState, add_decay_to_start as add_decay_to_start
 from .dimension_numbers import (
     MuonDimensionNumbers as MuonDimensionNumbers,
     matrix_dimension_numbers as matrix_dimension_numbers,
     matrix_labels as matrix_labels,
 )
-from .decay_to_start import DecayToStartState as DecayToStartState, add_decay_to_start as add_decay_to_start
 from .ema_nesterov import EmaNesterovState as EmaNesterovState, ema_nesterov as ema_nesterov
 from .flattening import flatten as flatten
 from .freezing import freeze as freeze, selective_transform as selective_transform
