@@ -56,6 +56,7 @@ from ._leaves import Leaves, check_updates, has_gradient, is_absent, is_none, le
 from ._matrices import DimensionNumbers, MatrixView, by_shape
 from ._matrixwise import Views, matrixwise, views_of
 from ._numbers import (
+    AT_LEAST_1,
     CLOSED_UNIT,
     FINITE,
     NON_NEGATIVE,

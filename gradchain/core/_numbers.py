@@ -27,6 +27,7 @@ NON_NEGATIVE = Range("finite and at least 0", lambda x: 0 <= x < math.inf)
 NON_NEGATIVE_OR_INF = Range("at least 0", lambda x: x >= 0)
 POSITIVE = Range("finite and more than 0", lambda x: 0 < x < math.inf)
 UNIT = Range("in [0, 1)", lambda x: 0 <= x < 1)
+AT_LEAST_1 = Range("a whole number of at least 1", lambda x: x >= 1 and x == int(x))
 CLOSED_UNIT = Range("in [0, 1]", lambda x: 0 <= x <= 1)
 
 RANGES: dict[str, Range] = {

@@ -22,6 +22,7 @@ class Cut(NamedTuple):
 class StackView(NamedTuple):
     """An array seen as stacks (arrays, *dims), one for each shape that its blocks have."""
 
+    whole: tuple[int, ...]  # its shape
     matrix: MatrixView | None  # how it is a stack of matrices; None: it is one array
     count: int  # how many arrays of shape `dims`
     dims: tuple[int, ...]  # before they are cut into blocks
@@ -52,7 +53,7 @@ class StackView(NamedTuple):
         count, *dims = (1, *shape) if matrix is None else matrix.shape
         if merge:
             dims = merged(dims, merge, merge_from_end)
-        return cls(matrix, count, tuple(dims), tuple(_cuts(size, block) for size in dims))
+        return cls(tuple(shape), matrix, count, tuple(dims), tuple(_cuts(size, block) for size in dims))
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
@@ -78,7 +79,7 @@ class StackView(NamedTuple):
                 for i in range(0, len(parts), n)
             ]
         (x,) = parts
-        return x if self.matrix is None else self.matrix.unstack(x)
+        return x.reshape(self.whole) if self.matrix is None else self.matrix.unstack(x)
 
 
 def merged(shape: Sequence[int], most: int, from_end: bool = False) -> list[int]:

@@ -4,7 +4,6 @@ Products are in full precision also where a device would round their factors to 
 inverse roots do not forgive it.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -43,13 +42,6 @@ def along(matrices: Array, x: Array, axis: int) -> Array:
     moved = jnp.moveaxis(x, axis + 1, 1)
     y = product(matrices, moved.reshape(*moved.shape[:2], -1))
     return jnp.moveaxis(y.reshape(*y.shape[:2], *moved.shape[2:]), 1, axis + 1)
-
-
-def along_all(matrices: Sequence[Array | None], x: Array) -> Array:
-    """`along` for every axis; None leaves an axis as it is."""
-    for axis, m in enumerate(matrices):
-        x = x if m is None else along(m, x, axis)
-    return x
 
 
 def each_norm(x: Array) -> Array:

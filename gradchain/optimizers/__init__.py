@@ -111,6 +111,7 @@ from .simplified_ademamix import (
     simplified_ademamix as simplified_ademamix,
 )
 from .sm3 import ScaleBySM3State as ScaleBySM3State, scale_by_sm3 as scale_by_sm3, sm3 as sm3
+from .soap import ScaleBySoapState as ScaleBySoapState, scale_by_soap as scale_by_soap, soap as soap
 from .sophia import (
     HutchinsonState as HutchinsonState,
     SophiaState as SophiaState,

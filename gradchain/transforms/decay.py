@@ -98,16 +98,33 @@ def _decay_moved(learning_rate: Hyperparameter, weight_decay: Hyperparameter):
     )
 
 
+@transformation
+def _decay_moved_later(learning_rate: Hyperparameter, weight_decay: Hyperparameter):
+    def init(p: Array) -> WeightDecaySchedule:
+        return WeightDecaySchedule(count=0)
+
+    def update(u: Array, s: WeightDecaySchedule, p: Array) -> tuple[Array, WeightDecaySchedule]:
+        rate = jnp.where(s.count > 1, learning_rate * weight_decay, 0)
+        return u - rate * (p + u), s
+
+    return leafwise(init, update, name="decoupled_last", needs_params=True, traits=[Trait.DECAYS])
+
+
 def decoupled_last(
-    learning_rate: ScalarOrSchedule, weight_decay: ScalarOrSchedule, weight_decay_mask: MaskOrFn
+    learning_rate: ScalarOrSchedule,
+    weight_decay: ScalarOrSchedule,
+    weight_decay_mask: MaskOrFn,
+    *,
+    from_the_second: bool = False,
 ) -> tuple[GradientTransformationExtraArgs, ...]:
     """The last link of an optimizer that moves the parameters first and then makes them smaller.
 
-    p = (p - learning_rate u) (1 - learning_rate weight_decay); no link for a decay of 0.
+    p = (p - learning_rate u) (1 - learning_rate weight_decay); no link for a decay of 0. With
+    `from_the_second` it leaves out the first step, as optimizers do that begin by measuring.
     """
     if is_zero(weight_decay):
         return ()
-    decay = _decay_moved(learning_rate, weight_decay)
+    decay = (_decay_moved_later if from_the_second else _decay_moved)(learning_rate, weight_decay)
     return (decay if weight_decay_mask is None else masked(decay, weight_decay_mask),)
 
 

@@ -96,9 +96,10 @@ def _by_gram(x: Array, rows: Sequence[Any], a: Array | None) -> Array:
     for first in (0, GRAM_RESTART):
         part = rows[:GRAM_RESTART] if first == 0 else rows[GRAM_RESTART:]
         r = _gram(x) if a is None else a
-        q, a = jnp.broadcast_to(jnp.eye(r.shape[-1], dtype=r.dtype), r.shape), None
+        one = jnp.broadcast_to(jnp.eye(r.shape[-1], dtype=r.dtype), r.shape)
+        q, a = one, None
         for row in part:
-            z = row[0] * jnp.eye(r.shape[-1], dtype=r.dtype) + row[1] * r + row[2] * r @ r
+            z = row[0] * one + row[1] * r + row[2] * r @ r
             q, r = z @ q, z @ r @ z
         x = q @ x if part else x
     return x
