@@ -1,12 +1,23 @@
 """Rows of optimizers of matrices that Optax lacks."""
 
-from table import MASKED, MU32, NU32, opt, row
+from references import papers_matrix as papers
+from table import LR, MASKED, MU32, NU32, opt, row
 
 # fmt: off
 CASES = [
+    # Where a matrix has equal eigenvalues, rounding chooses the basis: here no axis has more than one 0
     row("scale_by_soap", precondition_frequency=2, max_precond_dim=4),
     opt("soap", 0.05, 0.8, 0.9, 0.95, 1e-3, precondition_frequency=2, max_precond_dim=2, merge_dims=True,
         precondition_1d=True, normalize_grads=True, correct_bias=False, **MU32, **NU32, **MASKED),
+    row("scale_by_shampoo", eps=1e-3, max_precond_dim=3, graft="rmsprop", one_sided=True),
+    opt("shampoo", LR, 0.8, 0.9, 0.7, 1e-2, precondition_frequency=2, start_step=3, max_precond_dim=2,
+        merge_dims=False, graft="adam", graft_b2=0.9, graft_eps=1e-3, **MU32, **MASKED).per(
+        papers.shampoo, b3=None, eps=1e-6, start_step=None, graft_b2=None, graft_eps=None, mu_dtype=None,
+        weight_decay_mask=None),
 ]
-VARIANTS = []
+VARIANTS = [
+    opt("shampoo", LR, merge_dims=False).per(papers.shampoo, eps=1e-6),
+    opt("shampoo", LR, b2=0.9, eps=1e-6, merge_dims=False, max_precond_dim=4, precondition_frequency=3).per(
+        papers.shampoo),
+]
 # fmt: on

@@ -50,7 +50,9 @@ class StackView(NamedTuple):
         Raises: LeafError if the dimension numbers do not fit.
         """
         matrix = None if numbers is None else MatrixView.of(name, shape, numbers)
-        count, *dims = (1, *shape) if matrix is None else matrix.shape
+        count, *dims = (
+            (1, *(shape or (1,))) if matrix is None else matrix.shape
+        )  # a scalar is a vector of one
         if merge:
             dims = merged(dims, merge, merge_from_end)
         return cls(tuple(shape), matrix, count, tuple(dims), tuple(_cuts(size, block) for size in dims))

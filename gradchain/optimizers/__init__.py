@@ -103,6 +103,11 @@ from .schedule_free_sgd import schedule_free_sgd as schedule_free_sgd
 from .scion import scale_by_scion as scale_by_scion, scion as scion
 from .sgd import sgd as sgd
 from .sgdp import scale_by_sgdp as scale_by_sgdp, sgdp as sgdp
+from .shampoo import (
+    ScaleByShampooState as ScaleByShampooState,
+    scale_by_shampoo as scale_by_shampoo,
+    shampoo as shampoo,
+)
 from .sign_sgd import sign_sgd as sign_sgd
 from .signum import signum as signum
 from .simplified_ademamix import (

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ..core import AT_LEAST_1, UNIT, chain, matrixwise, transformation
 from ..core.matrices import gram
-from ..core.numerics import abs_sq, accumulator_like, ema, sqrt, weight_after, zeros_like
+from ..core.numerics import abs_sq, accumulator_like, ema, ratio, sqrt, weight_after, zeros_like
 from ..core.types import (
     AddedNumber,
     Array,
@@ -108,7 +108,7 @@ def scale_by_soap(
             u = u * sqrt(weight_after(n, b2)) / weight_after(n, b1)
         if normalize_grads:
             mean = jnp.mean(abs_sq(u), tuple(range(1, u.ndim)), keepdims=True)
-            u = u / (sqrt(mean) + 1e-30)
+            u = u * ratio(1.0, sqrt(mean))
         factors = with_factor(lambda a, axis: ema(gram(g, axis), a, decay), s.factors, range(g.ndim - 1))
 
         def measured() -> tuple[Array, Array, Factors]:

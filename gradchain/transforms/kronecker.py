@@ -1,5 +1,6 @@
 """What preconditioners with a factor for each axis have in common."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -39,6 +40,11 @@ def no_factors(p: Any, axes: Sequence[bool]) -> Factors:
     """Zeros, in at least float32, where the stack `p` has factors."""
     dtype = compute_dtype(p.dtype)
     return factors_of(p, axes, lambda d: jnp.zeros((p.shape[0], d, d), dtype))
+
+
+def identity_factors(p: Any, axes: Sequence[bool]) -> Factors:
+    """Identities, in at least float32, where the stack `p` has factors."""
+    return tuple(None if z is None else z + identities(z, z.shape[-1]) for z in no_factors(p, axes))
 
 
 def with_factor(f: Callable[..., Array], *columns: Sequence[Any]) -> Factors:
@@ -81,3 +87,49 @@ def taken(x: Array, order: Array, axis: int) -> Array:
     shape = [x.shape[0]] + [1] * (x.ndim - 1)
     shape[axis + 1] = order.shape[-1]
     return jnp.take_along_axis(x, order.reshape(shape), axis + 1)
+
+
+def inverse_root(a: Array, root: int, eps: Any) -> Array:
+    """(a + eps)^{-1 / root} of positive semidefinite matrices; 0 in directions in which a + eps is 0.
+
+    Eigenvalues that rounding made negative count as 0.
+    """
+    below = jnp.minimum(jnp.min(eigh(a)[0], axis=-1), 0)
+    shift = (eps - below)[:, None, None].astype(a.dtype)
+    return _inverse_root(a + shift * identities(a, a.shape[-1]), root)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _inverse_root(a: Array, root: int) -> Array:
+    values, vectors = eigh(a)
+    return product(vectors * _power(values, root)[:, None], adjoint(vectors))
+
+
+@_inverse_root.defjvp
+def _inverse_root_jvp(root: int, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    """By divided differences, which exist where eigenvalues are equal too (Daleckii and Krein, 1965)."""
+    (a,), (da,) = primals, tangents
+    values, vectors = eigh(a)
+    powers = _power(values, root)
+    x, y = values[:, :, None], values[:, None]
+    near = jnp.abs(x - y) <= 1e-3 * jnp.maximum(jnp.abs(x), jnp.abs(y))
+    mean = (x + y) / 2
+    slopes = jnp.where(
+        near,
+        -_power(mean, root) / root / jnp.where(mean > 0, mean, 1),
+        (powers[:, :, None] - powers[:, None]) / jnp.where(near, 1, x - y),
+    )
+    inner = product(product(adjoint(vectors), da), vectors)
+    change = product(product(vectors, slopes * inner), adjoint(vectors))
+    return product(vectors * powers[:, None], adjoint(vectors)), change
+
+
+def _power(values: Array, root: int) -> Array:
+    return jnp.where(values > 0, jnp.where(values > 0, values, 1) ** (-1 / root), 0)
+
+
+def multiplied(factors: Factors, x: Array) -> Array:
+    """Every array times a factor along each of its axes."""
+    for axis, m in enumerate(factors):
+        x = x if m is None else along(m, x, axis)
+    return x
