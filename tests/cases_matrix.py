@@ -12,7 +12,8 @@ CASES = [
     row("scale_by_shampoo", eps=1e-3, max_precond_dim=3, graft="rmsprop", one_sided=True),
     opt("shampoo", LR, 0.8, 0.9, 0.7, 1e-2, precondition_frequency=2, start_step=3, max_precond_dim=2,
         merge_dims=False, graft="adam", graft_b2=0.9, graft_eps=1e-3, **MU32, **MASKED).per(
-        papers.shampoo, b3=None, eps=1e-6, start_step=None, graft_b2=None, graft_eps=None, mu_dtype=None, max_precond_dim=3,
+        papers.shampoo, b3=None, eps=1e-3, start_step=None, graft_b2=None, graft_eps=None, mu_dtype=None,
+        max_precond_dim=3,
         weight_decay_mask=None),
 ]
 VARIANTS = [
