@@ -20,6 +20,7 @@ from .adam_mini import adam_mini as adam_mini, scale_by_adam_mini as scale_by_ad
 from .adamax import adamax as adamax
 from .adamaxw import adamaxw as adamaxw
 from .adamp import adamp as adamp, scale_by_adamp as scale_by_adamp
+from .adamuon import adamuon as adamuon
 from .adamw import adamw as adamw
 from .adan import ScaleByAdanState as ScaleByAdanState, adan as adan, scale_by_adan as scale_by_adan
 from .ademamix import (
@@ -79,6 +80,7 @@ from .nadam import nadam as nadam
 from .nadamw import nadamw as nadamw
 from .nnls import nnls as nnls
 from .noisy_sgd import noisy_sgd as noisy_sgd
+from .normuon import normuon as normuon
 from .novograd import (
     ScaleByNovogradState as ScaleByNovogradState,
     novograd as novograd,

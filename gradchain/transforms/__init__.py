@@ -122,11 +122,17 @@ from .sam import NormalizeState as NormalizeState, normalize as normalize, sam a
 from .scale_by_adam import ScaleByAdamState as ScaleByAdamState, scale_by_adam as scale_by_adam
 from .scale_by_adamax import scale_by_adamax as scale_by_adamax
 from .scale_by_muon import MuonState as MuonState, scale_by_muon as scale_by_muon
+from .scale_by_normuon import (
+    ScaleByNormuonState as ScaleByNormuonState,
+    scale_by_adamuon as scale_by_adamuon,
+    scale_by_normuon as scale_by_normuon,
+)
 from .scale_by_rms import (
     ScaleByRmsState as ScaleByRmsState,
     ScaleByRmsWithCountState as ScaleByRmsWithCountState,
     scale_by_rms as scale_by_rms,
 )
+from .scale_heads import qk_clip_scales as qk_clip_scales, scale_heads as scale_heads
 from .scaled_decay import (
     add_corrected_decay as add_corrected_decay,
     add_independent_decay as add_independent_decay,

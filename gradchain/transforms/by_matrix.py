@@ -2,10 +2,13 @@
 
 import jax
 
-from ..core import GradientTransformation, GradientTransformationExtraArgs
-from ..core.types import Params, PyTree
+from ..core import GradientTransformation, GradientTransformationExtraArgs, chain
+from ..core.types import Params, PyTree, ScalarOrSchedule
+from .decay import decoupled
 from .dimension_numbers import WeightDimNumOrFn, check_numbers_fit, dimension_numbers
 from .partitioning import partition
+from .scale_by_adam import scale_by_adam
+from .scaling import scale_by_learning_rate
 
 REST = "adam"
 
@@ -24,3 +27,16 @@ def matrices_and_rest(
         return jax.tree.map(lambda p, d: REST if d is None else name, params, found)
 
     return partition({name: matrices, REST: rest}, labels)
+
+
+def adamw_links(
+    learning_rate: ScalarOrSchedule,
+    b1: ScalarOrSchedule,
+    b2: ScalarOrSchedule,
+    eps: ScalarOrSchedule,
+    weight_decay: ScalarOrSchedule,
+) -> GradientTransformationExtraArgs:
+    """AdamW, for parameters that are no matrices."""
+    return chain(
+        scale_by_adam(b1, b2, eps), *decoupled(weight_decay, None), scale_by_learning_rate(learning_rate)
+    )

@@ -53,6 +53,7 @@ def scale_by_muon(
     debias: bool = True,
     heavy_ball: bool = False,
     gram: bool = False,
+    sign: bool = False,
 ):
     """Replaces averaged gradients by the nearest matrices with singular values near 1.
 
@@ -75,6 +76,7 @@ def scale_by_muon(
         debias: False gives the m' of Jordan's code and PyTorch: beta m + (1 - beta) g, or m.
         heavy_ball: True gives that of Moonlight: m = beta m + g, and m' = g + beta m, or m.
         gram: True iterates on Gram matrices, for matrices with many more columns than rows.
+        sign: True orthogonalizes the signs of m', as AdaMuon does.
 
     State: `MuonState(count, mu, ns_coeffs)`. Memory: 1 x the parameters.
     Reference: Jordan et al., 2024, Muon: An optimizer for hidden layers in neural networks; Amsel et al.,
@@ -91,6 +93,9 @@ def scale_by_muon(
         return MuonState(count=0, mu=mu, ns_coeffs=coefficients("scale_by_muon", ns_coeffs, ns_steps))
 
     def momentum(g: Array, m: Array, count: Any) -> Array:
+        return jnp.sign(averaged(g, m, count)) if sign else averaged(g, m, count)
+
+    def averaged(g: Array, m: Array, count: Any) -> Array:
         if heavy_ball:
             return g + beta * m if nesterov else m
         if debias:
