@@ -5,7 +5,7 @@ import jax
 from ..core import GradientTransformation, GradientTransformationExtraArgs, chain
 from ..core.types import Params, PyTree, ScalarOrSchedule
 from .decay import decoupled
-from .dimension_numbers import WeightDimNumOrFn, check_numbers_fit, dimension_numbers
+from .dimension_numbers import WeightDimNumOrFn, fitting_numbers
 from .partitioning import partition
 from .scale_by_adam import scale_by_adam
 from .scaling import scale_by_learning_rate
@@ -22,8 +22,7 @@ def matrices_and_rest(
     """A partition into `name`, the parameters with dimension numbers, and "adam", all others."""
 
     def labels(params: Params) -> PyTree:
-        check_numbers_fit(numbers, params)
-        found = dimension_numbers(numbers, params)
+        found = fitting_numbers(name, numbers, params)
         return jax.tree.map(lambda p, d: REST if d is None else name, params, found)
 
     return partition({name: matrices, REST: rest}, labels)

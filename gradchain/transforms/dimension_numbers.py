@@ -191,10 +191,8 @@ def matrix_labels(
         return matrix if fits else rest
 
     def labels(params: Params) -> PyTree:
-        check_numbers_fit(weight_dimension_numbers, params)
-        return jax.tree.map(
-            label, paths(params), params, dimension_numbers(weight_dimension_numbers, params)
-        )
+        numbers = fitting_numbers("matrix_labels", weight_dimension_numbers, params)
+        return jax.tree.map(label, paths(params), params, numbers)
 
     arguments = {
         "matrix": matrix,
@@ -217,10 +215,17 @@ def dimension_numbers(given: WeightDimNumOrFn | None, tree: PyTree) -> PyTree:
     )
 
 
-def check_numbers_fit(given: WeightDimNumOrFn | None, params: Params) -> None:
-    """Raises ValueError for a pattern of dimension numbers that matches no parameter."""
+def fitting_numbers(name: str, given: WeightDimNumOrFn | None, params: Params) -> PyTree:
+    """The dimension numbers of every parameter.
+
+    Raises: ValueError for a pattern that matches no parameter, and for numbers that do not fit theirs.
+    """
     if isinstance(given, TreeFunction) and given.check is not None:
         given.check(params)
+    numbers = dimension_numbers(given, params)
+    every = leaves_like(name, "parameters", params, "dimension numbers", numbers)
+    views_of(name, params, lambda i, shape: StackView.of(name, shape, every[i]))
+    return numbers
 
 
 def stack_views(

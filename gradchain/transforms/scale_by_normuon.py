@@ -45,7 +45,7 @@ def scale_by_normuon(
     def squares(view: MatrixView, g: Array) -> Array:
         return jnp.mean(abs_sq(view.stack(g)), axis=1, keepdims=True)
 
-    def scaled(view: MatrixView, g: Array, v: Array, count: Array) -> Array:
+    def scaled(view: MatrixView, g: Array, v: Array, count: Count) -> Array:
         x = view.stack(g)
         w = x / (sqrt(v) + eps)
         return view.unstack(w * each_norm(x) / (each_norm(w) + eps))
@@ -85,7 +85,7 @@ def scale_by_adamuon(
     def squares(view: MatrixView, g: Array) -> Array:
         return abs_sq(g)
 
-    def scaled(view: MatrixView, g: Array, v: Array, count: Array) -> Array:
+    def scaled(view: MatrixView, g: Array, v: Array, count: Count) -> Array:
         bias = weight_after(count, b2) if correct_bias else 1
         w = view.stack(g / (sqrt(v / bias) + eps))
         _, rows, columns = view.shape
@@ -101,7 +101,7 @@ def _after_muon(
     name: str,
     begun: Callable[[MatrixView, Any], Array],
     squares: Callable[[MatrixView, Array], Array],
-    scaled: Callable[[MatrixView, Array, Array, Array], Array],
+    scaled: Callable[[MatrixView, Array, Array, Count], Array],
     b2: Any,
     numbers: WeightDimNumOrFn | None,
 ) -> GradientTransformationExtraArgs:

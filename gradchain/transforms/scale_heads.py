@@ -13,6 +13,7 @@ from ..core import (
     cast,
     dtype_of,
     init_empty_state,
+    is_absent,
     relaxed_promotion,
     transformation,
     widen,
@@ -81,7 +82,8 @@ def scale_heads(heads: Mapping[str, int]):
         if params is None:
             raise MissingParamsError("scale_heads")
         leaves = Leaves("scale_heads", updates, params)
-        names = jax.tree.leaves(paths(updates))
+        pairs = zip(jax.tree.leaves(paths(updates)), jax.tree.leaves(updates), strict=True)
+        names = [name for name, g in pairs if not is_absent(g)]
         found = matches_of(patterns, names)
         for name in head_scales:
             if not found.get(name):
@@ -92,14 +94,14 @@ def scale_heads(heads: Mapping[str, int]):
         def scaled(name: str, u: Any, p: Any) -> Any:
             if name not in head_scales:
                 return u
-            axis, scales = axes[found[name][0]], jnp.asarray(head_scales[name])
-            if scales.shape != p.shape[axis : axis + 1]:
+            axis, scales = axes[found[name][0]] % p.ndim, jnp.asarray(head_scales[name])
+            if scales.shape != (p.shape[axis],):
                 raise ValueError(
-                    f"scale_heads: the scales of {name!r} have shape {scales.shape}, and axis {axis} of the "
-                    f"parameter, of shape {p.shape}, counts the heads."
+                    f"scale_heads: the scales of {name!r} have shape {scales.shape}; expected "
+                    f"({p.shape[axis]},), one for each entry of axis {axis}."
                 )
             with relaxed_promotion():
-                s = widen(scales).reshape([-1 if i == axis % p.ndim else 1 for i in range(p.ndim)])
+                s = widen(scales).reshape([-1 if i == axis else 1 for i in range(p.ndim)])
                 return cast(s * widen(u) + (s - 1) * widen(p), dtype_of(u))
 
         us = [scaled(*row) for row in zip(names, leaves.gs, leaves.ps, strict=True)]
