@@ -13,7 +13,8 @@ CASES = [
     row("masked", gc.scale_by_adamuon(0.8), FIXED),
     opt("normuon", 0.02, 0.9, 0.8, 1e-4, ns_coeffs="cans", adam_learning_rate=LR, adam_weight_decay=0.1,
         **MU32, **MASKED),
-    opt("adamuon", 0.02, 0.9, 0.8, 1e-4, ns_dtype="auto", nesterov=False, adam_learning_rate=LR, **MASKED),
+    opt("adamuon", 0.02, 0.9, 0.8, 1e-4, low_precision=True, nesterov=False, adam_learning_rate=LR,
+        **MASKED),
     row("scale_heads", {"w": 1}).but(checks_leaves=False),
     # Where a matrix has equal eigenvalues, rounding chooses the basis: here no axis has more than one 0
     row("scale_by_soap", precondition_frequency=2, max_precond_dim=4),

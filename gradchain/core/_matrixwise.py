@@ -77,6 +77,7 @@ def matrixwise(
     name: str | None = None,
     needs_params: bool = False,
     traits: Iterable[Trait] = (),
+    remark: Callable[[tuple[int, ...]], str] = lambda dims: "",
 ) -> GradientTransformationExtraArgs:
     """Lifts a rule for stacks of arrays of one shape to trees.
 
@@ -96,6 +97,7 @@ def matrixwise(
         name: what errors call the rule, by default the function in which `update` is defined.
         needs_params: whether `update` reads `p`.
         traits: what the rule says about itself, see `Trait`.
+        remark: what `describe` should say of arrays of a shape, if anything: axes that are left out.
     """
     name, like = name or enclosing(update), frozenset(like_params)
 
@@ -135,7 +137,26 @@ def matrixwise(
         return jax.tree.structure(tree, is_leaf=is_none).unflatten(views(tree))
 
     rule = MatrixRule(name, init, of_lists, needs_params, False, (), settings, update, init, like, views)
-    return GradientTransformationExtraArgs(rule.init_tree, rule.update_tree, traits=traits)
+    return GradientTransformationExtraArgs(
+        rule.init_tree,
+        rule.update_tree,
+        traits=traits,
+        remarks=functools.partial(_remarks, name, views, remark),
+    )
+
+
+def _remarks(
+    name: str, views: Views, remark: Callable[[tuple[int, ...]], str], params: Params
+) -> Iterable[str]:
+    """What `describe` says of parameters that are cut into blocks, and what the rule says of others."""
+    for i, (x, view) in enumerate(
+        zip(jax.tree.leaves(params, is_leaf=is_none), views(params), strict=True)
+    ):
+        if view is not None:
+            blocks = sum(shape[0] for shape in view.shapes) // max(view.count, 1)
+            texts = [f"is cut into {blocks} blocks" if blocks > 1 else "", remark(view.dims)]
+            for text in filter(None, texts):
+                yield f"{name}: {path_of_leaf(params, i)} of shape {jnp.shape(x)} {text}."
 
 
 def _as(new: Any, old: Any) -> jax.Array:

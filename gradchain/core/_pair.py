@@ -45,6 +45,7 @@ class Parts(NamedTuple):
     inside: tuple[tuple[Any, Path], ...]
     labels: Mapping[str, str]
     masks: Callable[[Params], Iterable[Any]] | None
+    remarks: Callable[[Params], Iterable[str]] | None
 
 
 class Later:
@@ -86,6 +87,7 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         inside: the transformations it is made of, each with the path of its state in the pair's own:
             `(inner, ("inner_state",))`.
         masks: from the parameters, for each of `inside` the mask of those it sees; None if each sees all.
+        remarks: from the parameters, what `describe` should say of some of them.
         labels: what keys of dicts among its arguments are called in the names of parts, if otherwise.
         traits: what it says about itself, see `Trait`.
         delegates: whether another factory's pair does the work; errors get the name of this one then.
@@ -109,9 +111,10 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         inside: Iterable[tuple[Any, Path]] = (),
         labels: Mapping[str, str] = MappingProxyType({}),
         masks: Callable[[Params], Iterable[Any]] | None = None,
+        remarks: Callable[[Params], Iterable[str]] | None = None,
     ) -> Self:
         traits, inside = frozenset(traits), tuple(inside)
-        made_of = (tuple(links), rule, traits, delegates, chained, inside, labels, masks)
+        made_of = (tuple(links), rule, traits, delegates, chained, inside, labels, masks, remarks)
         parts = Parts(init, update, step, *made_of)
         self = super().__new__(cls, init, update)  # type: ignore[arg-type]
         self.__dict__.update(call=call, parts=parts)

@@ -29,6 +29,7 @@ def adamuon(
     ns_coeffs: Any = STANDARD,
     ns_steps: Numeric = 5,
     ns_dtype: DTypeLike | None = None,
+    low_precision: bool = False,
     nesterov: bool = True,
     weight_dimension_numbers: WeightDimNumOrFn | None = None,
     adam_learning_rate: ScalarOrSchedule | None = None,
@@ -45,7 +46,8 @@ def adamuon(
         beta: decay of the momentum, in [0, 1).
         b2, eps, rms, correct_bias: see `scale_by_adamuon`.
         sign: False orthogonalizes m itself, as the first version of the paper did.
-        ns_coeffs, ns_steps, ns_dtype, nesterov: see `scale_by_muon`; the momentum is not debiased.
+        ns_coeffs, ns_steps, ns_dtype, low_precision, nesterov: see `scale_by_muon`. The momentum is not
+            debiased.
         weight_decay, weight_decay_mask: decoupled weight decay of the matrices.
         weight_dimension_numbers: which parameters are matrices, and how, see `muon`; by default those with
             exactly two axes.
@@ -69,6 +71,7 @@ def adamuon(
             debias=False,
             sign=sign,
             ns_dtype=ns_dtype,
+            low_precision=low_precision,
             weight_dimension_numbers=numbers,
         ),
         scale_by_adamuon(b2, eps, rms, correct_bias, weight_dimension_numbers=numbers),

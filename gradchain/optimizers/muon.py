@@ -37,6 +37,7 @@ def muon(
     consistent_rms: Numeric | None = None,
     nu_dtype: DTypeLike | None = None,
     ns_dtype: DTypeLike | None = None,
+    low_precision: bool = False,
     debias: bool = True,
     heavy_ball: bool = False,
     gram: bool = False,
@@ -47,8 +48,8 @@ def muon(
     PyTorch's and Jordan's steps: `debias=False`; Moonlight's: `heavy_ball=True, scaling="match_rms_adamw"`.
 
     Args:
-        ns_coeffs, ns_steps, beta, eps, adaptive, preconditioning, ns_dtype, debias, heavy_ball, gram: see
-            `scale_by_muon`.
+        ns_coeffs, ns_steps, beta, eps, adaptive, preconditioning, ns_dtype: see `scale_by_muon`.
+        low_precision, debias, heavy_ball, gram: see `scale_by_muon`.
         weight_decay, weight_decay_mask: decoupled weight decay of the matrices.
         adam_b1, adam_b2, adam_eps_root, adam_weight_decay, nu_dtype: for AdamW, on the other parameters.
         adam_learning_rate: learning rate of AdamW, by default `learning_rate`.
@@ -78,6 +79,7 @@ def muon(
             preconditioning=preconditioning,
             weight_dimension_numbers=muon_weight_dimension_numbers,
             ns_dtype=ns_dtype,
+            low_precision=low_precision,
             debias=debias,
             heavy_ball=heavy_ball,
             gram=gram,

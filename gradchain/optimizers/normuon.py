@@ -26,6 +26,7 @@ def normuon(
     ns_coeffs: Any = STANDARD,
     ns_steps: Numeric = 5,
     ns_dtype: DTypeLike | None = None,
+    low_precision: bool = False,
     nesterov: bool = True,
     scaling: Scaling = "original",
     weight_dimension_numbers: WeightDimNumOrFn | None = None,
@@ -42,7 +43,8 @@ def normuon(
     Args:
         beta: decay of the momentum, in [0, 1).
         b2, eps: see `scale_by_normuon`.
-        ns_coeffs, ns_steps, ns_dtype, nesterov: see `scale_by_muon`; the momentum is not debiased.
+        ns_coeffs, ns_steps, ns_dtype, low_precision, nesterov: see `scale_by_muon`. The momentum is not
+            debiased.
         scaling: see `muon`.
         weight_decay, weight_decay_mask: decoupled weight decay of the matrices.
         weight_dimension_numbers: which parameters are matrices, and how, see `muon`; by default those with
@@ -66,6 +68,7 @@ def normuon(
             nesterov=nesterov,
             debias=False,
             ns_dtype=ns_dtype,
+            low_precision=low_precision,
             weight_dimension_numbers=numbers,
         ),
         scale_by_normuon(b2, eps, weight_dimension_numbers=numbers),

@@ -1,5 +1,6 @@
 """SOAP: Adam in the eigenbasis of Shampoo's preconditioner."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -27,6 +28,7 @@ from ..transforms.kronecker import (
     factored_axes,
     no_factors,
     power_step,
+    remark_on_axes,
     rotated,
     rotated_back,
     taken,
@@ -88,8 +90,11 @@ def scale_by_soap(
     """
     decay = b2 if shampoo_beta is None else shampoo_beta
 
+    def axes_of(dims: Sequence[int]) -> list[bool]:
+        return factored_axes(dims, max_precond_dim, one_sided, precondition_1d)
+
     def init(p: Any) -> ScaleBySoapState:
-        axes = factored_axes(p.shape[1:], max_precond_dim, one_sided, precondition_1d)
+        axes = axes_of(p.shape[1:])
         return ScaleBySoapState(
             count=0,
             mu=zeros_like(p, mu_dtype),
@@ -131,7 +136,8 @@ def scale_by_soap(
 
     how = {"merge": max_precond_dim if merge_dims else 0, "block": block_size}
     views = stack_views("scale_by_soap", weight_dimension_numbers, None, **how)
-    return matrixwise(init, update, views=views, like_params=["mu", "nu"])
+    remark = remark_on_axes(axes_of)
+    return matrixwise(init, update, views=views, like_params=["mu", "nu"], remark=remark)
 
 
 @transformation(shampoo_beta=UNIT, precondition_frequency=AT_LEAST_1, max_precond_dim=AT_LEAST_1)

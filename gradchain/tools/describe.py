@@ -22,7 +22,7 @@ from ..core import (
 from ..core.types import OptState, Params
 from .grid import Cell, Grid
 from .memory import Memory, human, memory, size_of
-from .seen import left_alone, seen
+from .seen import left_alone, remarks, seen
 from .slots import Slot, pattern_of, slots
 
 WIDTH = 46
@@ -41,6 +41,7 @@ class Description(NamedTuple):
     memory: Memory | None  # with parameters only
     warnings: list[str]  # of the order of links
     like: Params = None  # the parameters
+    remarks: Sequence[str] = ()  # of parameters that are treated in a way of their own
 
     def grid(self) -> Grid:
         """One row for each line of a part: its name, its hyperparameters, its state, the bytes."""
@@ -76,8 +77,9 @@ class Description(NamedTuple):
         return [Cell(text), Cell(human(size_of(slot.value)) if self.memory else "")]
 
     def notes(self) -> list[Cell]:
-        """The lines below the table: the memory in all, and the warnings."""
+        """The lines below the table: the memory in all, remarks on parameters, and the warnings."""
         found = [Cell(str(self.memory).splitlines()[-1], "bold")] if self.memory else []
+        found += [Cell(text, "dim") for text in self.remarks]
         return found + [Cell(f"warning: {text}", "warning") for text in self.warnings]
 
     def show(self) -> None:
@@ -121,7 +123,8 @@ def describe(tx: GradientTransformation, params: Params | None = None) -> Descri
     found = [] if state is None else slots(pair, state)
     sizes = None if params is None else memory(pair, params)
     groups, alone = ({}, {}) if params is None else (seen(pair, params), left_alone(pair, params))
-    return Description(parts(pair), found, groups, alone, sizes, _warnings(pair), params)
+    said = [] if params is None else remarks(pair, params)
+    return Description(parts(pair), found, groups, alone, sizes, _warnings(pair), params, said)
 
 
 def _warnings(tx: Any) -> list[str]:

@@ -31,16 +31,27 @@ def left_alone(tx: GradientTransformation, params: Params) -> dict[str, list[str
     return {name: left for name, left in found.items() if left}
 
 
+def remarks(tx: GradientTransformation, params: Params) -> list[str]:
+    """What the transformations inside say of the parameters that they see, once each."""
+    return list(dict.fromkeys(_remarks(tx, params)))
+
+
+def _remarks(tx: GradientTransformation, params: Params) -> Iterator[str]:
+    for pair, _, tree in _walk(tx, (), params):
+        if pair.parts.remarks is not None:
+            yield from pair.parts.remarks(tree)
+
+
 def _names(tx: GradientTransformation, params: Params) -> dict[Path, list[str]]:
     """By the place of its state, the names of the parameters that each transformation sees."""
-    given = dict(_walk(tx, (), params))
+    given = {place: tree for _, place, tree in _walk(tx, (), params)}
     return {place: [str(name) for name in jax.tree.leaves(paths(tree))] for place, tree in given.items()}
 
 
-def _walk(tx: GradientTransformation, place: Path, params: Params) -> Iterator[tuple[Path, Params]]:
-    """By the place of its state, what each transformation is given."""
-    yield place, params
+def _walk(tx: GradientTransformation, place: Path, params: Params) -> Iterator[tuple[Any, Path, Params]]:
+    """Each transformation, the place of its state, and what it is given."""
     pair: Any = with_extra_args_support(tx)
+    yield pair, place, params
     masks = [True] * len(pair.inside) if pair.parts.masks is None else pair.parts.masks(params)
     for (inner, deeper), mask in zip(pair.inside, masks, strict=True):
         yield from _walk(inner, (*place, *deeper), params if mask is True else keep("seen", mask, params))

@@ -31,6 +31,16 @@ def factored_axes(
     return [wanted and d <= most and (not one_sided or i == shortest) for i, d in enumerate(dims)]
 
 
+def remark_on_axes(axes_of: Callable[[Sequence[int]], list[bool]]) -> Callable[[tuple[int, ...]], str]:
+    """What `describe` says of arrays some of whose axes have no factor."""
+
+    def remark(dims: tuple[int, ...]) -> str:
+        left = [str(d) for d, wanted in zip(dims, axes_of(dims), strict=True) if not wanted and d > 1]
+        return f"has no factor for its axis of {' and '.join(left)}" if left else ""
+
+    return remark
+
+
 def factors_of(p: Any, axes: Sequence[bool], make: Callable[[int], Array]) -> Factors:
     """`make(d)` for every axis of the stack `p` that has a factor."""
     return tuple(make(d) if wanted else None for d, wanted in zip(p.shape[1:], axes, strict=True))

@@ -1,5 +1,6 @@
 """Muon's rule: momentum, orthogonalized, one matrix at a time."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -54,6 +55,7 @@ def scale_by_muon(
     heavy_ball: bool = False,
     gram: bool = False,
     sign: bool = False,
+    low_precision: bool = False,
 ):
     """Replaces averaged gradients by the nearest matrices with singular values near 1.
 
@@ -71,8 +73,8 @@ def scale_by_muon(
         preconditioning: which norm divides each matrix: "frobenius", "spectral", "aol" or "schatten".
         weight_dimension_numbers: a `MuonDimensionNumbers`, a tree of them, or a function from the
             updates to one (`matrix_dimension_numbers`). None takes arrays of two axes only.
-        ns_dtype: dtype of the iterations, by default at least float32; "bfloat16" is fast on accelerators,
-            and "auto" is bfloat16 on accelerators only.
+        ns_dtype: dtype of the iterations, by default at least float32.
+        low_precision: True iterates in bfloat16 on accelerators, where it is fast; on CPUs in `ns_dtype`.
         debias: False gives the m' of Jordan's code and PyTorch: beta m + (1 - beta) g, or m.
         heavy_ball: True gives that of Moonlight: m = beta m + g, and m' = g + beta m, or m.
         gram: True iterates on Gram matrices, for matrices with many more columns than rows.
@@ -113,12 +115,9 @@ def scale_by_muon(
 
         @jax.jit
         def orthogonal(x: Array) -> Array:
-            if ns_dtype == "auto":
-                y = jax.lax.platform_dependent(
-                    x, cpu=lambda x: iterated(x, x.dtype), default=lambda x: iterated(x, jnp.bfloat16)
-                )
-            else:
-                y = iterated(x, x.dtype if ns_dtype is None else ns_dtype)
+            wide = functools.partial(iterated, dtype=x.dtype if ns_dtype is None else ns_dtype)
+            low = functools.partial(iterated, dtype=jnp.bfloat16)
+            y = jax.lax.platform_dependent(x, cpu=wide, default=low) if low_precision else wide(x)
             return jnp.sum(jnp.conj(x) * y, axis=(1, 2), keepdims=True) * y if adaptive else y
 
         mu = each(lambda g, m: beta * m + g if heavy_ball else ema(g, m, beta), g, s.mu)
