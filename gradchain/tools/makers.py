@@ -8,13 +8,21 @@ from typing import Any
 from ..core import GradientTransformation, nearest
 from ..core.types import Schedule
 from ..optimizers import GaLoreDimensionNumbers
-from ..transforms import MeanBlocks, MuonDimensionNumbers, adam_mini_blocks, decay_matrices_only
+from ..transforms import (
+    MeanBlocks,
+    MuonDimensionNumbers,
+    adam_mini_blocks,
+    decay_matrices_only,
+    spatial_blocks,
+)
 
 CLASSES: dict[str, Any] = {
     c.__name__: c for c in (GaLoreDimensionNumbers, MeanBlocks, MuonDimensionNumbers)
 }
 """Classes of arguments, by name."""
-FUNCTIONS: dict[str, Callable[..., Any]] = {f.__name__: f for f in (adam_mini_blocks, decay_matrices_only)}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    f.__name__: f for f in (adam_mini_blocks, decay_matrices_only, spatial_blocks)
+}
 """Functions that are arguments themselves, by name."""
 
 

@@ -57,13 +57,21 @@ from .flattening import flatten as flatten
 from .freezing import freeze as freeze, selective_transform as selective_transform
 from .group_rules import layerwise_decay as layerwise_decay, no_decay as no_decay
 from .groups import groups as groups
+from .hutchinson import (
+    HutchinsonState as HutchinsonState,
+    hutchinson_estimator_diag_hessian as hutchinson_estimator_diag_hessian,
+)
 from .lookahead import (
     LookaheadParams as LookaheadParams,
     LookaheadState as LookaheadState,
     lookahead as lookahead,
 )
 from .masking import MaskedNode as MaskedNode, MaskedState as MaskedState, masked as masked
-from .mean_blocks import MeanBlocks as MeanBlocks, adam_mini_blocks as adam_mini_blocks
+from .mean_blocks import (
+    MeanBlocks as MeanBlocks,
+    adam_mini_blocks as adam_mini_blocks,
+    spatial_blocks as spatial_blocks,
+)
 from .mechanize import MechanicState as MechanicState, mechanize as mechanize
 from .momentum import EmaState as EmaState, TraceState as TraceState, ema as ema, trace as trace
 from .monitoring import (

@@ -137,6 +137,20 @@ def adam_mini_blocks(params: Params | None = None, *, head_dim: int | None = Non
     return Mask(blocks, Call(adam_mini_blocks, {"params": None, "head_dim": head_dim}))
 
 
+def spatial_blocks(params: Params) -> PyTree:
+    """Blocks for convolutions: the height and width of a kernel (height, width, inputs, outputs).
+
+    Of every array of four axes or more, all axes but the last two; other arrays have a block for each entry.
+
+    Returns: a tree of `MeanBlocks` and None.
+    """
+
+    def block(x: Any) -> MeanBlocks | None:
+        return MeanBlocks(tuple(range(jnp.ndim(x) - 2))) if jnp.ndim(x) > 3 else None
+
+    return jax.tree.map(block, params)
+
+
 def _block_of(name: str, shape: tuple[int, ...], head_dim: int | None) -> MeanBlocks | None:
     words = re.split(r"[/.]", name.lower())
     ndim, out = len(shape), 0 if words[-1] == "weight" else len(shape) - 1

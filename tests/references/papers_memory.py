@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .problems import TREE, Tree
+from .problems import QUARTIC, TREE, Tree, on
 
 Algorithm = Iterator[Tree]
 PROBLEM = TREE
@@ -57,3 +57,25 @@ def amos(p: Tree, learning_rate, beta, zeta) -> Algorithm:
             gamma = c * xi**2 * g[k] ** 2 / v_hat
             p[k] = p[k] - d * (xi * eta * g[k] / np.sqrt(v_hat) + gamma / 2 * p[k])
             b[k] = b[k] + gamma * (1 + b[k])
+
+
+@on(QUARTIC)
+def adahessian(
+    p: Tree, learning_rate, b1, b2, eps, hessian_power, update_interval, weight_decay
+) -> Algorithm:
+    """Yao et al., 2020, algorithm 1, for |x|^4 / 4, whose Hessian 3 x^2 is diagonal.
+
+    v is debiased by the number of estimates.
+    """
+    m, v = ({k: 0 * x for k, x in p.items()} for _ in range(2))
+    t, n = 0, 0
+    while True:
+        g = yield p
+        if t % update_interval == 0:
+            n += 1
+            v = {k: b2 * v[k] + (1 - b2) * (3 * p[k] ** 2) ** 2 for k in p}
+        t += 1
+        for k in p:
+            m[k] = b1 * m[k] + (1 - b1) * g[k]
+            root = np.sqrt(v[k] / (1 - b2**n)) ** hessian_power
+            p[k] = p[k] - learning_rate * (m[k] / (1 - b1**t) / (root + eps) + weight_decay * p[k])
