@@ -17,9 +17,10 @@ CASES = [
     row("scale_by_came"),
     row("scale_by_spam"),
     row("scale_by_stable_spam"),
+    row("scale_by_swats"),
     row("scale_by_tiger", **DECAY),
     opt("adam_mini", 0.02, **TINY_ADAM, blocks=by_column, **MU32, **MASKED),
-    opt("adahessian", 0.02, **TINY_ADAM, hessian_power=0.5, update_interval=3, blocks=by_column, **MU32,
+    opt("adahessian", 0.02, 0.8, 0.9, 1.0, hessian_power=0.5, update_interval=3, blocks=by_column, **MU32,
         **MASKED).but(**CURVED),
     opt("amos", 0.1, 0.5, by_column, beta=0.9, zeta=2.0, momentum=0.5, **ACC32, **MASKED),
     opt("apollo", 0.02, **TINY_ADAM, rank=1, update_proj_gap=2, scale=4.0, scale_type="tensor",
@@ -29,6 +30,8 @@ CASES = [
         **MASKED),
     opt("stable_spam", 0.02, **TINY_ADAM, gamma1=0.5, gamma2=0.8, theta=0.9, reset_interval=3, **MU32,
         **MASKED),
+    opt("ranger", 0.02, **TINY_ADAM, sync_period=3, threshold=4.5, **MU32, **MASKED).but(whole=1e-6),
+    opt("swats", 0.02, **TINY_ADAM, switch_tolerance=10.0, **MU32, **MASKED),
     opt("tiger", 0.02, 0.8, 0.1, matrices_only, **MU32, weight_decay_mask=matrices_only).per(
         papers_memory.tiger_embeddings),
 ]
@@ -37,5 +40,7 @@ VARIANTS = [
     opt("adahessian", 0.02).but(**CURVED).per(
         papers_memory.adahessian, hessian_power=0.5, update_interval=3, **DECAY),
     opt("amos", 0.1).per(papers_memory.amos),
+    opt("ranger", 0.02).per(papers_memory.ranger, b2=0.9, sync_period=4, **DECAY),
+    opt("swats", 0.02, b2=0.9, switch_tolerance=0.1).per(papers_memory.swats),
     opt("tiger", 0.02).per(papers_memory.tiger),
 ]

@@ -94,6 +94,7 @@ from .prodigy import ProdigyState as ProdigyState, prodigy as prodigy
 from .qhadam import qhadam as qhadam, scale_by_qhadam as scale_by_qhadam
 from .qhm import qhm as qhm, scale_by_qhm as scale_by_qhm
 from .radam import radam as radam, scale_by_radam as scale_by_radam
+from .ranger import ranger as ranger
 from .rmsprop import (
     ScaleByRStdDevState as ScaleByRStdDevState,
     ScaleByRStdDevWithCountState as ScaleByRStdDevWithCountState,
@@ -126,5 +127,6 @@ from .stable_spam import (
     scale_by_stable_spam as scale_by_stable_spam,
     stable_spam as stable_spam,
 )
+from .swats import ScaleBySwatsState as ScaleBySwatsState, scale_by_swats as scale_by_swats, swats as swats
 from .tiger import ScaleByTigerState as ScaleByTigerState, scale_by_tiger as scale_by_tiger, tiger as tiger
 from .yogi import scale_by_yogi as scale_by_yogi, yogi as yogi

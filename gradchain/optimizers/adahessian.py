@@ -10,6 +10,7 @@ from ..core import (
     POSITIVE,
     GradientTransformation,
     GradientTransformationExtraArgs,
+    MissingParamsError,
     Trait,
     cast,
     chain,
@@ -127,6 +128,9 @@ def scale_by_adahessian(
     def update(
         updates: Updates, state: AdaHessianState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, AdaHessianState]:
+        if params is None:
+            raise MissingParamsError("scale_by_adahessian")
+
         def estimate() -> tuple[Params, OptState]:
             diagonal, new = estimator.update(updates, state.hessian_fn_state, params, **extra_args)
             leaves, treedef = jax.tree.flatten(diagonal, is_leaf=is_none)

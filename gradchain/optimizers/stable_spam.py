@@ -53,8 +53,7 @@ def scale_by_stable_spam(
 
     At every `reset_interval`-th step m = v = 0 before they take the gradient, and their debiasing counts from
     1 again, so that this step is about the sign of the gradient. (In the authors' code that step still has
-    the old m and v, which makes it several times as long.) An array whose gradient is zero waits: only c
-    goes on.
+    the old m and v.) An array whose gradient is zero waits: only c goes on.
 
     Args:
         eps: added to each root, at least 0.

@@ -116,6 +116,7 @@ from .scale_by_muon import (
     MuonState as MuonState,
     scale_by_muon as scale_by_muon,
 )
+from .scale_by_radam import scale_by_radam as scale_by_radam
 from .scale_by_rms import (
     ScaleByRmsState as ScaleByRmsState,
     ScaleByRmsWithCountState as ScaleByRmsWithCountState,

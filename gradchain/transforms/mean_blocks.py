@@ -140,7 +140,7 @@ def adam_mini_blocks(params: Params | None = None, *, head_dim: int | None = Non
 def spatial_blocks(params: Params) -> PyTree:
     """Blocks for convolutions: the height and width of a kernel (height, width, inputs, outputs).
 
-    Of every array of four axes or more, all axes but the last two; other arrays have a block for each entry.
+    Of arrays of four axes or more, all axes but the last two; of others, every entry is a block.
 
     Returns: a tree of `MeanBlocks` and None.
     """

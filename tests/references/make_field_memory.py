@@ -94,6 +94,15 @@ CASES = [
         "As for apollo.",
     ),
     Case(
+        "ranger",
+        PO,
+        "Ranger",
+        {"lr": 0.01, "betas": BETAS, "k": 3, "eps": 1e-12, "weight_decay": 0.1}
+        | {"use_gc": False, "degenerated_to_sgd": True},
+        "ranger(0.01, 0.8, 0.95, 1e-12, 3, use_gc=False, weight_decay=0.1)",
+        "The package adds eps before debiasing. Not degenerated, its first steps go uphill.",
+    ),
+    Case(
         "spam",
         PO,
         "SPAM",
