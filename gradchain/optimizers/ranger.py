@@ -37,8 +37,7 @@ def ranger(
 
     State: `LookaheadState`, in which is a chain's. Memory: 3 x the parameters.
     Raises: ValueError for a period below 1, or if `update` gets no parameters.
-    Reference: Wright, 2019, Ranger: a synergistic optimizer,
-        https://github.com/lessw2020/Ranger-Deep-Learning-Optimizer.
+    Reference: Wright, 2019, Ranger: a synergistic deep learning optimizer.
     """
     fast = chain(
         centralize() if use_gc else identity(),

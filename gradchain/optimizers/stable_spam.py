@@ -51,9 +51,9 @@ def scale_by_stable_spam(
     n = gamma1 n + (1 - gamma1) |g|;  q = gamma2 q + (1 - gamma2) |g|^2;
     g = g / |g| n' / (sqrt(q') + eps);  m, v and u as in `scale_by_adam`. Primes: debiased.
 
-    At every `reset_interval`-th step m = v = 0 before they take the gradient, and their debiasing counts from
-    1 again, so that this step is about the sign of the gradient. (In the authors' code that step still has
-    the old m and v.) An array whose gradient is zero waits: only c goes on.
+    At every `reset_interval`-th step m = v = 0 before they take the gradient, and their debiasing counts
+    from 1 again: this step is about the sign of the gradient. (In the authors' code it still has the old
+    m and v.) An array whose gradient is zero waits: only c goes on.
 
     Args:
         eps: added to each root, at least 0.
