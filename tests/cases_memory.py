@@ -31,7 +31,8 @@ CASES = [
     opt("stable_spam", 0.02, **TINY_ADAM, gamma1=0.5, gamma2=0.8, theta=0.9, reset_interval=3, **MU32,
         **MASKED),
     opt("ranger", 0.02, **TINY_ADAM, sync_period=3, threshold=4.5, **MU32, **MASKED).but(whole=1e-6),
-    opt("swats", 0.02, **TINY_ADAM, switch_tolerance=10.0, **MU32, **MASKED),
+    opt("swats", 0.02, **TINY_ADAM, switch_tolerance=10.0, **MU32, **MASKED).per(
+        papers_memory.swats, switch_tolerance=0.1, mu_dtype=None, weight_decay=0.0),
     opt("tiger", 0.02, 0.8, 0.1, matrices_only, **MU32, weight_decay_mask=matrices_only).per(
         papers_memory.tiger_embeddings),
 ]
@@ -41,6 +42,5 @@ VARIANTS = [
         papers_memory.adahessian, hessian_power=0.5, update_interval=3, **DECAY),
     opt("amos", 0.1).per(papers_memory.amos),
     opt("ranger", 0.02).per(papers_memory.ranger, b2=0.9, sync_period=4, **DECAY),
-    opt("swats", 0.02, b2=0.9, switch_tolerance=0.1).per(papers_memory.swats),
     opt("tiger", 0.02).per(papers_memory.tiger),
 ]

@@ -131,6 +131,35 @@ def test_adam_mini_decays_matrices_alone() -> None:
     assert float(jnp.abs(u["bias"]).max()) == float(jnp.abs(u["norm"]["scale"]).max()) == 0
 
 
+def test_blocks_may_be_a_prefix_and_parts_may_be_masked() -> None:
+    p = {"a": {"w": jnp.ones((3, 2)), "v": jnp.ones((2, 2))}, "b": jnp.ones((4, 2))}
+    blocks = {"a": gc.MeanBlocks(0), "b": None}
+    assert gc.scale_by_adam_mini(blocks=blocks).init(p).nu["a"]["w"].shape == (1, 2)
+    for tx in (gc.scale_by_adam_mini(blocks=blocks), gc.scale_by_amos(0.1, {"a": 1.0, "b": 2.0}, blocks)):
+        part = gc.masked(tx, {"a": True, "b": False})
+        u, state = part.update(p, part.init(p), p)
+        assert state.inner_state.nu["a"]["v"].shape == (1, 2)
+        np.testing.assert_array_equal(u["b"], p["b"])
+
+
+def test_blocks_of_frameworks_models() -> None:
+    nnx, eqx = pytest.importorskip("flax.nnx"), pytest.importorskip("equinox")
+    nu = gc.scale_by_adam_mini().init(
+        nnx.state(nnx.MultiHeadAttention(2, 8, decode=False, rngs=nnx.Rngs(0)), nnx.Param)
+    )
+    shapes = {
+        name: x.shape for name, x in zip(*map(jax.tree.leaves, (gc.tree.paths(nu.nu), nu.nu)), strict=True)
+    }
+    assert shapes["query/kernel"] == shapes["key/kernel"] == (1, 2, 1)
+    assert shapes["query/bias"] == (2, 4)
+    assert shapes["value/kernel"] == (1, 2, 4)
+    assert shapes["out/kernel"] == (1, 1, 8)
+    model = eqx.filter(eqx.nn.MultiheadAttention(2, 8, key=jax.random.key(0)), eqx.is_array)
+    state = gc.scale_by_adam_mini(blocks=gc.adam_mini_blocks(head_dim=4)).init(model)
+    assert state.nu.query_proj.weight.shape == state.nu.key_proj.weight.shape == (2, 1)
+    assert state.nu.value_proj.weight.shape == state.nu.output_proj.weight.shape == (8, 1)
+
+
 @pytest.mark.parametrize(
     ("blocks", "text"),
     [

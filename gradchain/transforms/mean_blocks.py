@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Union
 import jax
 import jax.numpy as jnp
 
-from ..core import Call, LeafError, is_none, leaves_like, path_of_leaf
+from ..core import Call, LeafError, is_none, leaves_like, path_of_leaf, tree_mismatch
 from ..core.types import Array, Params, PyTree
 from ..tree.paths import paths
 from .decay_masks import Mask
@@ -87,6 +87,24 @@ def _axis(name: str, axis: int, shape: tuple[int, ...], blocks: MeanBlocks) -> i
     return axis % len(shape)
 
 
+def values_for(name: str, what: str, given: PyTree, tree: PyTree) -> list[Any]:
+    """What each leaf of a tree is given by a tree like it or a prefix of it; parts may be masked."""
+
+    def is_value(x: Any) -> bool:
+        return x is None or isinstance(x, MeanBlocks)
+
+    try:
+        full = jax.tree.map(
+            lambda value, node: jax.tree.map(lambda _: value, node, is_leaf=is_none),
+            given,
+            tree,
+            is_leaf=is_value,
+        )
+    except ValueError:
+        raise tree_mismatch(name, "parameter", tree, what, given) from None
+    return leaves_like(name, "parameter", tree, what, full)
+
+
 def block_views(name: str, given: MeanBlocksOrFn) -> Callable[[PyTree], PyTree]:
     """The `settings` of a rule: how to see each array of a tree."""
 
@@ -95,8 +113,7 @@ def block_views(name: str, given: MeanBlocksOrFn) -> Callable[[PyTree], PyTree]:
         if given is None or isinstance(given, MeanBlocks):
             every: list[Any] = [given] * len(leaves)
         else:
-            blocks = given(tree) if callable(given) else given
-            every = leaves_like(name, "parameter", tree, "blocks", blocks)
+            every = values_for(name, "blocks", given(tree) if callable(given) else given, tree)
         found = []
         for i, (x, b) in enumerate(zip(leaves, every, strict=True)):
             try:
