@@ -14,6 +14,11 @@ from .adafactor import (
     scale_by_factored_rms as scale_by_factored_rms,
 )
 from .adagrad import ScaleByRssState as ScaleByRssState, adagrad as adagrad, scale_by_rss as scale_by_rss
+from .adahessian import (
+    AdaHessianState as AdaHessianState,
+    adahessian as adahessian,
+    scale_by_adahessian as scale_by_adahessian,
+)
 from .adam import adam as adam
 from .adam_atan2 import adam_atan2 as adam_atan2, scale_by_adam_atan2 as scale_by_adam_atan2
 from .adam_mini import adam_mini as adam_mini, scale_by_adam_mini as scale_by_adam_mini
@@ -93,6 +98,7 @@ from .prodigy import ProdigyState as ProdigyState, prodigy as prodigy
 from .qhadam import qhadam as qhadam, scale_by_qhadam as scale_by_qhadam
 from .qhm import qhm as qhm, scale_by_qhm as scale_by_qhm
 from .radam import radam as radam, scale_by_radam as scale_by_radam
+from .ranger import ranger as ranger
 from .rmsprop import (
     ScaleByRStdDevState as ScaleByRStdDevState,
     ScaleByRStdDevWithCountState as ScaleByRStdDevWithCountState,
@@ -126,6 +132,13 @@ from .sophia import (
     scale_by_sophia as scale_by_sophia,
     sophia as sophia,
 )
+from .spam import scale_by_spam as scale_by_spam, spam as spam
 from .spsa import spsa as spsa
+from .stable_spam import (
+    ScaleByStableSpamState as ScaleByStableSpamState,
+    scale_by_stable_spam as scale_by_stable_spam,
+    stable_spam as stable_spam,
+)
+from .swats import ScaleBySwatsState as ScaleBySwatsState, scale_by_swats as scale_by_swats, swats as swats
 from .tiger import ScaleByTigerState as ScaleByTigerState, scale_by_tiger as scale_by_tiger, tiger as tiger
 from .yogi import scale_by_yogi as scale_by_yogi, yogi as yogi

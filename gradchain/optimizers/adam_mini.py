@@ -32,9 +32,10 @@ def scale_by_adam_mini(
     them, one number for a block is enough.
 
     Args:
-        blocks: which entries share one v: a `MeanBlocks` for all arrays, a tree of them, or a function
-            from the parameters to one; None in a tree gives every entry its own, as in Adam. The default
-            goes by names and ranks: see `adam_mini_blocks`, which also takes the size of a head.
+        blocks: which entries share one v: a `MeanBlocks` for all arrays, a tree of them (or a prefix of
+            one), or a function from the parameters to one; None in place of one gives every entry its own
+            v, as in Adam. The default goes by names and ranks: see `adam_mini_blocks`, which also takes the
+            size of a head.
         nu_dtype: dtype of v, by default real and at least float32.
 
     State: `ScaleByAdamState(count, mu, nu)`; nu keeps averaged axes, with size 1, or that of the heads.

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Union
 import jax
 import jax.numpy as jnp
 
-from ..core import NON_NEGATIVE, UNIT, Trait, chain, is_none, leaves_like, transformation, treewise
+from ..core import NON_NEGATIVE, UNIT, Trait, chain, is_none, transformation, treewise
 from ..core.lists import each_with
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt
 from ..core.types import (
@@ -23,7 +23,7 @@ from ..core.types import (
 )
 from ..transforms import scale_by_learning_rate
 from ..transforms.decay import decoupled
-from ..transforms.mean_blocks import MeanBlocksOrFn, block_views
+from ..transforms.mean_blocks import MeanBlocksOrFn, block_views, values_for
 from ..transforms.momentum import ema as moving_average
 
 EtaOrFn = Union[float, Params, Callable[[Params], Params], None]
@@ -59,9 +59,9 @@ def scale_by_amos(
 
     Args:
         learning_rate: xi, at least 0.
-        eta: the size that entries of a parameter should have: a number for all, a tree of them, or a
-            function from the parameters to one. None: 1 / sqrt(inputs) for arrays of two axes or more,
-            of which the last has the outputs, and 1/2 for others.
+        eta: the size that entries of a parameter should have: a number for all, a tree of them (or a prefix
+            of one), or a function from the parameters to one. None: 1 / sqrt(inputs) for arrays of two
+            axes or more, of which the last has the outputs, and 1/2 for others.
         blocks: which entries share one v and one b: see `scale_by_adam_mini`; None for none.
         beta: decay of v, in [0, 1); 1 - beta should be about the learning rate.
         zeta: how fast rates fall, at least 0.
@@ -79,8 +79,7 @@ def scale_by_amos(
         if eta is None:
             etas = [None if x is None else _default_eta(jnp.shape(x)) for x in leaves]
         elif not one_number:
-            given = eta(tree) if callable(eta) else eta
-            etas = leaves_like("scale_by_amos", "parameter", tree, "eta", given)
+            etas = values_for("scale_by_amos", "eta", eta(tree) if callable(eta) else eta, tree)
         else:
             etas = [None] * len(leaves)  # it may be traced, and settings are static
         seen = treedef.flatten_up_to(views(tree))

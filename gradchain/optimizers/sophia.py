@@ -1,6 +1,5 @@
 """Sophia: clipped steps, preconditioned by an estimate of the Hessian's diagonal."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,11 +10,8 @@ from ..core import (
     POSITIVE,
     GradientTransformation,
     GradientTransformationExtraArgs,
-    MissingExtraError,
-    MissingParamsError,
     cast,
     chain,
-    check_updates,
     compiled,
     dtype_of,
     is_absent,
@@ -27,7 +23,7 @@ from ..core import (
     with_extra_args_support,
 )
 from ..core.lists import each_of, total
-from ..core.numerics import accumulator_like, debias, ema, key_of, ratio, zeros_like
+from ..core.numerics import accumulator_like, debias, ema, ratio, zeros_like
 from ..core.types import (
     Array,
     Count,
@@ -41,13 +37,11 @@ from ..core.types import (
     Updates,
 )
 from ..transforms import add_decayed_weights, scale_by_learning_rate
-from ..tree.random import random_like
-
-
-class HutchinsonState(NamedTuple):
-    """State of `hutchinson_estimator_diag_hessian`."""
-
-    key: Array  # the key of the next signs
+from ..transforms.hutchinson import (
+    HUTCHINSON,
+    HutchinsonState as HutchinsonState,
+    hutchinson_estimator_diag_hessian as hutchinson_estimator_diag_hessian,
+)
 
 
 class SophiaState(NamedTuple):
@@ -65,59 +59,6 @@ class _SophiaRuleState(NamedTuple):
     count: Count
     mu: Params
     nu: Params
-
-
-@transformation
-def hutchinson_estimator_diag_hessian(random_seed: Numeric | None = None):
-    """An estimate of the Hessian's diagonal; `update` needs `obj_fn`, a function of the parameters.
-
-    u = z (H z), for random signs z; its mean over z is the diagonal. The gradient is not read.
-
-    Args: random_seed, a random key, or an integer seed; None for seed 0.
-    State: `HutchinsonState(key)`. Memory: none.
-    Raises: ValueError if `update` gets no parameters, TypeError if it gets no `obj_fn`.
-    Reference: Bekas, Kokiopoulou and Saad, 2007, An estimator for the diagonal of a matrix.
-    """
-    name = "hutchinson_estimator_diag_hessian"
-
-    def init(params: Params) -> HutchinsonState:
-        if random_seed is None or isinstance(random_seed, int):
-            return HutchinsonState(jax.random.PRNGKey(random_seed or 0))
-        return HutchinsonState(key_of(random_seed))
-
-    def update(
-        updates: Updates,
-        state: HutchinsonState,
-        params: Params | None = None,
-        *,
-        obj_fn: Callable[[Params], Array] | None = None,
-        **extra_args: Any,
-    ) -> tuple[Updates, HutchinsonState]:
-        if params is None:
-            raise MissingParamsError(name)
-        if obj_fn is None:
-            raise MissingExtraError(name, "obj_fn")
-        check_updates(name, updates, params)
-        key, sign_key = jax.random.split(state.key)
-        signs = jax.tree.map(
-            lambda p, z: cast(z, dtype_of(p)),
-            params,
-            random_like(sign_key, params, jax.random.rademacher, "float32"),
-        )
-        hessian_times_signs = jax.jvp(jax.grad(obj_fn), (params,), (signs,))[1]
-        diagonal = jax.tree.map(
-            lambda g, h, z: g if is_absent(g) else cast(h * z, dtype_of(g)),
-            updates,
-            hessian_times_signs,
-            signs,
-            is_leaf=is_none,
-        )
-        return diagonal, HutchinsonState(key)
-
-    return GradientTransformationExtraArgs(init, update)
-
-
-HUTCHINSON = hutchinson_estimator_diag_hessian()
 
 
 @transformation(gamma=NON_NEGATIVE, clip_threshold=POSITIVE)

@@ -53,7 +53,7 @@ def scale_by_tiger(
 
     State: `ScaleByTigerState(count, mu)`. Memory: 1 x the parameters.
     Raises: ValueError if `update` gets no parameters.
-    Reference: Su, 2023, Tiger: A Tight-fisted Optimizer, https://github.com/bojone/tiger.
+    Reference: Su, 2023, Tiger: A Tight-fisted Optimizer.
     """
 
     def kinds(params: Params) -> PyTree:
@@ -104,7 +104,7 @@ def tiger(
 
     State: a chain's: `ScaleByTigerState(count, mu)`, the learning rate's. Memory: 1 x the parameters.
     Raises: ValueError if `update` gets no parameters.
-    Reference: Su, 2023, Tiger: A Tight-fisted Optimizer, https://github.com/bojone/tiger.
+    Reference: Su, 2023, Tiger: A Tight-fisted Optimizer.
     """
     return chain(
         scale_by_tiger(beta, weight_decay, embeddings, mu_dtype, weight_decay_mask=weight_decay_mask),

@@ -15,6 +15,7 @@ from ..transforms import (
     decay_matrices_only,
     matrix_dimension_numbers,
     matrix_labels,
+    spatial_blocks,
 )
 
 CLASSES: dict[str, Any] = {
@@ -22,7 +23,14 @@ CLASSES: dict[str, Any] = {
 }
 """Classes of arguments, by name."""
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    f.__name__: f for f in (adam_mini_blocks, decay_matrices_only, matrix_dimension_numbers, matrix_labels)
+    f.__name__: f
+    for f in (
+        adam_mini_blocks,
+        decay_matrices_only,
+        matrix_dimension_numbers,
+        matrix_labels,
+        spatial_blocks,
+    )
 }
 """Functions that are arguments themselves, by name."""
 

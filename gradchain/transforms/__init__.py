@@ -71,6 +71,10 @@ from .freezing import freeze as freeze, selective_transform as selective_transfo
 from .group_rules import layerwise_decay as layerwise_decay, no_decay as no_decay
 from .groups import groups as groups
 from .gsam import gsam as gsam
+from .hutchinson import (
+    HutchinsonState as HutchinsonState,
+    hutchinson_estimator_diag_hessian as hutchinson_estimator_diag_hessian,
+)
 from .hyperball import HyperballState as HyperballState, hyperball as hyperball
 from .lawa import LawaParamsState as LawaParamsState, lawa_params as lawa_params
 from .lookahead import (
@@ -80,7 +84,11 @@ from .lookahead import (
 )
 from .looksam import looksam as looksam
 from .masking import MaskedNode as MaskedNode, MaskedState as MaskedState, masked as masked
-from .mean_blocks import MeanBlocks as MeanBlocks, adam_mini_blocks as adam_mini_blocks
+from .mean_blocks import (
+    MeanBlocks as MeanBlocks,
+    adam_mini_blocks as adam_mini_blocks,
+    spatial_blocks as spatial_blocks,
+)
 from .mechanize import MechanicState as MechanicState, mechanize as mechanize
 from .momentum import EmaState as EmaState, TraceState as TraceState, ema as ema, trace as trace
 from .monitoring import (
@@ -127,6 +135,7 @@ from .scale_by_normuon import (
     scale_by_adamuon as scale_by_adamuon,
     scale_by_normuon as scale_by_normuon,
 )
+from .scale_by_radam import scale_by_radam as scale_by_radam
 from .scale_by_rms import (
     ScaleByRmsState as ScaleByRmsState,
     ScaleByRmsWithCountState as ScaleByRmsWithCountState,

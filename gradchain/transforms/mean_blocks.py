@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Union
 import jax
 import jax.numpy as jnp
 
-from ..core import Call, LeafError, TreeFunction, is_none, leaves_like, path_of_leaf
+from ..core import Call, LeafError, TreeFunction, is_none, leaves_like, path_of_leaf, tree_mismatch
 from ..core.types import Array, Params, PyTree
 from ..tree.paths import paths
 
@@ -86,6 +86,24 @@ def _axis(name: str, axis: int, shape: tuple[int, ...], blocks: MeanBlocks) -> i
     return axis % len(shape)
 
 
+def values_for(name: str, what: str, given: PyTree, tree: PyTree) -> list[Any]:
+    """What each leaf of a tree is given by a tree like it or a prefix of it; parts may be masked."""
+
+    def is_value(x: Any) -> bool:
+        return x is None or isinstance(x, MeanBlocks)
+
+    try:
+        full = jax.tree.map(
+            lambda value, node: jax.tree.map(lambda _: value, node, is_leaf=is_none),
+            given,
+            tree,
+            is_leaf=is_value,
+        )
+    except ValueError:
+        raise tree_mismatch(name, "parameter", tree, what, given) from None
+    return leaves_like(name, "parameter", tree, what, full)
+
+
 def block_views(name: str, given: MeanBlocksOrFn) -> Callable[[PyTree], PyTree]:
     """The `settings` of a rule: how to see each array of a tree."""
 
@@ -94,8 +112,7 @@ def block_views(name: str, given: MeanBlocksOrFn) -> Callable[[PyTree], PyTree]:
         if given is None or isinstance(given, MeanBlocks):
             every: list[Any] = [given] * len(leaves)
         else:
-            blocks = given(tree) if callable(given) else given
-            every = leaves_like(name, "parameter", tree, "blocks", blocks)
+            every = values_for(name, "blocks", given(tree) if callable(given) else given, tree)
         found = []
         for i, (x, b) in enumerate(zip(leaves, every, strict=True)):
             try:
@@ -134,6 +151,20 @@ def adam_mini_blocks(params: Params | None = None, *, head_dim: int | None = Non
     if params is not None:
         return blocks(params)
     return TreeFunction(blocks, Call(adam_mini_blocks, {"params": None, "head_dim": head_dim}))
+
+
+def spatial_blocks(params: Params) -> PyTree:
+    """Blocks for convolutions: the height and width of a kernel (height, width, inputs, outputs).
+
+    Of arrays of four axes or more, all axes but the last two; of others, every entry is a block.
+
+    Returns: a tree of `MeanBlocks` and None.
+    """
+
+    def block(x: Any) -> MeanBlocks | None:
+        return MeanBlocks(tuple(range(jnp.ndim(x) - 2))) if jnp.ndim(x) > 3 else None
+
+    return jax.tree.map(block, params)
 
 
 def _block_of(name: str, shape: tuple[int, ...], head_dim: int | None) -> MeanBlocks | None:

@@ -57,6 +57,15 @@ CASES = [
         1e-6,
     ),
     Case(
+        "adahessian",
+        PO,
+        "AdaHessian",
+        {"lr": 0.01, "betas": BETAS, "hessian_power": 0.5, "weight_decay": 0.1, "eps": 1e-4},
+        "adahessian(0.01, 0.8, 0.95, hessian_power=0.5, weight_decay=0.1, "
+        "hessian_diagonal_fn=stateless_with_tree_map(lambda g, p: 0.1 + g**2))",
+        "The package gets 0.1 + g^2 for the Hessian's diagonal.",
+    ),
+    Case(
         "amos",
         PO,
         "Amos",
@@ -83,6 +92,39 @@ CASES = [
         | {"rank": 1, "scale": 128.0, "scale_type": "tensor", "update_proj_gap": 4},
         f"apollo(0.01, 0.8, 0.95, 1e-6, 1, 4, 128.0, 'tensor', key={KEY})",
         "As for apollo.",
+    ),
+    Case(
+        "ranger",
+        PO,
+        "Ranger",
+        {"lr": 0.01, "betas": BETAS, "k": 3, "eps": 1e-12, "weight_decay": 0.1}
+        | {"use_gc": False, "degenerated_to_sgd": True},
+        "ranger(0.01, 0.8, 0.95, 1e-12, 3, use_gc=False, weight_decay=0.1)",
+        "The package adds eps before debiasing. Not degenerated, its first steps go uphill.",
+    ),
+    Case(
+        "spam",
+        PO,
+        "SPAM",
+        {"lr": 0.01, "betas": BETAS, "weight_decay": 0.1, "threshold": 2.0}
+        | {"update_proj_gap": 4, "warmup_epoch": 2, "grad_accu_steps": 2},
+        "spam(0.01, 0.8, 0.95, 1e-6, 2.0, 4, 2, 2, weight_decay=0.1)",
+        "With the dense masks that are the package's default.",
+    ),
+    Case(
+        "spam_before_a_reset",
+        PO,
+        "SPAM",
+        {"lr": 0.01, "betas": BETAS, "threshold": 1.5, "grad_accu_steps": 3},
+        "spam(0.01, 0.8, 0.95, threshold=1.5, clip_after=3)",
+    ),
+    Case(
+        "stable_spam",
+        PO,
+        "StableSPAM",
+        {"lr": 0.01, "betas": BETAS, "weight_decay": 0.1, "theta": 0.9, "update_proj_gap": 4},
+        "stable_spam(0.01, 0.8, 0.95, theta=0.9, reset_interval=4, weight_decay=0.1)",
+        "The package's step at a reset has new moments, where the authors' code has the old ones.",
     ),
 ]
 
@@ -137,7 +179,19 @@ class Projector:
         return grad @ matrix if rows >= columns else matrix.T @ grad
 
 
+def step(optimizer: Any, tensors: dict[str, Any]) -> None:
+    """One step; AdaHessian is told the curvature."""
+    told = {"hessian": [0.1 + x.grad**2 for x in tensors.values()]}
+    optimizer.step(**told if type(optimizer).__name__ == "AdaHessian" else {})
+
+
 MAKERS = {"adam_mini": adam_mini, "apollo_torch.apollo": apollo}
 
+
+def make(case: Case, tensors: dict[str, Any]) -> Any:
+    """The optimizer of a case."""
+    return MAKERS.get(case.package, optimizer_of)(case, tensors)
+
+
 if __name__ == "__main__":
-    write(FILE, CASES, make=lambda case, tensors: MAKERS.get(case.package, optimizer_of)(case, tensors))
+    write(FILE, CASES, make=make, step=step)
