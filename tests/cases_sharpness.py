@@ -6,7 +6,8 @@ from table import DECAY, FIXED, LR, MASKED, MU32, TINY_ADAM, opt, row
 
 import gradchain as gc
 
-VALUED = {"extra": valued, "constant": True}
+# Differences of the loss at rounded points
+VALUED = {"extra": valued, "constant": True, "half": 8.0}
 
 # fmt: off
 CASES = [

@@ -9,7 +9,7 @@ Every `make_field_*.py` is such a script, with a table and a file of its own.
 import importlib
 import importlib.metadata
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ class Case(NamedTuple):
     error: float = 2e-8  # the largest relative error; more where the package computes in low precision
 
 
+Groups = Callable[[list[Any], Case], Any]
 PO = "pytorch_optimizer"
 BETAS = [0.8, 0.95]
 CASES = [
@@ -93,7 +94,9 @@ CASES = [
 ]
 
 
-def trajectory(case: Case, params: dict[str, Any], grads: list[dict[str, Any]]) -> list[Any]:
+def trajectory(
+    case: Case, params: dict[str, Any], grads: list[dict[str, Any]], groups: Groups
+) -> list[Any]:
     """The parameters after each step."""
     import torch
 
@@ -104,7 +107,7 @@ def trajectory(case: Case, params: dict[str, Any], grads: list[dict[str, Any]]) 
     tensors = {k: torch.nn.Parameter(given(v)) for k, v in params.items()}
     factory = getattr(importlib.import_module(case.package), case.optimizer)
     arguments = {k: tuple(v) if isinstance(v, list) else v for k, v in case.arguments.items()}
-    optimizer = factory(list(tensors.values()), **arguments)
+    optimizer = factory(groups(list(tensors.values()), case), **arguments)
     visited = []
     for grad in grads:
         for name, tensor in tensors.items():
@@ -114,8 +117,11 @@ def trajectory(case: Case, params: dict[str, Any], grads: list[dict[str, Any]]) 
     return visited
 
 
-def write(file: Path, cases: Sequence[Case]) -> None:
-    """Writes a file: versions, the problem, and the trajectory of each case."""
+def write(file: Path, cases: Sequence[Case], groups: Groups = lambda tensors, case: tensors) -> None:
+    """Writes a file: versions, the problem, and the trajectory of each case.
+
+    Args: groups, `groups(tensors, case)` gives what the optimizer is told of the parameters.
+    """
     import torch
 
     torch.set_default_dtype(torch.float64)
@@ -124,7 +130,10 @@ def write(file: Path, cases: Sequence[Case]) -> None:
     packages = {case.package.partition(".")[0] for case in cases} | {"torch"}
     versions = {name: importlib.metadata.version(name).partition("+")[0] for name in sorted(packages)}
     made = [
-        json.dumps(case._asdict())[:-1] + ', "trajectory": ' + lines(trajectory(case, params, grads)) + "}"
+        json.dumps(case._asdict())[:-1]
+        + ', "trajectory": '
+        + lines(trajectory(case, params, grads, groups))
+        + "}"
         for case in cases
     ]
     file.write_text(
