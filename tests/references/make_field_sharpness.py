@@ -14,8 +14,8 @@ FILE = Path(__file__).with_name("field_sharpness.json")
 PO = "pytorch_optimizer"
 IN_DOUBLE = "The package's Newton-Schulz iterations, in float64."
 EPS = (
-    "The package adds eps before the bias correction, the authors' code and gradchain after it: here it is too "
-    "small to matter."
+    "The package adds eps before the bias correction, the authors' code and gradchain after it: here it is "
+    "too small to matter."
 )
 NORMS = {"spectral": 2, "sign": 4, "bias_rms": 5, "column": 6, "row": 7}
 """The package's numbers of norms."""
@@ -25,15 +25,9 @@ CASES = [
         "mars",
         PO,
         "MARS",
-        {
-            "lr": 0.01,
-            "betas": BETAS,
-            "gamma": 0.1,
-            "weight_decay": 0.1,
-            "lr_1d": 0.02,
-            "betas_1d": [0.7, 0.9],
-        },
-        "mars(0.01, 0.8, 0.95, gamma=0.1, weight_decay=0.1, adam_learning_rate=0.02, adam_b1=0.7, adam_b2=0.9)",
+        {"lr": 0.01, "betas": BETAS, "gamma": 0.1, "weight_decay": 0.1, "lr_1d": 0.02, "eps": 1e-12},
+        "mars(0.01, 0.8, 0.95, 1e-12, 0.1, weight_decay=0.1, adam_learning_rate=0.02)",
+        EPS,
     ),
     Case(
         "mars_1d",
@@ -62,7 +56,7 @@ CASES = [
             "lr_1d": 0.01,
             "eps": 1e-12,
         },
-        "mars(0.01, 0.8, 0.95, 1e-12, form='shampoo', weight_decay=0.1)",
+        "mars(0.01, 0.8, 0.95, 1e-12, form='shampoo')",
         IN_DOUBLE,
     ),
     Case(
