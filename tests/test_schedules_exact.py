@@ -38,6 +38,7 @@ EVERY = [
     s.rewarmup_schedule(s.rex_schedule(1.0, 20), 5, 5),
     s.cooldown_schedule(s.power_schedule(0.7, 4.0), 10, 10),
     s.scaled_schedule(s.rex_schedule(1.0, 20), 0.1),
+    s.proportional_schedule(s.rex_schedule(1.0, 20), 0.0, 1.0, 0.1, 0.2),
     s.polynomial_schedule_by_fraction(1.0, 0.1, 2, 20),
     s.piecewise_constant_schedule_by_fraction(1, 20, {0.5: 0.1}),
     s.piecewise_interpolate_schedule_by_fraction("linear", 1, 20, {0.5: 0.1}),
