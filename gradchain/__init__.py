@@ -259,6 +259,7 @@ from .schedules import (
     polynomial_schedule_by_fraction as polynomial_schedule_by_fraction,
     power_schedule as power_schedule,
     powercool_schedule as powercool_schedule,
+    proportional_schedule as proportional_schedule,
     rewarmup_schedule as rewarmup_schedule,
     rex_schedule as rex_schedule,
     scaled_schedule as scaled_schedule,

@@ -6,7 +6,8 @@ from table import DECAY, FIXED, LR, MASKED, MU32, TINY_ADAM, opt, row
 
 import gradchain as gc
 
-VALUED = {"extra": valued, "constant": True}
+# Differences of the loss at rounded points
+VALUED = {"extra": valued, "constant": True, "half": 8.0}
 
 # fmt: off
 CASES = [
@@ -33,6 +34,9 @@ VARIANTS = [
     opt("mars", LR, optimize_1d=True).per(papers.mars),
     opt("mars", LR, form="lion", weight_decay=0.1).per(papers.mars_lion),
     opt("mars", LR, form="shampoo", weight_decay=0.1).per(papers.mars_shampoo),
+    opt("asam", gc.sgd(0.1), 0.4, 0.1).per(papers.asam),
+    opt("gsam", gc.sgd(0.1), 0.4, 0.7).per(papers.gsam),
+    opt("looksam", gc.sgd(0.1), 0.4, 3).per(papers.looksam),
     opt("scion", LR).per(papers.scion),
     opt("scion", LR, 0.1, "sign", 3.0, unconstrained=True, weight_decay=0.1).per(papers.scion),
     opt("scion", LR, 0.1, "row", 3.0).per(papers.scion),

@@ -12,6 +12,8 @@ import gradchain as gc
 
 ELSEWHERE = {
     "dpsgd": "test_privacy.py::test_dpsgd_descends_along_the_noisy_mean",
+    "mezo": "test_sharpness.py::test_steps_follow_the_paper",
+    "spsa": "test_sharpness.py::test_steps_follow_the_paper",
     "lbfgs": "test_linesearch.py::test_minimize_ends_where_scipy_ends",
     "nnls": "test_paper_parity.py::test_nnls_finds_the_known_solution",
     "noisy_sgd": "test_paper_parity.py::test_noise_has_the_variance_of_the_schedule",

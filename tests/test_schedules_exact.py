@@ -44,6 +44,7 @@ EVERY = [
     s.powercool_schedule(1.0, 20, transition_begin=10),
     s.beta_schedule(0.85, 0.95, 20),
     s.beta_schedule(0.9, 0.9999, 20, space="halflife"),
+    s.proportional_schedule(s.rex_schedule(1.0, 20), 0.0, 1.0, 0.1, 0.2),
     s.polynomial_schedule_by_fraction(1.0, 0.1, 2, 20),
     s.piecewise_constant_schedule_by_fraction(1, 20, {0.5: 0.1}),
     s.piecewise_interpolate_schedule_by_fraction("linear", 1, 20, {0.5: 0.1}),

@@ -135,6 +135,10 @@ FORMULAS = {
     ),
     "rewarmup": (s.rewarmup_schedule(s.cosine_decay_schedule(1.0, 100), 25, 15, 0.05), rewarm),
     "cooldown": (s.cooldown_schedule(s.exponential_decay(1.0, 1, 0.9), 40, 60), cooldown),
+    "proportional": (
+        s.proportional_schedule(s.linear_schedule(0.3, 0.1, 50), 0.1, 0.3, 0.02, 0.05),
+        lambda t: 0.05 - 0.03 * np.minimum(t / 50, 1),
+    ),
     "polynomial by fraction": (
         s.polynomial_schedule_by_fraction(1.0, 0.1, 2, 100, 0.25, 0.4),
         lambda t: 0.1 + 0.9 * (1 - np.clip((t - 25) / 15, 0, 1)) ** 2,

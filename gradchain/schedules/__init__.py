@@ -52,3 +52,6 @@ def __getattr__(name: str) -> object:
     from ..deprecated import lookup
 
     return lookup(__name__, name)
+
+
+from .proportional import proportional_schedule as proportional_schedule

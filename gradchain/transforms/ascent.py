@@ -49,8 +49,8 @@ def ascent(
         updates: Updates, state: AscentState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, AscentState]:
         leaves = Leaves(name, updates, params)
-        length = rho(state.count) if callable(rho) else rho
         with relaxed_promotion():
+            length = rho(state.count) if callable(rho) else rho
             g = each(widen, leaves.gs)
             if eta is not None:
                 every = leaves.all_of("mask", choices(name, "mask", mask, params, False))

@@ -34,7 +34,7 @@ def gsam(
     Args:
         optimizer: makes the real steps.
         rho: the radius, at least 0; a number, or a schedule of the real steps. In the paper it follows the
-            learning rate: see `proportional_schedule`.
+            learning rate, see `proportional_schedule`.
         alpha: how much of g' is taken away, at least 0; with 0 it is SAM.
         opaque_mode: True does both in one update, which then needs the extra argument
             `grad_fn(params, i) -> gradient`. False takes one gradient per update.

@@ -107,7 +107,8 @@ def hyperball(
             raise MissingParamsError("hyperball")
         leaves = Leaves("hyperball", updates, params)
         steps, inner_state = tx.update(updates, state.inner_state, params, **extra_args)
-        rate = learning_rate(state.count) if callable(learning_rate) else learning_rate
+        with relaxed_promotion():
+            rate = learning_rate(state.count) if callable(learning_rate) else learning_rate
         every = leaves.all_of("matrices", batches(params))
         settings = [every[i] for i in leaves.present]
         norms = [None] * len(settings)

@@ -32,6 +32,8 @@ SAMPLERS: dict[str, Callable[..., Array]] = {
     "normal": jax.random.normal,
     "rademacher": jax.random.rademacher,
 }
+LARGE = 2**16
+"""Entries of arrays whose noise is drawn one after the other."""
 
 
 class ScaleBySpsaState(NamedTuple):
@@ -108,29 +110,39 @@ def scale_by_spsa(
         kwargs = arguments_for(value_fn, extra_args)
         keys = jax.random.split(jax.random.fold_in(state.rng_key, state.count), samples)
 
-        def slope(key: Array) -> Array:
-            def value(sign: Array) -> Array:
-                # Always 0, but XLA cannot know it: else it would draw the noise once, outside of the loop,
-                # and keep it.
-                zero = (jnp.abs(sign) > 2).astype(jnp.int32)
-                moved = [
-                    cast(widen(p) + sign * c * draw(key, i + zero, p), dtype_of(p))
-                    for i, p in enumerate(leaves.ps)
-                ]
-                return cast(jnp.asarray(value_fn(leaves.put(moved, params), **kwargs)), dtype)
-
-            # One after the other, so that one moved copy of the parameters exists at a time.
-            plus, minus = jax.lax.map(value, jnp.asarray([1.0, -1.0], dtype))
-            return (plus - minus) / (2 * c * samples)
+        def value(way: tuple[Array, Array]) -> tuple[Array, Array]:
+            sample, sign = way
+            # 0, but XLA cannot know it: else it would draw all noise once, before the loop, and keep it.
+            zero = first = (jnp.abs(sign) > 2).astype(jnp.int32)
+            moved = []
+            for i, p in enumerate(leaves.ps):
+                moved.append(cast(widen(p) + sign * c * draw(keys[sample], i + zero, p), dtype_of(p)))
+                zero = _after(moved[-1], zero)
+            return cast(jnp.asarray(value_fn(leaves.put(moved, params), **kwargs)), dtype), first
 
         with relaxed_promotion():
-            slopes = [slope(key) for key in keys]
+            # One after the other, so that one moved copy of the parameters exists at a time.
+            ways = jnp.repeat(jnp.arange(samples), 2), jnp.tile(jnp.asarray([1.0, -1.0], dtype), samples)
+            values, zeros = jax.lax.map(value, ways)
+            slopes = (values[::2] - values[1::2]) / (2 * c * samples)
+            us, zero = [], zeros[0]
+            for i, (g, p) in enumerate(zip(leaves.gs, leaves.ps, strict=True)):
 
-            def estimate(i: int, g: Array, p: Array) -> Array:
-                parts = [s * draw(key, i, p) for s, key in zip(slopes, keys, strict=True)]
-                return cast(sum(parts[1:], parts[0]), dtype_of_step(g, p))
+                def add(j: Any, u: Array, i: Any = i + zero, p: Array = p) -> Array:
+                    return u + slopes[j] * draw(keys[j], i, p)
 
-            us = [estimate(i, g, p) for i, (g, p) in enumerate(zip(leaves.gs, leaves.ps, strict=True))]
+                u = add(0, jnp.zeros_like(widen(p)))
+                u = u if samples == 1 else jax.lax.fori_loop(1, samples, add, u)
+                us.append(cast(u, dtype_of_step(g, p)))
+                zero = _after(us[-1], zero)
         return leaves.put(us, updates), state._replace(count=safe_increment(state.count))
 
     return GradientTransformationExtraArgs(init, update)
+
+
+def _after(x: Array, zero: Array) -> Array:
+    """`zero`, which must wait for a large array: so the next one's noise does not yet exist beside it.
+
+    XLA cannot know that nothing is added but for a NaN.
+    """
+    return zero + jnp.isnan(x.ravel()[0]) if x.size >= LARGE else zero

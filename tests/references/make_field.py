@@ -93,10 +93,11 @@ CASES = [
 ]
 
 
-def optimizer_of(case: Case, tensors: dict[str, Any]) -> Any:
-    """The package's optimizer of these parameters."""
+def optimizer_of(case: Case, given: dict[str, Any] | list[Any]) -> Any:
+    """The package's optimizer of these parameters by name, or of a list of groups."""
     factory = getattr(importlib.import_module(case.package), case.optimizer)
-    return factory(list(tensors.values()), **arguments_of(case))
+    groups = list(given.values()) if isinstance(given, dict) else given
+    return factory(groups, **arguments_of(case))
 
 
 def arguments_of(case: Case) -> dict[str, Any]:

@@ -91,17 +91,13 @@ CASES = [
 
 def make(case: Case, tensors: dict[str, Any]) -> Any:
     """The package's optimizer; of those with two rules, Muon's for the matrix and Adam's for the rest."""
-    import importlib
-
-    if case.optimizer == "SOAP":
-        return optimizer_of(case, tensors)
-    factory = getattr(importlib.import_module(case.package), case.optimizer)
-    arguments = {k: tuple(v) if isinstance(v, list) else v for k, v in case.arguments.items()}
     matrix, *rest = tensors.values()
     if case.package == TORCH:
-        return factory([matrix], **arguments)
-    groups = [{"params": [matrix], "use_muon": True}, {"params": rest, "use_muon": False}]
-    return factory(groups, **arguments)
+        return optimizer_of(case, [matrix])
+    if case.optimizer in ("Muon", "NorMuon", "AdaMuon"):
+        groups = [{"params": [matrix], "use_muon": True}, {"params": rest, "use_muon": False}]
+        return optimizer_of(case, groups)
+    return optimizer_of(case, tensors)
 
 
 def main() -> None:

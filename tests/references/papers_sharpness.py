@@ -95,3 +95,37 @@ def scion(p: Array, learning_rate, momentum, norm, scale, unconstrained, weight_
         m = (1 - momentum) * m + momentum * (yield p)
         shrunk = p * (1 - learning_rate * ((not unconstrained) + weight_decay))
         p = shrunk - learning_rate * scale * lmo(m.T, eps).T
+
+
+def asam(p: Array, rho, eta, learning_rate=0.1) -> Algorithm:
+    """Kwon et al., 2021, algorithm 1, around gradient descent; first a gradient at p, then one uphill."""
+    while True:
+        t = np.abs(p) + eta
+        g = yield p
+        p = p - learning_rate * (yield p + rho * t**2 * g / np.linalg.norm(t * g))
+
+
+def orthogonal(x: Array, y: Array) -> Array:
+    """The part of `x` that is orthogonal to `y`."""
+    return x - np.sum(x * y) / np.sum(y * y) * y
+
+
+def gsam(p: Array, rho, alpha, learning_rate=0.1) -> Algorithm:
+    """Zhuang et al., 2022, algorithm 1, around gradient descent."""
+    while True:
+        g = yield p
+        h = yield p + rho * g / np.linalg.norm(g)
+        p = p - learning_rate * (h - alpha * orthogonal(g, h))
+
+
+def looksam(p: Array, rho, k, alpha, learning_rate=0.1) -> Algorithm:
+    """Liu et al., 2022, algorithm 1, around gradient descent."""
+    t, v = 0, p
+    while True:
+        g = yield p
+        if t % k == 0:
+            used = yield p + rho * g / np.linalg.norm(g)
+            v = orthogonal(used, g)
+        else:
+            used = g + alpha * np.linalg.norm(g) / np.linalg.norm(v) * v
+        p, t = p - learning_rate * used, t + 1
