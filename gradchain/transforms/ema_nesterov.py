@@ -53,7 +53,7 @@ def ema_nesterov(
     x = x + u;  v = decay v + (1 - decay) u;  y = x + beta (lr / lr_max) v, with lr of the coming step.
 
     The parameters are y, where the gradient is taken; `eval_params(state, params)` gives x. Put it after
-    all that changes the steps, `chain(muon(lr), ema_nesterov(0.4, learning_rate=lr, max_learning_rate=0.02))`.
+    all that changes the steps: `chain(muon(lr), ema_nesterov(learning_rate=lr, max_learning_rate=0.02))`.
     Averages of the parameters come after it; they are of y.
 
     Args:
