@@ -44,13 +44,17 @@ def pytest_collection_finish() -> None:
 
 
 _since: dict[str, Any] = {"tests": 0, "row": None}
+TESTS_BETWEEN_CLEARINGS = 1000
+"""Fewer, and small programs such as a sum's are compiled again and again; more, and memory fills."""
 
 
 @pytest.fixture(autouse=True)
 def _forget_compiled_programs(request: pytest.FixtureRequest) -> None:
-    """Thousands of compiled programs would fill the memory: every 200 tests, between two rows."""
+    """Thousands of compiled programs would fill the memory: they go now and then, between two rows."""
     row = row_of(request.node)
-    if _since["tests"] >= 200 and (row is None or row != _since["row"]):
+    if _since["tests"] >= TESTS_BETWEEN_CLEARINGS and (row is None or row != _since["row"]):
+        gc.unfreeze()  # what was frozen since may be garbage by now
         jax.clear_caches()
+        pytest_collection_finish()
         _since["tests"] = 0
     _since.update(tests=_since["tests"] + 1, row=row)

@@ -291,3 +291,9 @@ def test_looking_nowhere_ahead_is_the_optimizer_itself() -> None:
         gc.ema_nesterov(0.5, learning_rate=0.1, max_learning_rate=0.1)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="max_learning_rate must be finite and more than 0, received 0"):
         gc.ema_nesterov(0.5, learning_rate=falling, max_learning_rate=0.0)
+
+
+def test_an_average_after_looking_ahead_is_of_the_parameters_in_training() -> None:
+    visited, state = trained(gc.chain(gc.sgd(0.1), gc.ema_nesterov(0.5, 0.5), gc.ema_params(0.8)), 6)
+    found = gc.eval_params(state, visited[-1])["w"]
+    np.testing.assert_allclose(found, weighted(visited, 0.8 ** np.arange(6)[::-1]), rtol=1e-5)

@@ -188,7 +188,7 @@ def test_a_decay_in_its_place_is_not() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gc.chain(gc.adam(0.101), gc.add_independent_decay(0.1))
-        gc.chain(gc.adam(0.102), gc.add_independent_decay(0.1), gc.ema_params(0.9), gc.ema_nesterov())
+        gc.chain(gc.adam(0.102), gc.add_independent_decay(0.1), gc.ema_nesterov(), gc.ema_params(0.9))
         gc.chain(gc.scale_by_adam(), gc.add_cautious_decay(0.1), gc.scale_by_learning_rate(0.1))
         gc.chain(
             gc.scale_by_adam(), gc.add_corrected_decay(0.1, rate, 0.1), gc.scale_by_learning_rate(rate)

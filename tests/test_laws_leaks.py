@@ -1,5 +1,7 @@
 """Law: what is built inside a trace leaves nothing behind."""
 
+import gc as garbage
+
 import jax
 import pytest
 from cases import CASES, Case, ids
@@ -9,6 +11,14 @@ import gradchain as gc
 from gradchain.core.types import NumberType
 
 TRACEABLE = [case for case in CASES if case.numbers]
+
+
+def only_new_objects_are_searched() -> None:
+    """JAX looks for who holds a tracer among all objects, at each inner trace: seconds in a large program.
+
+    Who holds one is younger than it. The others are set aside until `conftest.py` clears the caches.
+    """
+    garbage.freeze()
 
 
 def counts_steps(case: Case, name: str) -> bool:
@@ -34,5 +44,24 @@ def test_traced_numbers_and_schedules_leave_nothing_behind(case: Case) -> None:
             p = gc.apply_updates(p, updates)
         return p
 
+    only_new_objects_are_searched()
     with jax.checking_leaks():
         jax.jit(train)(jax.numpy.float32(case.numbers[name]))
+
+
+def test_what_is_left_behind_is_found() -> None:
+    kept, holder = [], type("Holder", (), {"x": None})()
+
+    @jax.jit
+    def inner(x):
+        kept.append(x)
+        return x + 1
+
+    def outer(x):
+        holder.x = x
+        return x * 2
+
+    only_new_objects_are_searched()
+    for leaking in (lambda x: inner(x) * 2, outer):
+        with jax.checking_leaks(), pytest.raises(Exception, match=r"[Ll]eaked"):
+            jax.jit(leaking)(jax.numpy.float32(1.0))

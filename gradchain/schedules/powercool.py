@@ -34,8 +34,7 @@ def powercool_schedule(
         exponent: positive; 1.2 in the records of modded-nanogpt, 1 is a line.
 
     Raises: ValueError for numbers out of range, or unless one of the two is given.
-    Reference: Jordan et al., 2024, modded-nanogpt: Speedrunning the NanoGPT baseline,
-        github.com/KellerJordan/modded-nanogpt.
+    Reference: Jordan et al., 2024, modded-nanogpt: Speedrunning the NanoGPT baseline.
     """
     name = "powercool_schedule"
     check_positive(name, total_steps=total_steps, exponent=exponent)

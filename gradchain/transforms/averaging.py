@@ -116,8 +116,7 @@ def tail_ema_params(
 
     State: `TailAveragedParamsState(count, weight, mixture, average)`. Memory: 1 x the parameters.
     Raises: ValueError if `update` gets no parameters, or for a number out of range.
-    Reference: Jordan et al., 2024, modded-nanogpt: Speedrunning the NanoGPT baseline,
-        github.com/KellerJordan/modded-nanogpt.
+    Reference: Jordan et al., 2024, modded-nanogpt: Speedrunning the NanoGPT baseline.
     """
 
     def share(step: Array, weight: Array) -> Array:

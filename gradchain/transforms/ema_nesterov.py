@@ -52,8 +52,9 @@ def ema_nesterov(
 
     x = x + u;  v = decay v + (1 - decay) u;  y = x + beta (lr / lr_max) v, with lr of the coming step.
 
-    The parameters are y, where the gradient is taken; `eval_params(state, params)` gives x. Put it last in
-    a chain, `chain(muon(lr), ema_nesterov(0.4, learning_rate=lr, max_learning_rate=0.02))`.
+    The parameters are y, where the gradient is taken; `eval_params(state, params)` gives x. Put it after
+    all that changes the steps: `chain(muon(lr), ema_nesterov(learning_rate=lr, max_learning_rate=0.02))`.
+    Averages of the parameters come after it; they are of y.
 
     Args:
         beta: how far ahead; 0.3 to 0.6 in the records of modded-nanogpt.
@@ -64,8 +65,7 @@ def ema_nesterov(
 
     State: `EmaNesterovState(count, reach, trace)`. Memory: 1 x the parameters.
     Raises: ValueError for one of lr and lr_max without the other; TypeError for an lr that is no schedule.
-    Reference: Jordan et al., 2024, modded-nanogpt: Speedrunning the NanoGPT baseline,
-        github.com/KellerJordan/modded-nanogpt.
+    Reference: Jordan et al., 2024, modded-nanogpt: Speedrunning the NanoGPT baseline.
     """
     if (learning_rate is None) != (max_learning_rate is None):
         raise ValueError(
