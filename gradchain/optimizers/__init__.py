@@ -70,6 +70,8 @@ from .galore import (
     scale_by_galore as scale_by_galore,
 )
 from .grams import grams as grams, scale_by_grams as scale_by_grams
+from .kl_shampoo import kl_shampoo as kl_shampoo
+from .kl_soap import kl_soap as kl_soap
 from .lamb import lamb as lamb
 from .laprop import laprop as laprop, scale_by_laprop as scale_by_laprop
 from .lars import lars as lars

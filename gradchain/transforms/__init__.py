@@ -129,6 +129,11 @@ from .reduce_on_plateau import (
 from .sam import NormalizeState as NormalizeState, normalize as normalize, sam as sam
 from .scale_by_adam import ScaleByAdamState as ScaleByAdamState, scale_by_adam as scale_by_adam
 from .scale_by_adamax import scale_by_adamax as scale_by_adamax
+from .scale_by_kl import (
+    ScaleByKLState as ScaleByKLState,
+    scale_by_kl_shampoo as scale_by_kl_shampoo,
+    scale_by_kl_soap as scale_by_kl_soap,
+)
 from .scale_by_muon import MuonState as MuonState, scale_by_muon as scale_by_muon
 from .scale_by_normuon import (
     ScaleByNormuonState as ScaleByNormuonState,

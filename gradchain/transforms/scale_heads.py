@@ -62,6 +62,8 @@ def scale_heads(heads: Mapping[str, int]):
     Raises: ValueError without parameters; for a name that no pattern matches, or scales of another length.
     Reference: Kimi Team, 2025, Kimi K2: Open Agentic Intelligence, section 2.1, arXiv:2507.20534.
     """
+    if not isinstance(heads, Mapping):
+        raise TypeError(f"scale_heads: heads must be a mapping from patterns to axes, received {heads!r}.")
     patterns = named_patterns("scale_heads", list(heads))
     axes = dict(zip(patterns, heads.values(), strict=True))
 

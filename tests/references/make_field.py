@@ -143,7 +143,8 @@ def write(file: Path, cases: Sequence[Case], **hooks: Any) -> None:
     params, grads = problem()
     grads = grads[:STEPS]
     packages = {case.package.partition(".")[0] for case in cases} | {"torch"}
-    versions = {name: importlib.metadata.version(name).partition("+")[0] for name in sorted(packages)}
+    installed = packages & set(importlib.metadata.packages_distributions())  # others are authors' files
+    versions = {name: importlib.metadata.version(name).partition("+")[0] for name in sorted(installed)}
     made = [
         json.dumps(case._asdict())[:-1]
         + ', "trajectory": '

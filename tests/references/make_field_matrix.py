@@ -1,17 +1,20 @@
 """Writes `field_matrix.json`: what packages' optimizers of matrices do, in float64; see `make_field.py`.
 
-Muon's packages iterate in bfloat16. That cast is switched off here, so that the same steps come out in
-float64 and can be compared to all digits.
+KL-Shampoo and KL-SOAP: the authors' `optim/kl_opt.py` (yorkerlin/KL-Methods, 4cb97e0), to be put on the
+path without its `torch.compile`; `cast_dtype` makes it compute in float64. Muon's packages iterate in
+bfloat16. That cast is switched off here, so that the same steps come out in float64 and can be compared to
+all digits.
 """
 
 from pathlib import Path
 from typing import Any
 
-from make_field import BETAS, PO, Case, optimizer_of, write
+from make_field import BETAS, PO, Case, arguments_of, optimizer_of, write
 
 FILE = Path(__file__).with_name("field_matrix.json")
 LR = {"lr": 0.01}
 TORCH = "torch.optim"
+KL = "kl_opt"
 ADAM = "adam_learning_rate=0.003, adam_b1=0.8, adam_b2=0.95"
 ADAMW = {"adamw_lr": 0.003, "adamw_betas": BETAS}
 
@@ -40,6 +43,24 @@ CASES = [
         "SOAP",
         {"lr": 0.01, "correct_bias": False, "weight_decay": 0.1, "precondition_frequency": 20},
         "soap(0.01, weight_decay=0.1, correct_bias=False, precondition_frequency=20)",
+    ),
+    Case(
+        "kl_shampoo",
+        KL,
+        "KLOpt",
+        {**LR, "betas": [0.8, 0.9], "precondition_frequency": 3, "weight_decay": 0.1},
+        "groups({'matrix': kl_shampoo(0.01, 0.8, 0.9, weight_decay=0.1, precondition_frequency=3)}, "
+        "'freeze')",
+        "The authors' code takes matrices only.",
+    ),
+    Case(
+        "kl_soap",
+        KL,
+        "KLOpt",
+        {**LR, "shampoo_beta": 0.9, "precondition_frequency": 2, "using_klsoap": True, "init_factor": 0.5},
+        "groups({'matrix': kl_soap(0.01, shampoo_beta=0.9, precondition_frequency=2, init_factor=0.5)}, "
+        "'freeze')",
+        "The authors' code takes matrices only.",
     ),
     Case(
         "muon_pytorch",
@@ -94,6 +115,11 @@ def make(case: Case, tensors: dict[str, Any]) -> Any:
     matrix, *rest = tensors.values()
     if case.package == TORCH:
         return optimizer_of(case, [matrix])
+    if case.package == KL:
+        import torch
+        from kl_opt import KLOpt
+
+        return KLOpt([matrix], cast_dtype=torch.float64, **arguments_of(case))
     if case.optimizer in ("Muon", "NorMuon", "AdaMuon"):
         groups = [{"params": [matrix], "use_muon": True}, {"params": rest, "use_muon": False}]
         return optimizer_of(case, groups)
