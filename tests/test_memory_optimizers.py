@@ -468,3 +468,37 @@ def test_ranger_is_a_chain_in_lookahead() -> None:
     assert jax.tree.structure(gc.eval_params(state, ours)) == jax.tree.structure(ours)
     with pytest.raises(ValueError, match="sync_period must be at least 1, received 0"):
         gc.ranger(0.1, sync_period=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("came", {"eps1": -1.0}),
+        ("came", {"eps2": -1.0}),
+        ("came", {"clip_threshold": 0.0}),
+        ("came", {"b3": 1.0}),
+        ("apollo", {"scale": 0.0}),
+        ("apollo", {"update_proj_gap": 0}),
+        ("tiger", {"beta": 1.0}),
+        ("amos", {"beta": 1.0}),
+        ("amos", {"zeta": -0.1}),
+        ("amos", {"learning_rate": -0.1}),
+        ("spam", {"threshold": 0.0}),
+        ("spam", {"reset_interval": 0}),
+        ("spam", {"warmup_steps": -1}),
+        ("spam", {"clip_after": -1}),
+        ("stable_spam", {"gamma1": 1.0}),
+        ("stable_spam", {"gamma2": 1.0}),
+        ("stable_spam", {"theta": 1.0}),
+        ("stable_spam", {"reset_interval": 0}),
+        ("adahessian", {"hessian_power": 0.0}),
+        ("adahessian", {"update_interval": 0}),
+        ("swats", {"switch_tolerance": -1.0}),
+        ("ranger", {"slow_step_size": 1.5}),
+    ],
+    ids=lambda x: x if isinstance(x, str) else next(iter(x)),
+)
+def test_numbers_out_of_range_are_named(name: str, arguments: dict[str, Any]) -> None:
+    argument, value = next(iter(arguments.items()))
+    with pytest.raises(ValueError, match=f"{name}: {argument} must be .*, received {value}"):
+        getattr(gc, name)(**{"learning_rate": 0.1, **arguments})

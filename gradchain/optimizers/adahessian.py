@@ -62,7 +62,7 @@ class _AdaHessianRuleState(NamedTuple):
     nu: Params
 
 
-@transformation(hessian_power=POSITIVE)
+@transformation(hessian_power=POSITIVE, update_interval=POSITIVE)
 def scale_by_adahessian(
     b1: Hyperparameter = 0.9,
     b2: Hyperparameter = 0.999,
@@ -147,7 +147,7 @@ def scale_by_adahessian(
     return GradientTransformationExtraArgs(init, update, traits=[Trait.RESCALES])
 
 
-@transformation(hessian_power=POSITIVE)
+@transformation(hessian_power=POSITIVE, update_interval=POSITIVE)
 def adahessian(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,

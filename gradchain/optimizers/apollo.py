@@ -71,7 +71,7 @@ class _Plan(NamedTuple):
         return matrix.T @ g if self.axis == 0 else g @ matrix
 
 
-@transformation(scale=POSITIVE)
+@transformation(scale=POSITIVE, update_proj_gap=POSITIVE)
 def scale_by_apollo(
     b1: Hyperparameter = 0.9,
     b2: Hyperparameter = 0.999,
@@ -178,7 +178,7 @@ def _norms(x: Array, axis: int | tuple[int, int]) -> Array:
     return sqrt(jnp.sum(abs_sq(x), axis, keepdims=True))
 
 
-@transformation(scale=POSITIVE)
+@transformation(scale=POSITIVE, update_proj_gap=POSITIVE)
 def apollo(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from ..core import POSITIVE, Trait, chain, leafwise, transformation
+from ..core import NON_NEGATIVE, POSITIVE, Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, ema, ratio, sqrt, weight_after, zeros_like
 from ..core.types import AddedNumber, Array, DTypeLike, Hyperparameter, MaskOrFn, Numeric, ScalarOrSchedule
 from ..transforms import ScaleByAdamState, scale_by_learning_rate
@@ -12,7 +12,9 @@ FIRST = 0.99
 """How much of a step is missing where a warmup would begin, one step before the moments begin anew."""
 
 
-@transformation(threshold=POSITIVE)
+@transformation(
+    threshold=POSITIVE, reset_interval=POSITIVE, warmup_steps=NON_NEGATIVE, clip_after=NON_NEGATIVE
+)
 def scale_by_spam(
     b1: Hyperparameter = 0.9,
     b2: Hyperparameter = 0.999,
@@ -68,7 +70,13 @@ def scale_by_spam(
     return leafwise(init, update, traits=[Trait.RESCALES])
 
 
-@transformation(deferred=True, threshold=POSITIVE)
+@transformation(
+    deferred=True,
+    threshold=POSITIVE,
+    reset_interval=POSITIVE,
+    warmup_steps=NON_NEGATIVE,
+    clip_after=NON_NEGATIVE,
+)
 def spam(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,

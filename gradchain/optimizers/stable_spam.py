@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from ..core import UNIT, Trait, chain, leafwise, transformation
+from ..core import POSITIVE, UNIT, Trait, chain, leafwise, transformation
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, norm, ratio, sqrt, zeros_like
 from ..core.types import (
     AddedNumber,
@@ -32,7 +32,7 @@ class ScaleByStableSpamState(NamedTuple):
     largest: Params  # f32[]; moving average of the largest entry
 
 
-@transformation(gamma1=UNIT, gamma2=UNIT, theta=UNIT)
+@transformation(gamma1=UNIT, gamma2=UNIT, theta=UNIT, reset_interval=POSITIVE)
 def scale_by_stable_spam(
     b1: Hyperparameter = 0.9,
     b2: Hyperparameter = 0.999,
@@ -101,7 +101,7 @@ def scale_by_stable_spam(
     return leafwise(init, update, like_params=False, traits=[Trait.RESCALES])
 
 
-@transformation(deferred=True, gamma1=UNIT, gamma2=UNIT, theta=UNIT)
+@transformation(deferred=True, gamma1=UNIT, gamma2=UNIT, theta=UNIT, reset_interval=POSITIVE)
 def stable_spam(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,

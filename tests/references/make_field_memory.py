@@ -44,7 +44,6 @@ CASES = [
         "adam_mini(0.01, 0.8, 0.95, blocks={'matrix': MeanBlocks(0), 'vector': MeanBlocks(), "
         "'scalar': None}, weight_decay=0.1)",
         "The authors' code.",
-        1e-6,
     ),
     Case(
         "adam_mini_heads",
@@ -54,7 +53,6 @@ CASES = [
         | {"dim": 6, "n_heads": 6},
         "adam_mini(0.01, blocks={'matrix': MeanBlocks(0, 1, 1), 'vector': None, 'scalar': MeanBlocks()})",
         "The authors' code; a head of six entries.",
-        1e-6,
     ),
     Case(
         "adahessian",
