@@ -34,6 +34,7 @@ from .piecewise import (
 )
 from .polynomial import linear_schedule as linear_schedule, polynomial_schedule as polynomial_schedule
 from .power import power_schedule as power_schedule
+from .proportional import proportional_schedule as proportional_schedule
 from .resume import rewarmup_schedule as rewarmup_schedule
 from .rex import rex_schedule as rex_schedule
 from .scaled import scaled_schedule as scaled_schedule
@@ -49,6 +50,3 @@ def __getattr__(name: str) -> object:
     from ..deprecated import lookup
 
     return lookup(__name__, name)
-
-
-from .proportional import proportional_schedule as proportional_schedule
