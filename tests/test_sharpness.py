@@ -382,6 +382,20 @@ class TestWithoutGradients:
         once, _ = tx.update(BOWL, state, BOWL, value_fn=quartic)
         check_close(u, jax.tree.map(lambda x: 2 * x, once), 1e-3)
 
+    def test_a_part_of_the_parameters_is_tuned(self) -> None:
+        """The loss sees all of them, and the others stay."""
+        tuned = gc.mezo(0.01, key=3)
+        parts = gc.partition({"tuned": tuned, "fixed": gc.set_to_zero()}, {"b": "tuned", "w": "fixed"})
+        new, _ = parts.step(BOWL, parts.init(BOWL), BOWL, value_fn=lambda p: quartic(p) * p["w"][0, 0])
+        check_close(new["w"], BOWL["w"], 0)
+        alone = {"b": BOWL["b"]}
+        expected, _ = tuned.step(alone, tuned.init(alone), alone, value_fn=quartic)
+        check_close(new["b"], expected["b"], 1e-3)
+        with_none = {"b": BOWL["b"], "w": None}
+        same, _ = tuned.step(with_none, tuned.init(BOWL), BOWL, value_fn=quartic)
+        check_close(same["b"], expected["b"], 1e-3)
+        check_close(same["w"], BOWL["w"], 0)
+
     @pytest.mark.parametrize("tx", [gc.mezo(1e-3), gc.spsa(1e-3), gc.mezo(1e-3, samples=3)], ids=repr)
     def test_a_step_needs_one_copy_of_the_parameters(self, tx: Any) -> None:
         layers = {str(i): jnp.ones((256, 256)) for i in range(16)}
