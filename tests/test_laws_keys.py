@@ -34,6 +34,8 @@ WRAPPERS: dict[str, Callable[[Any], Any]] = {
     "schedule_free": lambda tx: gc.contrib.schedule_free(tx, 0.1),
     "mechanize": gc.contrib.mechanize,
     "sam": lambda tx: gc.contrib.sam(tx, gc.sgd(0.01)),
+    "looksam": lambda tx: gc.looksam(tx, 0.1, 2),
+    "hyperball": lambda tx: gc.hyperball(tx, 0.1),
     "process": lambda tx: gc.experimental.aggregating.process(
         gc.identity(), gc.experimental.aggregating.average_per_element_updates(), tx
     ),

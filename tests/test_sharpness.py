@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from trees import check_close, enable_x64, gradients, params, worst
 
 import gradchain as gc
 
-CLOSURES = json.loads((Path(__file__).parent / "references" / "closures_sharpness.json").read_text())
+FOLDER = Path(__file__).parent / "references"
+CLOSURES = json.loads((FOLDER / "closures_sharpness.json").read_text())
 SAMS = {case["name"]: case for case in CLOSURES["cases"]}
 BOWL = {"w": jnp.asarray([[1.0, -2.0], [0.5, 3.0]]), "b": jnp.asarray([0.3, -0.7])}
 
@@ -196,7 +198,7 @@ class TestScion:
             gc.scion(0.1, momentum=0.0)
 
 
-def opaque_and_transparent(name: str, tree: Any, gradient: Any, steps: int, make: Any) -> list[Any]:
+def opaque_and_transparent(tree: Any, gradient: Any, steps: int, make: Any) -> list[Any]:
     """The trajectories of a relative of SAM by whole periods, and by single gradients."""
     whole = make(opaque_mode=True)
     p, state, ours = tree, whole.init(tree), []
@@ -230,8 +232,14 @@ class TestSam:
                 expected = along_steps(
                     [[np.asarray(step[k], np.float64) for k in sorted(step)] for step in run]
                 )
-                for ours in opaque_and_transparent(name, start, gradient, len(run), pair.replace):
+                for ours in opaque_and_transparent(start, gradient, len(run), pair.replace):
                     assert worst(ours, expected) <= 3e-7  # the package takes the gradient's norm in float32
+
+    def test_the_file_holds_what_its_script_says(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.syspath_prepend(str(FOLDER))
+        script = runpy.run_path(str(FOLDER / "make_closures_sharpness.py"))
+        written = [{k: v for k, v in case.items() if k != "trajectories"} for case in SAMS.values()]
+        assert written == script["CASES"]
 
     @pytest.mark.parametrize("factory", [gc.asam, gc.gsam, gc.looksam])
     def test_with_no_radius_it_is_the_optimizer(self, factory: Any) -> None:
@@ -382,6 +390,20 @@ class TestWithoutGradients:
         once, _ = tx.update(BOWL, state, BOWL, value_fn=quartic)
         check_close(u, jax.tree.map(lambda x: 2 * x, once), 1e-3)
 
+    def test_a_part_of_the_parameters_is_tuned(self) -> None:
+        """The loss sees all of them, and the others stay."""
+        tuned = gc.mezo(0.01, key=3)
+        parts = gc.partition({"tuned": tuned, "fixed": gc.set_to_zero()}, {"b": "tuned", "w": "fixed"})
+        new, _ = parts.step(BOWL, parts.init(BOWL), BOWL, value_fn=lambda p: quartic(p) * p["w"][0, 0])
+        check_close(new["w"], BOWL["w"], 0)
+        alone = {"b": BOWL["b"]}
+        expected, _ = tuned.step(alone, tuned.init(alone), alone, value_fn=quartic)
+        check_close(new["b"], expected["b"], 1e-3)
+        with_none = {"b": BOWL["b"], "w": None}
+        same, _ = tuned.step(with_none, tuned.init(BOWL), BOWL, value_fn=quartic)
+        check_close(same["b"], expected["b"], 1e-3)
+        check_close(same["w"], BOWL["w"], 0)
+
     @pytest.mark.parametrize("tx", [gc.mezo(1e-3), gc.spsa(1e-3), gc.mezo(1e-3, samples=3)], ids=repr)
     def test_a_step_needs_one_copy_of_the_parameters(self, tx: Any) -> None:
         layers = {str(i): jnp.ones((256, 256)) for i in range(16)}
@@ -406,6 +428,23 @@ class TestWithoutGradients:
             tx = factory(0.1)
             with pytest.raises(TypeError, match=f"{factory.__name__} needs the extra argument value_fn"):
                 tx.update(BOWL, tx.init(BOWL), BOWL)
+
+
+@pytest.mark.parametrize(
+    "tx",
+    [
+        gc.mezo(0.01),
+        gc.spsa(0.1),
+        gc.asam(gc.sgd(0.05), 0.05, opaque_mode=True),
+        gc.gsam(gc.sgd(0.05), opaque_mode=True),
+        gc.looksam(gc.sgd(0.05), opaque_mode=True),
+    ],
+    ids=repr,
+)
+def test_one_training_step_serves_all(tx: Any) -> None:
+    """It hands `value_fn` and `grad_fn` to what asks for them."""
+    found = gc.tools.minimize(quartic, BOWL, tx, max_steps=200)
+    assert float(quartic(found.params)) < 0.1 * float(quartic(BOWL))
 
 
 def test_papers_are_cited() -> None:
