@@ -19,8 +19,8 @@ CASES = [
     row("masked", gc.scale_by_kl_soap(precondition_frequency=2), FIXED),
     opt("kl_shampoo", LR, 0.8, 0.9, 1e-3, precondition_frequency=2, normalize_grads=True, init_factor=1.0,
         **MU32, **MASKED),
-    opt("kl_soap", LR, 0.8, 0.9, 0.95, 1e-3, precondition_frequency=2, max_root=None, adam_learning_rate=0.02,
-        **MU32, **MASKED),
+    opt("kl_soap", LR, 0.8, 0.9, 0.95, 1e-3, precondition_frequency=2, max_root=None,
+        adam_learning_rate=0.02, **MU32, **MASKED),
     row("scale_heads", {"w": 1}).but(checks_leaves=False),
     # Where a matrix has equal eigenvalues, rounding chooses the basis: here no axis has more than one 0
     row("scale_by_soap", precondition_frequency=2, max_precond_dim=4),

@@ -41,8 +41,8 @@ def scale_by_kl_shampoo(
     """Multiplies averaged gradients by inverse roots of factors that are whitened by each other.
 
     L = b L + (1 - b) G R^{-1} G* / columns, and R likewise with L^{-1}, minimize a Kullback-Leibler
-    divergence. Q are their eigenvectors, renewed by a step of the QR algorithm, l their eigenvalues, kept up
-    to date at every step.
+    divergence. Q are their eigenvectors, renewed by a step of the QR algorithm, l their eigenvalues, kept
+    up to date at every step.
     u = Q_L (w Q_L* m Q_R / (1 + eps w)) Q_R*, w = (l_L l_R)^{-1/2}. The first call measures only.
 
     Args:
