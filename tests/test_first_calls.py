@@ -134,7 +134,10 @@ def later_factories() -> list[Any]:
 
 def _runs_later(factory: Any, tx: Any) -> bool:
     required = [n for n, p in inspect.signature(factory).parameters.items() if p.default is p.empty]
-    return tx.factory is factory and not is_made(factory(**dict.fromkeys(required, 0.5)))
+    try:
+        return tx.factory is factory and not is_made(factory(**dict.fromkeys(required, 0.5)))
+    except TypeError:  # what must be a mapping is checked at once
+        return False
 
 
 VALUES = [None, True, False, -1, 0, 1, 2, 10**400, -1.0, 0.0, 0.5, 1.0, 2.0, 1e30, np.inf, -np.inf, np.nan]
