@@ -171,3 +171,12 @@ def ahead(p: Any, step: int, length: float = 1.0) -> dict[str, Any]:
 def behind(p: Any, step: int) -> dict[str, Any]:
     """The bowl from which those gradients lead away: for a line search after a descent rule."""
     return ahead(p, step, -1.0)
+
+
+def few_rows(tree: Any) -> Any:
+    """Dimension numbers of matrices of at most four rows: where rows are many, eigenvalues are equal."""
+
+    def numbers(x: Any) -> Any:
+        return gc.MuonDimensionNumbers() if jnp.ndim(x) == 2 and x.shape[0] <= 4 else None
+
+    return jax.tree.map(numbers, tree)

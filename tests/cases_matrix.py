@@ -1,5 +1,6 @@
 """Rows of optimizers of matrices that Optax lacks."""
 
+from arguments import few_rows
 from references import papers_matrix as papers
 from table import FIXED, LR, MASKED, MU32, NU32, opt, row
 
@@ -9,19 +10,19 @@ import gradchain as gc
 CASES = [
     opt("muon", 0.02, "polar_express_safe", 4, heavy_ball=True, gram=True, scaling="spectral", **MASKED,
         muon_weight_dimension_numbers=gc.matrix_dimension_numbers("flax")).but(twin=False),
-    row("masked", gc.scale_by_normuon(0.8), FIXED),
-    row("masked", gc.scale_by_adamuon(0.8), FIXED),
-    opt("normuon", 0.02, 0.9, 0.8, 1e-4, ns_coeffs="cans", adam_learning_rate=LR, adam_weight_decay=0.1,
-        **MU32, **MASKED),
+    row("masked", gc.scale_by_normuon(0.8), FIXED).but(twin=False),
+    row("masked", gc.scale_by_adamuon(0.8), FIXED).but(twin=False),
+    opt("normuon", 0.02, 0.9, 0.8, 1e-4, ns_coeffs="dion", ns_steps=3, adam_learning_rate=LR,
+        adam_weight_decay=0.1, **MU32, **MASKED),
     opt("adamuon", 0.02, 0.9, 0.8, 1e-4, low_precision=True, nesterov=False, adam_learning_rate=LR,
         **MASKED),
-    row("masked", gc.scale_by_kl_shampoo(precondition_frequency=2), FIXED),
-    row("masked", gc.scale_by_kl_soap(precondition_frequency=2), FIXED),
+    row("masked", gc.scale_by_kl_shampoo(precondition_frequency=2), FIXED).but(twin=False),
+    row("masked", gc.scale_by_kl_soap(precondition_frequency=2), FIXED).but(twin=False),
     opt("kl_shampoo", LR, 0.8, 0.9, 1e-3, precondition_frequency=2, normalize_grads=True, init_factor=1.0,
-        **MU32, **MASKED),
+        weight_dimension_numbers=few_rows, **MU32, **MASKED),
     opt("kl_soap", LR, 0.8, 0.9, 0.95, 1e-3, precondition_frequency=2, max_root=None,
-        adam_learning_rate=0.02, **MU32, **MASKED),
-    row("scale_heads", {"w": 1}).but(checks_leaves=False),
+        adam_learning_rate=0.02, weight_dimension_numbers=few_rows, **MU32, **MASKED),
+    row("scale_heads", {"deep/0/b": 0}).but(checks_leaves=False),
     # Where a matrix has equal eigenvalues, rounding chooses the basis: here no axis has more than one 0
     row("scale_by_soap", precondition_frequency=2, max_precond_dim=4),
     opt("soap", 0.05, 0.8, 0.9, 0.95, 1e-3, precondition_frequency=2, max_precond_dim=2, merge_dims=True,

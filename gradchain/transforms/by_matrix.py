@@ -4,7 +4,7 @@ import jax
 
 from ..core import GradientTransformation, GradientTransformationExtraArgs, chain
 from ..core.types import Params, PyTree, ScalarOrSchedule
-from .decay import decoupled
+from .decay import add_decayed_weights
 from .dimension_numbers import WeightDimNumOrFn, fitting_numbers
 from .partitioning import partition
 from .scale_by_adam import scale_by_adam
@@ -37,5 +37,5 @@ def adamw_links(
 ) -> GradientTransformationExtraArgs:
     """AdamW, for parameters that are no matrices."""
     return chain(
-        scale_by_adam(b1, b2, eps), *decoupled(weight_decay, None), scale_by_learning_rate(learning_rate)
+        scale_by_adam(b1, b2, eps), add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate)
     )

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from ..core.numerics import abs_sq, sqrt
 from ..core.types import Array, Numeric
@@ -59,6 +60,7 @@ def orthogonalized(
     *,
     margin: float = 1.0,
     gram: bool = False,
+    repeats: bool = False,
 ) -> Array:
     """Brings the singular values of every matrix of a stack near 1.
 
@@ -73,9 +75,16 @@ def orthogonalized(
         eps: added to the norm.
         margin: times the norm, at least 1.
         gram: iterates on the Gram matrices alone, which are smaller where columns are many.
+        repeats: where the number of steps is traced, takes the rows in turn and repeats the last.
     """
     coefficients = coefficients.astype(jnp.finfo(x.dtype).dtype)
     x, a = _normalized(x, preconditioning, eps, margin)
+    if coefficients.ndim == 2 and repeats and isinstance(steps, Tracer):
+        x = x if a is None else _polynomial(x, a, coefficients[0])
+        last, start = len(coefficients) - 1, 0 if a is None else 1
+        return jax.lax.fori_loop(
+            start, steps, lambda i, x: _iteration(x, coefficients[jnp.minimum(i, last)]), x
+        )
     if coefficients.ndim == 2:
         rows = list(coefficients)
     elif isinstance(steps, int):

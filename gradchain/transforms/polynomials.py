@@ -81,13 +81,14 @@ def preset(name: str, of: Any) -> Polynomials | None:
 def coefficients(name: str, ns_coeffs: Any, ns_steps: Numeric) -> Array:
     """The coefficients as an array, (3,) or (steps, 3).
 
-    Of a preset the first `ns_steps` rows, the last repeated; of other rows the last ones, as in Optax.
+    Of a preset the first `ns_steps` rows, the last repeated (all of them, where the steps are traced); of
+    other rows the last ones, as in Optax.
     """
     known = preset(name, ns_coeffs)
     if known is not None and not known.optax:
         steps = known.steps or ns_steps
         if isinstance(steps, Tracer):
-            raise ValueError(f"{name}: ns_steps must not be traced where ns_coeffs is {ns_coeffs!r}.")
+            return jnp.asarray(known.rows, dtype=float)
         rows = [known.rows[min(i, len(known.rows) - 1)] for i in range(int(steps))]
         return jnp.asarray(rows, dtype=float)
     given = jnp.asarray(ns_coeffs if known is None else known.rows, dtype=float)

@@ -89,6 +89,7 @@ def scale_by_muon(
         raise ValueError(f"scale_by_muon: preconditioning must be one of {known}, got {preconditioning!r}.")
     named = preset("scale_by_muon", ns_coeffs)
     margin = 1.0 if named is None else named.margin
+    repeats = named is not None and not named.optax and named.steps is None
 
     def init(ps: list[Array]) -> MuonState:
         mu = [zeros_like(p, mu_dtype) for p in ps]
@@ -108,7 +109,7 @@ def scale_by_muon(
         g: list[Array], s: MuonState, p: list[Array], *, settings: Sequence[MatrixView]
     ) -> tuple[list[Array], MuonState]:
         def iterated(x: Array, dtype: Any) -> Array:
-            how = {"margin": margin, "gram": gram}
+            how = {"margin": margin, "gram": gram, "repeats": repeats}
             return cast(
                 orthogonalized(cast(x, dtype), s.ns_coeffs, ns_steps, preconditioning, eps, **how), x.dtype
             )
