@@ -75,8 +75,8 @@ def scale_by_kron(
 ):
     """Whitens averaged gradients by a factor Q for each axis: u = Q* Q m', Q applied along its axis.
 
-    a = Q (m' + 0.00035 mean |m'| v), b = Q^{-*} v, v normal. S = a a* and T = b b*, unfolded along the axis:
-    Q = Q - precond_lr triu(S - T) Q / |S + T|, a lower bound of the norm. u / max(1, rms(u) / 1.1).
+    a = Q (m' + 0.00035 mean |m'| v), b = Q^{-*} v, v normal;  S = a a*, T = b b*, unfolded along the axis;
+    Q = Q - precond_lr triu(S - T) Q / |S + T|, a lower bound of the norm;  u / max(1, rms(u) / 1.1).
 
     Args:
         b1: decay of the debiased average m', in [0, 1).
@@ -92,7 +92,8 @@ def scale_by_kron(
         balance_probability: of evening out the scales of the axes' Q before an update.
         clipping_threshold: largest root mean square of each array's u; None does not clip.
         key: a random key, or an integer seed.
-        merge_dims: neighbouring axes are merged while their product is at most this; 0 merges none.
+        merge_dims: neighbouring axes are merged while their product is at most this, small matrices to
+            vectors; 0 merges none.
         block_size, weight_dimension_numbers: as in `scale_by_soap`.
 
     State: `ScaleByKronState`. Memory: 1 x the parameters, and rows^2 + columns^2 for each matrix.
@@ -107,7 +108,6 @@ def scale_by_kron(
         )
 
     def diagonal(dims: Sequence[int]) -> list[bool]:
-        """Which axes of an array have a diagonal Q."""
         longest = max(range(len(dims)), key=lambda i: (dims[i], i))
         one = memory_save_mode == "one_diag" or (
             memory_save_mode == "smart_one_diag" and dims.count(dims[longest]) == 1
@@ -161,12 +161,11 @@ def scale_by_kron(
             u = u / jnp.maximum(1, sqrt(mean) / clipping_threshold)
         return u, s._replace(mu=mu)
 
+    how = {"merge": merge_dims, "block": block_size}
     return matrixwise(
         init,
         update,
-        views=stack_views(
-            "scale_by_kron", weight_dimension_numbers, None, merge=merge_dims, block=block_size
-        ),
+        views=stack_views("scale_by_kron", weight_dimension_numbers, None, **how),
         like_params=["mu"],
         shared=["update_counter", "rng_key"],
         begin=begin,
@@ -176,7 +175,7 @@ def scale_by_kron(
 
 
 def _remark(dims: Sequence[int], diagonal: Sequence[bool]) -> str:
-    """What `describe` should say of an array of some of whose axes nothing but scales is learned."""
+    """What `describe` should say of an array some of whose axes have a diagonal factor."""
     long = [str(d) for d, flat in zip(dims, diagonal, strict=True) if flat and d > 1]
     return f"has a diagonal factor for its axis of {' and '.join(long)}" if long and len(dims) > 1 else ""
 

@@ -43,7 +43,7 @@ def _along_axis(q: Array, x: Array, axis: int) -> Array:
     return q.reshape(shape)
 
 
-def whitened_once(x: Array, factors: KronFactors) -> Array:
+def applied(x: Array, factors: KronFactors) -> Array:
     """Q x along every axis."""
     for axis, q in enumerate(factors):
         x = _along_axis(q, x, axis) * x if is_diagonal(q) else along(q, x, axis)
@@ -52,13 +52,13 @@ def whitened_once(x: Array, factors: KronFactors) -> Array:
 
 def preconditioned(x: Array, factors: KronFactors) -> Array:
     """Q* Q x along every axis."""
-    x = whitened_once(x, factors)
+    x = applied(x, factors)
     for axis, q in enumerate(factors):
         x = _along_axis(q, x, axis) * x if is_diagonal(q) else along(adjoint(q), x, axis)
     return x
 
 
-def unwhitened(x: Array, factors: KronFactors) -> Array:
+def inverse_applied(x: Array, factors: KronFactors) -> Array:
     """Q^{-*} x along every axis."""
     for axis, q in enumerate(factors):
         if is_diagonal(q):
@@ -103,8 +103,8 @@ def fitted(g: Array, v: Array, factors: KronFactors, rate: Any) -> KronFactors:
     """
     size = sqrt(abs_sq(g)) if jnp.iscomplexobj(g) else jnp.abs(g)
     mean = jnp.mean(size, tuple(range(1, g.ndim)), keepdims=True)
-    a = whitened_once(g + DAMPING * mean * v, factors)
-    b = unwhitened(v, factors)
+    a = applied(g + DAMPING * mean * v, factors)
+    b = inverse_applied(v, factors)
 
     def moved(q: Array, axis: int) -> Array:
         if is_diagonal(q):

@@ -1,7 +1,7 @@
 """Writes `field_kron.json`: what packages' PSGD Kron does, in float64, with gradchain's noise.
 
-Run with the packages installed (`pip install torch`, and with `--no-deps` kron-torch and psgd-jax) beside JAX,
-Optax and gradchain: `python tests/references/make_field_kron.py`. See `make_field.py`.
+Run with the packages installed (`pip install torch`, and with `--no-deps` kron-torch and psgd-jax) beside
+JAX, Optax and gradchain: `python tests/references/make_field_kron.py`. See `make_field.py`.
 """
 
 import os
@@ -95,7 +95,7 @@ class Now:
 
 
 def noise(shape: tuple[int, ...]) -> Any:
-    """The numbers that gradchain draws at this step for a parameter of this shape, transposed for packages."""
+    """What gradchain draws at this step for a parameter of this shape, which packages see transposed."""
     import jax
     import jax.numpy as jnp
 
@@ -171,7 +171,7 @@ class JaxKron:
 
 
 def imported() -> Any:
-    """The package for JAX, in place of whose imports that moved or are missing stand what it needs of them."""
+    """The package for JAX; what it needs of modules that moved or are missing is put in their place."""
     import jax
 
     chex: Any = types.ModuleType("chex")
