@@ -2,11 +2,13 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
+from zlib import crc32
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ._dtypes import cast, dtype_of
 from ._errors import LeafError, path_of_leaf
@@ -30,16 +32,19 @@ class MatrixRule(TreeRule):
     of_stack: Callable[..., tuple[Any, Any]]
     zeros: Callable[[Any], Any]
     like: frozenset[str]
+    shared: frozenset[str]
     views: Views
 
     def init_tree(self, params: Params) -> OptState:
         views = self.views(params)
-        return state_of_tree(self.name, lambda i, p: self.init_leaf(p, views[i]), params, self.example)
+        state = state_of_tree(self.name, lambda i, p: self.init_leaf(p, views[i]), params, self.example)
+        whole = self.example()
+        return state._replace(**{f: jnp.asarray(getattr(whole, f)) for f in self.shared})
 
     def init_leaf(self, p: Any, view: Any) -> Any:
         """The state of one parameter: arrays like it, and tuples of what each stack of it has."""
         states = [self.zeros(jax.ShapeDtypeStruct(shape, dtype_of(p))) for shape in view.shapes]
-        fields: dict[str, Any] = {f: tuple(getattr(s, f) for s in states) for f in fields_of(states[0])}
+        fields: dict[str, Any] = {f: tuple(getattr(s, f) for s in states) for f in self.tree_fields}
         for f in self.like:
             fields[f] = _zeros_like(p, fields[f][0].dtype)
         return states[0]._replace(**fields)
@@ -58,7 +63,7 @@ class MatrixRule(TreeRule):
 
     @functools.cached_property
     def tree_fields(self) -> list[str]:  # type: ignore[override]
-        return list(fields_of(jax.eval_shape(self.example)))
+        return [f for f in fields_of(jax.eval_shape(self.example)) if f not in self.shared]
 
     def _list(self, leaves: Leaves, field: str, tree: PyTree) -> list[Any]:
         return leaves.of(f"state's {field}", tree, same_shape=field in self.like)
@@ -74,6 +79,9 @@ def matrixwise(
     *,
     views: Views,
     like_params: Iterable[str] = (),
+    shared: Iterable[str] = (),
+    begin: Callable[[Any], Any] = lambda s: s,
+    draws: bool = False,
     name: str | None = None,
     needs_params: bool = False,
     traits: Iterable[Trait] = (),
@@ -94,31 +102,39 @@ def matrixwise(
         like_params: the fields that have the stack's shape, and begin at zero. They are kept in the shape
             of the parameters, so that they share their sharding. Any other field of a parameter is a tuple:
             what each of its stacks has.
+        shared: the fields that the whole tree has once, in place of one for each parameter.
+        begin: `begin(s) -> s` gives the shared fields their values for this step, which `update` sees.
+        draws: `update` gets a fourth argument: for each array a number for `jax.random.fold_in`, made of
+            the parameter's name and the array's place in it. So what is drawn for one parameter does not
+            depend on the others.
         name: what errors call the rule, by default the function in which `update` is defined.
         needs_params: whether `update` reads `p`.
         traits: what the rule says about itself, see `Trait`.
         remark: what `describe` should say of arrays of a shape, if anything: axes that are left out.
     """
-    name, like = name or enclosing(update), frozenset(like_params)
+    name, like, whole = name or enclosing(update), frozenset(like_params), frozenset(shared)
 
     def of_lists(
         g: list[Any], s: Any, p: list[Any], *, settings: Sequence[StackView]
     ) -> tuple[list[Any], Any]:
         rows, owners = [], []
+        s = begin(s)
+        names = [f for f in fields_of(s) if f not in whole]
         for i, view in enumerate(settings):
-            fields = {f: getattr(s, f)[i] for f in fields_of(s)}
+            fields = {f: getattr(s, f)[i] for f in names}
             fields |= {f: view.split(fields[f]) for f in like}
             ps = [None] * len(view.shapes) if p[i] is None else view.split(p[i])
+            more = [(seeds,) for seeds in _seeds(view)] if draws else [()] * len(ps)
             for j, x in enumerate(view.split(g[i])):
-                rows.append((x, {f: parts[j] for f, parts in fields.items()}, ps[j]))
+                rows.append((x, {f: parts[j] for f, parts in fields.items()}, ps[j], *more[j]))
                 owners.append(i)
 
-        def step(x: Any, fields: dict[str, Any], q: Any) -> Any:
-            u, new = update(x, s._replace(**fields), q)
+        def step(x: Any, fields: dict[str, Any], q: Any, *more: Any) -> Any:
+            u, new = update(x, s._replace(**fields), q, *more)
             return u, {f: jax.tree.map(_as, getattr(new, f), fields[f]) for f in fields}
 
         stacks: list[list[Any]] = [[] for _ in settings]
-        news: list[dict[str, list[Any]]] = [{f: [] for f in fields_of(s)} for _ in settings]
+        news: list[dict[str, list[Any]]] = [{f: [] for f in names} for _ in settings]
         for i, (u, new) in zip(owners, together(step, rows), strict=True):
             stacks[i].append(u)
             for f, value in new.items():
@@ -128,15 +144,24 @@ def matrixwise(
                 view.join(new[f]) if f in like else tuple(new[f])
                 for view, new in zip(settings, news, strict=True)
             ]
-            for f in fields_of(s)
+            for f in names
         }
         us = [view.join(parts) for view, parts in zip(settings, stacks, strict=True)]
         return us, s._replace(**lists)
 
     def settings(tree: PyTree) -> PyTree:
-        return jax.tree.structure(tree, is_leaf=is_none).unflatten(views(tree))
+        found = views(tree)
+        if draws:
+            paths = jax.tree_util.tree_flatten_with_path(tree, is_leaf=is_none)[0]
+            found = [
+                view and view._replace(seed=crc32(jax.tree_util.keystr(path).encode()))
+                for view, (path, _) in zip(found, paths, strict=True)
+            ]
+        return jax.tree.structure(tree, is_leaf=is_none).unflatten(found)
 
-    rule = MatrixRule(name, init, of_lists, needs_params, False, (), settings, update, init, like, views)
+    rule = MatrixRule(
+        name, init, of_lists, needs_params, False, (), settings, update, init, like, whole, views
+    )
     return GradientTransformationExtraArgs(
         rule.init_tree,
         rule.update_tree,
@@ -157,6 +182,14 @@ def _remarks(
             texts = [f"is cut into {blocks} blocks" if blocks > 1 else "", remark(view.dims)]
             for text in filter(None, texts):
                 yield f"{name}: {path_of_leaf(params, i)} of shape {jnp.shape(x)} {text}."
+
+
+def _seeds(view: StackView) -> Iterator[jax.Array]:
+    """For each stack u32[arrays], a number for each array."""
+    first = view.seed
+    for shape in view.shapes:
+        yield jnp.asarray(np.uint32(first % 2**32) + np.arange(shape[0], dtype=np.uint32))
+        first += shape[0]
 
 
 def _as(new: Any, old: Any) -> jax.Array:

@@ -27,6 +27,7 @@ class StackView(NamedTuple):
     count: int  # how many arrays of shape `dims`
     dims: tuple[int, ...]  # before they are cut into blocks
     cuts: tuple[tuple[Cut, ...], ...]  # of every axis
+    seed: int = 0  # from which the numbers of its arrays follow, for a rule that draws
 
     @classmethod
     def of(

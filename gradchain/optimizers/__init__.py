@@ -97,6 +97,11 @@ from .optimistic_adam_v2 import optimistic_adam_v2 as optimistic_adam_v2
 from .optimistic_gradient_descent import optimistic_gradient_descent as optimistic_gradient_descent
 from .polyak_sgd import polyak_sgd as polyak_sgd, scale_by_polyak as scale_by_polyak
 from .prodigy import ProdigyState as ProdigyState, prodigy as prodigy
+from .psgd_kron import (
+    ScaleByKronState as ScaleByKronState,
+    psgd_kron as psgd_kron,
+    scale_by_kron as scale_by_kron,
+)
 from .qhadam import qhadam as qhadam, scale_by_qhadam as scale_by_qhadam
 from .qhm import qhm as qhm, scale_by_qhm as scale_by_qhm
 from .radam import radam as radam, scale_by_radam as scale_by_radam
