@@ -16,6 +16,7 @@ PICTURES = {
     "01_compose_your_own.ipynb": 4,
     "02_watching_optimizers.ipynb": 7,
     "03_see_change_save.ipynb": 3,
+    "06_matrix_optimizers.ipynb": 2,
 }
 
 
@@ -92,3 +93,16 @@ def test_watching_optimizers_runs(tmp_path: Path):
     notebook = run("02_watching_optimizers.ipynb", tmp_path)
     assert pictures(notebook) == PICTURES["02_watching_optimizers.ipynb"]
     assert not printed(notebook)  # no warning, nothing but pictures
+
+
+def test_matrix_optimizers_runs(tmp_path: Path):
+    """Every optimizer of matrices ends below AdamW, and reaches AdamW's end in fewer steps."""
+    notebook = run("06_matrix_optimizers.ipynb", tmp_path)
+    assert pictures(notebook) == PICTURES["06_matrix_optimizers.ipynb"]
+    rows = re.findall(r"^(\w+) +\S+ +(\S+) +(\d+|never) +\S+$", printed(notebook), re.M)
+    ends = {name: float(end) for name, end, _ in rows}
+    steps = {name: int(step) for name, _, step in rows}
+    assert list(ends) == ["AdamW", "Muon", "SOAP", "Shampoo", "Kron"]
+    for name in list(ends)[1:]:
+        assert ends[name] < ends["AdamW"] - 0.02
+        assert steps[name] < steps["AdamW"] == 300
