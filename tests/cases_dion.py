@@ -13,7 +13,8 @@ CASES = [
         papers.dion, rank=2, adam_learning_rate=None, mu_dtype=None, weight_decay_mask=None),
     opt("dion2", 0.02, 0.4, 0.9, 0.8, 1e-4, ns_coeffs="polar_express_safe", ns_steps=8,
         adam_learning_rate=LR, **MU32, **MASKED).per(
-        papers.dion2, ns_coeffs="polar_express_refit", ns_steps=5, adam_learning_rate=None, mu_dtype=None, weight_decay_mask=None),
+        papers.dion2, ns_coeffs="polar_express_refit", ns_steps=5, adam_learning_rate=None, mu_dtype=None,
+        weight_decay_mask=None),
 ]
 VARIANTS = [
     opt("dion", 0.02).per(papers.dion),
