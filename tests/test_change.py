@@ -213,6 +213,59 @@ def test_several_arrays_are_kept_for_one_parameter() -> None:
     assert all(float(jnp.max(x)) > 0 for x in slot.value["w"])
 
 
+MATRICES = {"w": jnp.eye(4, 3) + 1, "deep": {"v": jnp.eye(3) + 1, "b": jnp.ones(3)}}
+
+
+@pytest.mark.parametrize(
+    "tx",
+    [
+        gc.soap(0.1, precondition_frequency=3),
+        gc.kl_soap(0.1, precondition_frequency=3),
+        gc.shampoo(0.1, precondition_frequency=1, max_precond_dim=3, merge_dims=False),  # two blocks
+        gc.aggmo(0.1),
+        gc.dion(0.1),
+        gc.dion2(0.1, 0.5, b2=0.9),
+    ],
+    ids=lambda tx: tx.factory.__name__,
+)
+def test_all_arrays_of_a_parameter_begin_anew_together(tx: Any) -> None:
+    """Also those of other shapes, and several of them; the others, and the counts, go on."""
+    p, state = stepped(tx, tx.init(MATRICES), MATRICES, 4)
+    found, fresh = gc.reset(tx, state, p, "w"), tx.init(p)
+    kept = [slot.place for slot in slots(tx, state) if slot.like_params]
+    assert kept
+    for place in kept:
+        old, new, start = (state_at(tree, place) for tree in (state, found, fresh))
+        check_close(new["w"], start["w"], 0)
+        check_close(new["deep"], old["deep"], 0)
+        moved = [np.any(a != b) for a, b in zip(*map(jax.tree.leaves, (old["w"], start["w"])), strict=True)]
+        assert all(moved) or place[-1] == "nu"  # Shampoo's may have no entries
+    updates, _ = tx.update(MATRICES, found, p)
+    assert float(jnp.max(jnp.abs(updates["w"]))) > 1e-3  # no step is lost until a basis is renewed
+
+
+@pytest.mark.parametrize(
+    "tx",
+    [
+        gc.lawa_params(4),
+        gc.power_ema_params([0.25]),
+        gc.ema_params(0.9),
+        gc.swa_params(),
+        gc.tail_ema_params(0),
+        gc.masked(gc.lawa_params(2), {"w": True, "deep": False}),
+    ],
+    ids=repr,
+)
+def test_an_average_begins_anew_at_the_present_parameters(tx: Any) -> None:
+    """The weight of the average is that of all parameters: a sum of 0 would stand for parameters of 0."""
+    tx = gc.chain(gc.sgd(5.0), tx)
+    p, state = stepped(tx, tx.init(MATRICES), MATRICES, 3)
+    before, after = (gc.eval_params(s, p) for s in (state, gc.reset(tx, state, p, "w")))
+    check_close(after["w"], p["w"], 1e-6)
+    assert float(jnp.max(jnp.abs(before["w"] - p["w"]))) > 1e-2
+    check_close(after["deep"], before["deep"], 0)
+
+
 def test_what_fits_nothing_is_named() -> None:
     p = params()
     state = CHAIN.init(p)

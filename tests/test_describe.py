@@ -2,6 +2,8 @@
 
 import re
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -74,6 +76,21 @@ def test_foreign_pairs_tell_what_they_can() -> None:
     assert "trace: float32, like the parameters" in text
     assert "sync_period=2" in text
     assert "mu: float32, like the parameters" in str(gc.describe(optax.adam(0.1), PARAMS))
+
+
+@pytest.mark.parametrize("factory", [gc.muon, gc.mars, gc.normuon, gc.kl_soap, gc.dion])
+def test_halves_inside_a_factory_leave_nothing_alone(factory: Callable[..., Any]) -> None:
+    text = str(gc.describe(gc.chain(gc.clip(1.0), factory(0.1)), PARAMS))
+    assert "leaves alone" not in text
+
+
+def test_what_nobody_sees_is_left_alone() -> None:
+    inner = gc.masked(gc.muon(0.1), {"kernel": True, "bias": False})
+    assert gc.describe(inner, PARAMS).alone == {"masked": ["bias"]}
+    twice = gc.partition({"matrices": inner, "rest": inner}, LABELS)  # one transformation, two places
+    assert gc.describe(twice, PARAMS).alone == {"rest.masked": ["bias"]}
+    foreign = gc.chain(optax.clip(1.0), gc.masked(optax.sgd(0.1), {"kernel": False, "bias": True}))
+    assert gc.describe(foreign, PARAMS).alone == {"masked": ["kernel"]}
 
 
 def test_long_groups_are_cut() -> None:

@@ -38,6 +38,11 @@ CONFLICTS: dict[tuple[Trait, Trait], str] = {
         "the decay of {first} is rescaled by {later} after it, as an L2 penalty would be. For decoupled "
         "decay put it after, or use weight_decay= of the optimizer."
     ),
+    (Trait.LEARNING_RATE, Trait.DECAYS): (
+        "the decay of {later} goes uphill after {first}, which has turned the sign: it makes parameters "
+        "grow. Put it before the learning rate, use weight_decay= of the optimizer, or "
+        "add_independent_decay."
+    ),
     (Trait.SHRINKS, Trait.LEARNING_RATE): (
         "{later} turns the decay of {first} before it into growth. Put the decay last."
     ),

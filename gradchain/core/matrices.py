@@ -66,3 +66,27 @@ def eigh(a: Array) -> tuple[Array, Array]:
 def orthonormal(a: Array) -> Array:
     """The Q of the QR decomposition of every matrix; a constant in derivatives."""
     return jnp.linalg.qr(jax.lax.stop_gradient(a))[0]
+
+
+@jax.custom_jvp
+def basis_of(a: Array) -> Array:
+    """The Q of the QR decomposition of every matrix, at least as tall as wide.
+
+    Its derivative is 0 in columns that depend on those before them, where there is none.
+    """
+    return jnp.linalg.qr(a)[0]
+
+
+@basis_of.defjvp
+def _basis_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (a,), (da,) = primals, tangents
+    q, r = jnp.linalg.qr(a)
+    sizes = jnp.abs(jnp.diagonal(r, axis1=-2, axis2=-1))
+    noise = jnp.finfo(r.dtype).eps * jnp.max(sizes, axis=-1, keepdims=True, initial=0)
+    alive = (sizes > r.shape[-1] * noise)[..., None]
+    one = identities(r, r.shape[-1])
+    x = jax.lax.linalg.triangular_solve(jnp.where(alive, r, one), da, left_side=False, lower=False)
+    x = x * jnp.swapaxes(alive, -1, -2)
+    turned = product(adjoint(q), x)
+    lower = jnp.tril(turned, -1)
+    return q, x + product(q, lower - adjoint(lower) + one * (turned - turned.real) - turned)

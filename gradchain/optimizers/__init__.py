@@ -50,6 +50,8 @@ from .asgd import AsgdState as AsgdState, asgd as asgd
 from .came import ScaleByCameState as ScaleByCameState, came as came, scale_by_came as scale_by_came
 from .cocob import COCOBState as COCOBState, cocob as cocob, scale_by_cocob as scale_by_cocob
 from .dadapt_adamw import DAdaptAdamWState as DAdaptAdamWState, dadapt_adamw as dadapt_adamw
+from .dion import ScaleByDionState as ScaleByDionState, dion as dion, scale_by_dion as scale_by_dion
+from .dion2 import ScaleByDion2State as ScaleByDion2State, dion2 as dion2, scale_by_dion2 as scale_by_dion2
 from .distance_over_gradients import (
     ScaleByDistanceOverGradientsState as ScaleByDistanceOverGradientsState,
     scale_by_distance_over_gradients as scale_by_distance_over_gradients,

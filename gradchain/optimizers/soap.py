@@ -26,6 +26,7 @@ from ..transforms.kronecker import (
     eigenbasis,
     eigenvalue_order,
     factored_axes,
+    identity_factors,
     no_factors,
     power_step,
     remark_on_axes,
@@ -100,7 +101,7 @@ def scale_by_soap(
             mu=zeros_like(p, mu_dtype),
             nu=accumulator_like(p, nu_dtype),
             factors=no_factors(p, axes),
-            bases=no_factors(p, axes),
+            bases=identity_factors(p, axes),
         )
 
     def update(g: Array, s: ScaleBySoapState, p: Array | None) -> tuple[Array, ScaleBySoapState]:

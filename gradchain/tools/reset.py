@@ -26,7 +26,8 @@ def reset(
         tx, state, params: the transformation, its state, and the parameters.
         where: the name of a part (see `core.parts`), the label of a group, or a regular expression that
             fits the whole path of a parameter (see `tree.paths`); or several of these. Names come first.
-            A parameter's slots begin anew, counts that it shares with others stay.
+            All arrays that are kept for a parameter begin anew, counts that it shares with others stay.
+            Averages of parameters are those of the present ones then.
 
     Returns: another state.
     Raises: ValueError if something in `where` fits nothing, with the names and the paths; for a path, if
@@ -72,6 +73,10 @@ def _reset_parameters(
             f"reset: where={pattern!r} asks for parameters, but {tx!r} does not keep its state for each "
             f"parameter by its name. Reset parts: {', '.join(part.name for part in parts(tx))}."
         )
+    for part in parts(tx):
+        mean = state_at(state, part.place)
+        if hasattr(mean, "as_if_always"):  # by its weight, which others share, no average is at its start
+            fresh = with_state_at(fresh, part.place, mean.as_if_always(params))
     chosen = {leaf for leaf, owner in owners.items() if owner is not None and fits(owner)}
     for slot in kept:
         state = with_state_at(state, slot.place, _chosen(slot.value, state_at(fresh, slot.place), chosen))

@@ -21,13 +21,19 @@ def seen(tx: GradientTransformation, params: Params) -> dict[str, list[str]]:
 
 
 def left_alone(tx: GradientTransformation, params: Params) -> dict[str, list[str]]:
-    """For each part that divides the parameters among others, those that none of these sees."""
-    names, found = _names(tx, params), {}
-    for outer in parts(tx):
-        if outer.pair.parts.masks is not None:
-            within = [p for p in parts(tx) if p is not outer and p.where[: len(outer.where)] == outer.where]
-            taken = {name for part in within if part.where != outer.where for name in names[part.place]}
-            found[outer.name] = [name for name in names[outer.place] if name not in taken]
+    """For each part that divides the parameters among others, those that none of these sees.
+
+    What it divides them among may be of its own making, and no part then, as the halves of `muon`.
+    """
+    given: dict[Path, Params] = {}
+    for _, place, tree in _walk(tx, (), params):
+        given.setdefault(place, tree)  # the outermost of those whose states are one
+    found = {}
+    for part in parts(tx):
+        tree, masks = given[part.place], part.pair.parts.masks
+        if masks is not None:
+            taken = {name for mask in masks(tree) for name in _leaf_names(keep("seen", mask, tree))}
+            found[part.name] = [name for name in _leaf_names(tree) if name not in taken]
     return {name: left for name, left in found.items() if left}
 
 
@@ -45,7 +51,11 @@ def _remarks(tx: GradientTransformation, params: Params) -> Iterator[str]:
 def _names(tx: GradientTransformation, params: Params) -> dict[Path, list[str]]:
     """By the place of its state, the names of the parameters that each transformation sees."""
     given = {place: tree for _, place, tree in _walk(tx, (), params)}
-    return {place: [str(name) for name in jax.tree.leaves(paths(tree))] for place, tree in given.items()}
+    return {place: _leaf_names(tree) for place, tree in given.items()}
+
+
+def _leaf_names(tree: Params) -> list[str]:
+    return [str(name) for name in jax.tree.leaves(paths(tree))]
 
 
 def _walk(tx: GradientTransformation, place: Path, params: Params) -> Iterator[tuple[Any, Path, Params]]:

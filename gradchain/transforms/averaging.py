@@ -43,6 +43,19 @@ def _mean(state: Any, params: Params, mixture: Any = None) -> Params:
     return jax.tree.map(mean, state.average, params, is_leaf=lambda x: isinstance(x, MaskedNode))
 
 
+def _as_if_always(state: Any, params: Params) -> Any:
+    """The state whose average is of these parameters alone."""
+
+    def total(old: Any, p: Any) -> Any:
+        if isinstance(old, MaskedNode):
+            return old
+        with relaxed_promotion():
+            return cast(state.weight * widen(p), dtype_of(old))
+
+    average = jax.tree.map(total, state.average, params, is_leaf=lambda x: isinstance(x, MaskedNode))
+    return state._replace(average=average)
+
+
 class AveragedParamsState(NamedTuple):
     """State of `ema_params` and `swa_params`."""
 
@@ -53,6 +66,10 @@ class AveragedParamsState(NamedTuple):
     def eval_params(self, params: Params) -> Params:
         """The average, without the bias of its start; the parameters themselves before the first."""
         return _mean(self, params)
+
+    def as_if_always(self, params: Params) -> "AveragedParamsState":
+        """The state if the parameters had always been these: what `reset` takes."""
+        return _as_if_always(self, params)
 
 
 class TailAveragedParamsState(NamedTuple):
@@ -66,6 +83,10 @@ class TailAveragedParamsState(NamedTuple):
     def eval_params(self, params: Params) -> Params:
         """The mixture of parameters and average; the parameters themselves before the first."""
         return _mean(self, params, self.mixture)
+
+    def as_if_always(self, params: Params) -> "TailAveragedParamsState":
+        """The state if the parameters had always been these: what `reset` takes."""
+        return _as_if_always(self, params)
 
 
 @transformation(decay=CLOSED_UNIT, start_step=NON_NEGATIVE)

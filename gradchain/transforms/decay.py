@@ -45,13 +45,15 @@ def _decay_all(weight_decay: Hyperparameter):
     def update(g: Array, s: EmptyState, p: Array) -> tuple[Array, EmptyState]:
         return g + weight_decay * p, s
 
+    # A negative one is meant to stand after the learning rate
+    against = isinstance(weight_decay, (int, float)) and weight_decay < 0
     return leafwise(
         init_empty_state,
         update,
         name="add_decayed_weights",
         needs_params=True,
         scheduled_state=WeightDecaySchedule,
-        traits=[Trait.DECAYS],
+        traits=[Trait.SHRINKS if against else Trait.DECAYS],
     )
 
 
@@ -94,7 +96,7 @@ def _decay_moved(learning_rate: Hyperparameter, weight_decay: Hyperparameter):
         name="decoupled_last",
         needs_params=True,
         scheduled_state=WeightDecaySchedule,
-        traits=[Trait.DECAYS],
+        traits=[Trait.SHRINKS],
     )
 
 
@@ -107,7 +109,7 @@ def _decay_moved_later(learning_rate: Hyperparameter, weight_decay: Hyperparamet
         rate = jnp.where(s.count > 1, learning_rate * weight_decay, 0)
         return u - rate * (p + u), s
 
-    return leafwise(init, update, name="decoupled_last", needs_params=True, traits=[Trait.DECAYS])
+    return leafwise(init, update, name="decoupled_last", needs_params=True, traits=[Trait.SHRINKS])
 
 
 def decoupled_last(

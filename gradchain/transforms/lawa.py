@@ -44,6 +44,18 @@ class LawaParamsState(NamedTuple):
 
         return jax.tree.map(mean, self.checkpoints, params, is_leaf=lambda x: isinstance(x, MaskedNode))
 
+    def as_if_always(self, params: Params) -> "LawaParamsState":
+        """The state if the parameters had always been these: what `reset` takes."""
+
+        def same(checkpoints: Any, p: Any) -> Any:
+            if isinstance(checkpoints, MaskedNode):
+                return checkpoints
+            known = jnp.arange(len(checkpoints)) < self.taken
+            return jnp.where(known.reshape([-1] + [1] * jnp.ndim(p)), jnp.asarray(p)[None], 0)
+
+        is_leaf = lambda x: isinstance(x, MaskedNode)  # noqa: E731
+        return self._replace(checkpoints=jax.tree.map(same, self.checkpoints, params, is_leaf=is_leaf))
+
 
 @transformation
 def lawa_params(window: int = 5, every: int = 1):

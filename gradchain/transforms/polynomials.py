@@ -28,6 +28,14 @@ POLAR_EXPRESS = (
     (1.8750014808534479, -1.2500016453999487, 0.3750001645474248),
     CLASSICAL,
 )
+POLAR_EXPRESS_REFIT = (
+    (8.156554524902461, -22.48329292557795, 15.878769915207462),
+    (4.042929935166739, -2.808917465908714, 0.5000178451051316),
+    (3.8916678022926607, -2.772484153217685, 0.5060648178503393),
+    (3.285753657755655, -2.3681294933425376, 0.46449024233003106),
+    (2.3465413258596377, -1.7097828382687081, 0.42323551169305323),
+)
+"""Found anew for five steps and a margin of 1.02."""
 CANS = (
     (8.4703, -25.1081, 18.6293),
     (4.1828, -3.1087, 0.5806),
@@ -57,6 +65,7 @@ PRESETS: dict[str, Polynomials] = {
     "dion": Polynomials(DION, optax=True),
     "polar_express": Polynomials(POLAR_EXPRESS),
     "polar_express_safe": _with_margin(POLAR_EXPRESS, 1.01),
+    "polar_express_refit": Polynomials(POLAR_EXPRESS_REFIT, margin=1.02),
     "cans": Polynomials(CANS),
     "twelve": Polynomials(((2.0, -1.5, 0.5),), 12),
     "exact": Polynomials(POLAR_EXPRESS, 28, 1.01),

@@ -51,6 +51,17 @@ class PowerEmaParamsState(NamedTuple):
 
         return jax.tree.map(one, self.averages, params, is_leaf=lambda x: isinstance(x, MaskedNode))
 
+    def as_if_always(self, params: Params) -> "PowerEmaParamsState":
+        """The state if the parameters had always been these: what `reset` takes."""
+
+        def same(averages: Any, p: Any) -> Any:
+            if isinstance(averages, MaskedNode):
+                return averages
+            return jnp.broadcast_to(cast(p, dtype_of(averages)), averages.shape)
+
+        is_leaf = lambda x: isinstance(x, MaskedNode)  # noqa: E731
+        return self._replace(averages=jax.tree.map(same, self.averages, params, is_leaf=is_leaf))
+
 
 def power_of(name: str, sigma_rel: float) -> float:
     """The power g with sqrt((g + 1) / ((g + 2)^2 (g + 3))) = sigma_rel; `name` is for errors."""

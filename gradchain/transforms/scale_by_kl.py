@@ -11,7 +11,16 @@ from ..core.matrices import gram
 from ..core.numerics import abs_sq, accumulator_like, ema, ratio, sqrt, zeros_like
 from ..core.types import Array, Count, DTypeLike, Hyperparameter, Params
 from .dimension_numbers import MuonDimensionNumbers, WeightDimNumOrFn, stack_views
-from .kronecker import Factors, eigenbasis, no_factors, power_step, rotated, rotated_back, with_factor
+from .kronecker import (
+    Factors,
+    eigenbasis,
+    identity_factors,
+    no_factors,
+    power_step,
+    rotated,
+    rotated_back,
+    with_factor,
+)
 
 
 class ScaleByKLState(NamedTuple):
@@ -132,7 +141,7 @@ def _kl(
             mu=zeros_like(p, mu_dtype),
             nu=accumulator_like(p) if in_basis else jnp.zeros((p.shape[0], 0), real),
             factors=no_factors(p, [True, True]),
-            bases=no_factors(p, [True, True]),
+            bases=identity_factors(p, [True, True]),
             roots=tuple(jnp.zeros((p.shape[0], d), real) + 1 / sqrt(init_factor) for d in p.shape[1:]),
         )
 
