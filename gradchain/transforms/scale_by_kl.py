@@ -6,12 +6,20 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import AT_LEAST_1, POSITIVE, UNIT, GradientTransformationExtraArgs, matrixwise, transformation
+from ..core import (
+    AT_LEAST_1,
+    POSITIVE,
+    UNIT,
+    GradientTransformationExtraArgs,
+    Renewal,
+    matrixwise,
+    transformation,
+)
 from ..core.matrices import gram
 from ..core.numerics import abs_sq, accumulator_like, ema, ratio, sqrt, zeros_like
 from ..core.types import Array, Count, DTypeLike, Hyperparameter, Params
 from .dimension_numbers import MuonDimensionNumbers, WeightDimNumOrFn, stack_views
-from .kronecker import Factors, eigenbasis, no_factors, power_step, rotated, rotated_back, with_factor
+from .kronecker import eigenbasis, no_factors, power_step, rotated, rotated_back, with_factor
 
 
 class ScaleByKLState(NamedTuple):
@@ -41,8 +49,8 @@ def scale_by_kl_shampoo(
     """Multiplies averaged gradients by inverse roots of factors that are whitened by each other.
 
     L = b L + (1 - b) G R^{-1} G* / columns, and R likewise with L^{-1}, minimize a Kullback-Leibler
-    divergence. Q are their eigenvectors, renewed by a step of the QR algorithm, l their eigenvalues, kept up
-    to date at every step.
+    divergence. Q are their eigenvectors, renewed by a step of the QR algorithm, l their eigenvalues, kept
+    up to date at every step.
     u = Q_L (w Q_L* m Q_R / (1 + eps w)) Q_R*, w = (l_L l_R)^{-1/2}. The first call measures only.
 
     Args:
@@ -136,9 +144,16 @@ def _kl(
             roots=tuple(jnp.zeros((p.shape[0], d), real) + 1 / sqrt(init_factor) for d in p.shape[1:]),
         )
 
-    def renewed(s: ScaleByKLState, mu: Array, factors: Factors) -> tuple[Array, Factors]:
-        bases = with_factor(power_step, factors, s.bases)
-        return (rotated(rotated_back(mu, s.bases), bases) if in_basis else mu), bases
+    def measured(s: ScaleByKLState) -> ScaleByKLState:
+        return s._replace(bases=with_factor(eigenbasis, s.factors))
+
+    def moved(s: ScaleByKLState) -> ScaleByKLState:
+        bases = with_factor(power_step, s.factors, s.bases)
+        mu = rotated(rotated_back(s.mu, s.bases), bases) if in_basis else s.mu
+        return s._replace(mu=mu, bases=bases)
+
+    def renew(s: ScaleByKLState) -> ScaleByKLState:
+        return jax.lax.cond(s.count == 1, measured, moved, s)
 
     def update(g: Array, s: ScaleByKLState, p: Array | None) -> tuple[Array, ScaleByKLState]:
         live = s.count > 1
@@ -163,18 +178,13 @@ def _kl(
             for mean, r in zip(means, s.roots, strict=True)
         )
         roots = tuple(jnp.where(live, new, old) for new, old in zip(moved, s.roots, strict=True))
-        mu, bases = jax.lax.cond(
-            (s.count - 1) % frequency == 0,
-            lambda: jax.lax.cond(
-                live, lambda: renewed(s, mu, factors), lambda: (mu, with_factor(eigenbasis, factors))
-            ),
-            lambda: (mu, s.bases),
-        )
-        return u, s._replace(mu=mu, nu=nu, factors=factors, bases=bases, roots=roots)
+        return u, s._replace(mu=mu, nu=nu, factors=factors, roots=roots)
 
+    changed = ("mu", "bases") if in_basis else ("bases",)
+    renewal = Renewal(lambda count: (count - 1) % frequency == 0, renew, changed)
     views = stack_views(name, numbers, MuonDimensionNumbers())
     like = ["mu", "nu"] if in_basis else ["mu"]
-    return matrixwise(init, update, name=name, views=views, like_params=like)
+    return matrixwise(init, [update, renewal], name=name, views=views, like_params=like)
 
 
 def _root(values: Array, max_root: Any) -> Array:
