@@ -54,7 +54,7 @@ from ._factory import transformation
 from ._leafwise import AFTER, init_empty_state, leafwise, without_after
 from ._leaves import Leaves, check_updates, has_gradient, is_absent, is_none, leaves_like, scaled
 from ._matrices import DimensionNumbers, MatrixView, by_shape
-from ._matrixwise import Views, matrixwise, views_of
+from ._matrixwise import Renewal, Views, matrixwise, views_of
 from ._numbers import (
     AT_LEAST_1,
     CLOSED_UNIT,

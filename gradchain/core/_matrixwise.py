@@ -3,13 +3,14 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._division import devices_in_use
 from ._dtypes import cast, dtype_of
 from ._errors import LeafError, path_of_leaf
 from ._leaves import Leaves, has_gradient, is_none
@@ -25,11 +26,22 @@ Views = Callable[[PyTree], Sequence[StackView | None]]
 """From a tree to the views of its leaves, None counting as a leaf; None for one without a gradient."""
 
 
+class Renewal(NamedTuple):
+    """What happens to some fields of a rule's state at some steps only."""
+
+    due: Callable[[Any], Any]  # from the number of this step, from 1, to whether it happens
+    renew: Callable[[Any], Any]  # from the state of a stack to the new one
+    fields: tuple[str, ...]  # those that it changes
+
+
+Row = tuple[Any, ...]
+"""What a rule sees of one stack: gradients, fields of the state, parameters or None, seeds if it draws."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class MatrixRule(TreeRule):
     """A rule for stacks, as `matrixwise` was given it."""
 
-    of_stack: Callable[..., tuple[Any, Any]]
     zeros: Callable[[Any], Any]
     like: frozenset[str]
     shared: frozenset[str]
@@ -75,7 +87,7 @@ def _zeros_like(p: Any, dtype: Any) -> jax.Array:
 
 def matrixwise(
     init: Callable[[Any], Any],
-    update: Callable[..., tuple[Any, Any]],
+    update: Callable[..., tuple[Any, Any]] | Sequence[Any],
     *,
     views: Views,
     like_params: Iterable[str] = (),
@@ -91,13 +103,16 @@ def matrixwise(
 
     Every parameter is seen as one stack (arrays, *dims), or as several where its axes are cut into blocks
     of unequal size. All stacks of one shape take the step together, in one batched program; under
-    `jax.set_mesh` the arrays of a stack are divided over the devices.
+    `jax.set_mesh` the arrays of a stack are divided over the devices. On a CPU each takes it by itself, so
+    that none is copied into a larger one.
 
     Args:
         init: `init(p) -> state`, a NamedTuple, of one stack, of which only shape and dtype are known. The
             first axis of every field counts the arrays, but for `count`.
         update: `update(g, s, p) -> (u, s)` for one stack; `s.count` is the number of this step, from 1. The
-            new state is made by `s._replace(...)`. Everything comes in at least float32.
+            new state is made by `s._replace(...)`. Everything comes in at least float32. Or several in a
+            row, each getting the `u` and the state of the one before. A `Renewal` among them holds what is
+            costly and seldom: outside of its conditional, other steps neither compute nor gather for it.
         views: how each leaf of a tree is seen as stacks.
         like_params: the fields that have the stack's shape, and begin at zero. They are kept in the shape
             of the parameters, so that they share their sharding. Any other field of a parameter is a tuple:
@@ -112,7 +127,8 @@ def matrixwise(
         traits: what the rule says about itself, see `Trait`.
         remark: what `describe` should say of arrays of a shape, if anything: axes that are left out.
     """
-    name, like, whole = name or enclosing(update), frozenset(like_params), frozenset(shared)
+    stages = [update] if callable(update) else list(update)
+    name, like, whole = name or enclosing(stages[0]), frozenset(like_params), frozenset(shared)
 
     def of_lists(
         g: list[Any], s: Any, p: list[Any], *, settings: Sequence[StackView]
@@ -128,14 +144,11 @@ def matrixwise(
             for j, x in enumerate(view.split(g[i])):
                 rows.append((x, {f: parts[j] for f, parts in fields.items()}, ps[j], *more[j]))
                 owners.append(i)
-
-        def step(x: Any, fields: dict[str, Any], q: Any, *more: Any) -> Any:
-            u, new = update(x, s._replace(**fields), q, *more)
-            return u, {f: jax.tree.map(_as, getattr(new, f), fields[f]) for f in fields}
-
+        for stage in stages:
+            rows = _renewed(stage, s, rows) if isinstance(stage, Renewal) else _taken(stage, s, rows)
         stacks: list[list[Any]] = [[] for _ in settings]
         news: list[dict[str, list[Any]]] = [{f: [] for f in names} for _ in settings]
-        for i, (u, new) in zip(owners, together(step, rows), strict=True):
+        for i, (u, new, *_) in zip(owners, rows, strict=True):
             stacks[i].append(u)
             for f, value in new.items():
                 news[i][f].append(value)
@@ -159,15 +172,50 @@ def matrixwise(
             ]
         return jax.tree.structure(tree, is_leaf=is_none).unflatten(found)
 
-    rule = MatrixRule(
-        name, init, of_lists, needs_params, False, (), settings, update, init, like, whole, views
-    )
+    rule = MatrixRule(name, init, of_lists, needs_params, False, (), settings, init, like, whole, views)
     return GradientTransformationExtraArgs(
         rule.init_tree,
         rule.update_tree,
         traits=traits,
         remarks=functools.partial(_remarks, name, views, remark),
     )
+
+
+def _taken(update: Callable[..., tuple[Any, Any]], s: Any, rows: list[Row]) -> list[Row]:
+    """The rows after an update, whose `u` takes the place of the gradients."""
+
+    def step(scalars: dict[str, Any], g: Any, fields: dict[str, Any], *more: Any) -> Any:
+        u, new = update(g, s._replace(**fields, **scalars), *more)
+        return u, {f: jax.tree.map(_as, getattr(new, f), fields[f]) for f in fields}
+
+    fields_of_rows = rows[0][1] if rows else {}
+    scalars = {f: getattr(s, f) for f in s._fields if f not in fields_of_rows}
+    if one_by_one():
+        once = jax.jit(step)  # traced once per shape
+        done = [once(scalars, *row) for row in rows]
+    else:
+        done = together(functools.partial(step, scalars), rows)
+    return [(u, new, *row[2:]) for (u, new), row in zip(done, rows, strict=True)]
+
+
+def _renewed(stage: Renewal, s: Any, rows: list[Row]) -> list[Row]:
+    """The rows after a renewal, which is due or not."""
+
+    def step(fields: dict[str, Any]) -> dict[str, Any]:
+        new = stage.renew(s._replace(**fields))
+        return {f: jax.tree.map(_as, getattr(new, f), fields[f]) for f in stage.fields}
+
+    news = jax.lax.cond(
+        stage.due(s.count),
+        lambda: together(step, [(fields,) for _, fields, *_ in rows]),
+        lambda: [{f: fields[f] for f in stage.fields} for _, fields, *_ in rows],
+    )
+    return [(u, fields | new, *more) for (u, fields, *more), new in zip(rows, news, strict=True)]
+
+
+def one_by_one() -> bool:
+    """Whether stacks are left apart: a CPU gains nothing from batches, and loses the time of copies."""
+    return jax.default_backend() == "cpu" and devices_in_use()[1] == 1
 
 
 def _remarks(

@@ -2,10 +2,19 @@
 
 from typing import Any, Literal, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
-from ..core import AT_LEAST_1, CLOSED_UNIT, NON_NEGATIVE, UNIT, chain, matrixwise, nearest, transformation
+from ..core import (
+    AT_LEAST_1,
+    CLOSED_UNIT,
+    NON_NEGATIVE,
+    UNIT,
+    Renewal,
+    chain,
+    matrixwise,
+    nearest,
+    transformation,
+)
 from ..core.matrices import each_norm, gram
 from ..core.numerics import abs_sq, accumulator_like, ema, one_minus, sqrt, weight_after, zeros_like
 from ..core.types import (
@@ -21,7 +30,6 @@ from ..core.types import (
 from ..transforms.decay import decoupled
 from ..transforms.dimension_numbers import WeightDimNumOrFn, stack_views
 from ..transforms.kronecker import (
-    Factors,
     factored_axes,
     identity_factors,
     inverse_root,
@@ -128,35 +136,37 @@ def scale_by_shampoo(
         bias = weight_after(count, graft_b2) if graft == "adam" and correct_bias else 1
         return m / (sqrt(nu / bias) + graft_eps)
 
-    def update(g: Array, s: ScaleByShampooState, p: Array | None) -> tuple[Array, ScaleByShampooState]:
-        t = s.count
+    def measured(g: Array, s: ScaleByShampooState, p: Array | None) -> tuple[Array, ScaleByShampooState]:
         weight = jnp.where(b2 == 1, 1, one_minus(b2))
         factors = with_factor(lambda a, axis: b2 * a + weight * gram(g, axis), s.factors, range(g.ndim - 1))
-        nu = s.nu
+        return g, s._replace(factors=factors)
+
+    def renew(s: ScaleByShampooState) -> ScaleByShampooState:
+        order = max(sum(a is not None for a in s.factors), 1)
+        bias = jnp.where(b2 == 1, 1, weight_after(s.count, b2)) if correct_bias else 1
+        return s._replace(roots=with_factor(lambda a: inverse_root(a / bias, 2 * order, eps), s.factors))
+
+    def due(t: Any) -> Any:
+        return ((t % precondition_frequency == 0) | (t == first)) & (t >= first)
+
+    def update(g: Array, s: ScaleByShampooState, p: Array | None) -> tuple[Array, ScaleByShampooState]:
+        t, nu = s.count, s.nu
         if squares:
             nu = nu + abs_sq(g) if graft == "adagrad" else ema(abs_sq(g), nu, graft_b2)
-        order = max(sum(a is not None for a in factors), 1)
-
-        def computed() -> Factors:
-            bias = jnp.where(b2 == 1, 1, weight_after(t, b2)) if correct_bias else 1
-            return with_factor(lambda a: inverse_root(a / bias, 2 * order, eps), factors)
-
-        due = (t % precondition_frequency == 0) | (t == first)
-        roots = jax.lax.cond(due & (t >= first), computed, lambda: s.roots)
         before = b1 if b3 is None else b3
         m, mu = ema(g, s.mu, before), ema(g, s.mu, b1)
         if correct_bias:
             m = m / (1 - before * b1 ** (t - 1))
         plain = grafted(m, nu, t)
-        u = multiplied(roots, m)
+        u = multiplied(s.roots, m)
         if graft is not None:
             u = u * each_norm(plain) / (each_norm(u) + 1e-16)
-        u = jnp.where(t < first, plain, u)
-        return u, s._replace(mu=mu, nu=nu, factors=factors, roots=roots)
+        return jnp.where(t < first, plain, u), s._replace(mu=mu, nu=nu)
 
+    stages = [measured, Renewal(due, renew, ("roots",)), update]
     how = {"merge": max_precond_dim if merge_dims else 0, "merge_from_end": True, "block": max_precond_dim}
     views = stack_views("scale_by_shampoo", weight_dimension_numbers, None, **how)
-    return matrixwise(init, update, views=views, like_params=["mu", "nu"] if squares else ["mu"])
+    return matrixwise(init, stages, views=views, like_params=["mu", "nu"] if squares else ["mu"])
 
 
 @transformation(

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import AT_LEAST_1, UNIT, chain, matrixwise, transformation
+from ..core import AT_LEAST_1, UNIT, Renewal, chain, matrixwise, transformation
 from ..core.matrices import gram
 from ..core.numerics import abs_sq, accumulator_like, ema, ratio, sqrt, weight_after, zeros_like
 from ..core.types import (
@@ -22,7 +22,6 @@ from ..core.types import (
 from ..transforms.decay import decoupled_last
 from ..transforms.dimension_numbers import WeightDimNumOrFn, stack_views
 from ..transforms.kronecker import (
-    Factors,
     eigenbasis,
     eigenvalue_order,
     factored_axes,
@@ -117,28 +116,29 @@ def scale_by_soap(
             u = u * ratio(1.0, sqrt(mean))
         factors = with_factor(lambda a, axis: ema(gram(g, axis), a, decay), s.factors, range(g.ndim - 1))
 
-        def measured() -> tuple[Array, Array, Factors]:
-            return mu, nu, with_factor(eigenbasis, factors)
+        return u, s._replace(mu=mu, nu=nu, factors=factors)
 
-        def moved() -> tuple[Array, Array, Factors]:
-            orders = with_factor(eigenvalue_order, factors, s.bases)
-            v = nu
-            for axis, order in enumerate(orders):
-                v = v if order is None else taken(v, order, axis)
-            sorted_bases = with_factor(lambda q, order: taken(q, order, 1), s.bases, orders)
-            bases = with_factor(power_step, factors, sorted_bases)
-            return rotated(rotated_back(mu, s.bases), bases), v, bases
+    def measured(s: ScaleBySoapState) -> ScaleBySoapState:
+        return s._replace(bases=with_factor(eigenbasis, s.factors))
 
-        due = steps % precondition_frequency == 0
-        mu, nu, bases = jax.lax.cond(
-            due, lambda: jax.lax.cond(steps == 0, measured, moved), lambda: (mu, nu, s.bases)
-        )
-        return u, s._replace(mu=mu, nu=nu, factors=factors, bases=bases)
+    def moved(s: ScaleBySoapState) -> ScaleBySoapState:
+        orders = with_factor(eigenvalue_order, s.factors, s.bases)
+        nu = s.nu
+        for axis, order in enumerate(orders):
+            nu = nu if order is None else taken(nu, order, axis)
+        sorted_bases = with_factor(lambda q, order: taken(q, order, 1), s.bases, orders)
+        bases = with_factor(power_step, s.factors, sorted_bases)
+        mu = rotated(rotated_back(s.mu, s.bases), bases)
+        return s._replace(mu=mu, nu=nu, bases=bases)
 
+    def renew(s: ScaleBySoapState) -> ScaleBySoapState:
+        return jax.lax.cond(s.count == 1, measured, moved, s)
+
+    renewal = Renewal(lambda count: (count - 1) % precondition_frequency == 0, renew, ("mu", "nu", "bases"))
     how = {"merge": max_precond_dim if merge_dims else 0, "block": block_size}
     views = stack_views("scale_by_soap", weight_dimension_numbers, None, **how)
     remark = remark_on_axes(axes_of)
-    return matrixwise(init, update, views=views, like_params=["mu", "nu"], remark=remark)
+    return matrixwise(init, [update, renewal], views=views, like_params=["mu", "nu"], remark=remark)
 
 
 @transformation(shampoo_beta=UNIT, precondition_frequency=AT_LEAST_1, max_precond_dim=AT_LEAST_1)

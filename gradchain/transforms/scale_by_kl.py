@@ -6,13 +6,20 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import AT_LEAST_1, POSITIVE, UNIT, GradientTransformationExtraArgs, matrixwise, transformation
+from ..core import (
+    AT_LEAST_1,
+    POSITIVE,
+    UNIT,
+    GradientTransformationExtraArgs,
+    Renewal,
+    matrixwise,
+    transformation,
+)
 from ..core.matrices import gram
 from ..core.numerics import abs_sq, accumulator_like, ema, ratio, sqrt, zeros_like
 from ..core.types import Array, Count, DTypeLike, Hyperparameter, Params
 from .dimension_numbers import MuonDimensionNumbers, WeightDimNumOrFn, stack_views
 from .kronecker import (
-    Factors,
     eigenbasis,
     identity_factors,
     no_factors,
@@ -145,9 +152,16 @@ def _kl(
             roots=tuple(jnp.zeros((p.shape[0], d), real) + 1 / sqrt(init_factor) for d in p.shape[1:]),
         )
 
-    def renewed(s: ScaleByKLState, mu: Array, factors: Factors) -> tuple[Array, Factors]:
-        bases = with_factor(power_step, factors, s.bases)
-        return (rotated(rotated_back(mu, s.bases), bases) if in_basis else mu), bases
+    def measured(s: ScaleByKLState) -> ScaleByKLState:
+        return s._replace(bases=with_factor(eigenbasis, s.factors))
+
+    def moved(s: ScaleByKLState) -> ScaleByKLState:
+        bases = with_factor(power_step, s.factors, s.bases)
+        mu = rotated(rotated_back(s.mu, s.bases), bases) if in_basis else s.mu
+        return s._replace(mu=mu, bases=bases)
+
+    def renew(s: ScaleByKLState) -> ScaleByKLState:
+        return jax.lax.cond(s.count == 1, measured, moved, s)
 
     def update(g: Array, s: ScaleByKLState, p: Array | None) -> tuple[Array, ScaleByKLState]:
         live = s.count > 1
@@ -172,18 +186,13 @@ def _kl(
             for mean, r in zip(means, s.roots, strict=True)
         )
         roots = tuple(jnp.where(live, new, old) for new, old in zip(moved, s.roots, strict=True))
-        mu, bases = jax.lax.cond(
-            (s.count - 1) % frequency == 0,
-            lambda: jax.lax.cond(
-                live, lambda: renewed(s, mu, factors), lambda: (mu, with_factor(eigenbasis, factors))
-            ),
-            lambda: (mu, s.bases),
-        )
-        return u, s._replace(mu=mu, nu=nu, factors=factors, bases=bases, roots=roots)
+        return u, s._replace(mu=mu, nu=nu, factors=factors, roots=roots)
 
+    changed = ("mu", "bases") if in_basis else ("bases",)
+    renewal = Renewal(lambda count: (count - 1) % frequency == 0, renew, changed)
     views = stack_views(name, numbers, MuonDimensionNumbers())
     like = ["mu", "nu"] if in_basis else ["mu"]
-    return matrixwise(init, update, name=name, views=views, like_params=like)
+    return matrixwise(init, [update, renewal], name=name, views=views, like_params=like)
 
 
 def _root(values: Array, max_root: Any) -> Array:
