@@ -259,12 +259,15 @@ def test_memory(arguments: dict[str, Any], shapes: list[tuple[int, ...]]) -> Non
 
 
 def test_of_equal_axes_the_last_one_is_diagonal() -> None:
-    def shapes(mode: str) -> list[Any]:
-        (stack,) = gc.scale_by_kron(memory_save_mode=mode).init(jnp.ones((4, 4, 2))).factors
+    def shapes(mode: Any, *whole: int) -> list[Any]:
+        tx = gc.scale_by_kron(memory_save_mode=mode, min_ndim_triangular=1)
+        (stack,) = tx.init(jnp.ones(whole)).factors
         return [q.shape[1:] for q in stack]
 
-    assert shapes("one_diag") == [(4, 4), (4,), (2, 2)]
-    assert shapes("smart_one_diag") == [(4, 4), (4, 4), (2, 2)]
+    assert shapes("one_diag", 4, 4, 2) == [(4, 4), (4,), (2, 2)]
+    assert shapes("smart_one_diag", 4, 4, 2) == [(4, 4), (4, 4), (2, 2)]
+    assert shapes("one_diag", 4) == [(4,)]
+    assert shapes("smart_one_diag", 4) == [(4, 4)]
 
 
 def test_axes_by_dimension_numbers() -> None:

@@ -109,7 +109,7 @@ def scale_by_kron(
     def diagonal(dims: Sequence[int]) -> list[bool]:
         longest = max(range(len(dims)), key=lambda i: (dims[i], i))
         one = memory_save_mode == "one_diag" or (
-            memory_save_mode == "smart_one_diag" and dims.count(dims[longest]) == 1
+            memory_save_mode == "smart_one_diag" and len(dims) > 1 == dims.count(dims[longest])
         )
         every = memory_save_mode == "all_diag" or len(dims) < min_ndim_triangular
         return [
@@ -208,7 +208,7 @@ def psgd_kron(
     block_size: int = 0,
     weight_dimension_numbers: WeightDimNumOrFn | None = None,
 ):
-    """PSGD Kron: p = p - learning_rate (Q* Q m + weight_decay p), Q fitted so that Q g is white.
+    """PSGD Kron: p = p - learning_rate (Q* Q m + weight_decay p), fitted so that Q* Q g is white.
 
     Every axis of an array has a factor Q, triangular or, of vectors and long axes, diagonal. A step on
     which they are not updated costs products alone. The authors advise a third of Adam's learning rate,
