@@ -9,5 +9,4 @@ CASES = [
         max_size_triangular=3, memory_save_mode="one_diag", momentum_into_precond_update=False,
         balance_probability=0.5, clipping_threshold=0.9, key=3, merge_dims=2, **MU32, **MASKED),
 ]
-VARIANTS = []
 # fmt: on

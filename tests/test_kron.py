@@ -47,16 +47,21 @@ def settled(p: Any, draw: Any, steps: int = 6000, **arguments: Any) -> Any:
     )
 
 
-def test_matrices_of_kronecker_covariance_come_out_white() -> None:
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+def test_matrices_of_kronecker_covariance_come_out_white(dtype: str) -> None:
     """P = Q* Q over both axes is the inverse root of the covariance, so P g has the identity's."""
-    left, right = random(3, 3, seed=1) + 2 * jnp.eye(3), random(4, 4, seed=2) - 2 * jnp.eye(4)
-    p = {"w": jnp.zeros((3, 4))}
-    state = settled(p, lambda key: {"w": left @ jax.random.normal(key, (3, 4)) @ right})
+    turn = 0 if dtype == "float32" else 1j
+    rng = np.random.default_rng(1)
+    left = jnp.asarray(rng.normal(size=(3, 3)) + turn * rng.normal(size=(3, 3)) + 2 * np.eye(3), dtype)
+    right = jnp.asarray(rng.normal(size=(4, 4)) - (2 - turn) * np.eye(4), dtype)
+    p = {"w": jnp.zeros((3, 4), dtype)}
+    state = settled(p, lambda key: {"w": left @ jax.random.normal(key, (3, 4), dtype) @ right})
     ql, qr = factors(state, "w")
-    covariance = np.kron(left @ left.T, right.T @ right)
+    assert ql.dtype == dtype
+    covariance = np.kron(left @ left.T.conj(), right.T @ right.conj())
     values, vectors = np.linalg.eigh(covariance)
-    expected = vectors / np.sqrt(values) @ vectors.T
-    found = np.kron(ql.T @ ql, qr.T @ qr)
+    expected = vectors / np.sqrt(values) @ vectors.T.conj()
+    found = np.kron(ql.T.conj() @ ql, qr.T.conj() @ qr)
     assert np.linalg.norm(found - expected) <= 0.1 * np.linalg.norm(expected)
     assert np.linalg.norm(found @ covariance @ found - np.eye(12)) <= 0.15 * np.linalg.norm(np.eye(12))
     assert values[-1] > 30 * values[0]  # they were not white
@@ -254,12 +259,15 @@ def test_memory(arguments: dict[str, Any], shapes: list[tuple[int, ...]]) -> Non
 
 
 def test_of_equal_axes_the_last_one_is_diagonal() -> None:
-    def shapes(mode: str) -> list[Any]:
-        (stack,) = gc.scale_by_kron(memory_save_mode=mode).init(jnp.ones((4, 4, 2))).factors
+    def shapes(mode: Any, *whole: int) -> list[Any]:
+        tx = gc.scale_by_kron(memory_save_mode=mode, min_ndim_triangular=1)
+        (stack,) = tx.init(jnp.ones(whole)).factors
         return [q.shape[1:] for q in stack]
 
-    assert shapes("one_diag") == [(4, 4), (4,), (2, 2)]
-    assert shapes("smart_one_diag") == [(4, 4), (4, 4), (2, 2)]
+    assert shapes("one_diag", 4, 4, 2) == [(4, 4), (4,), (2, 2)]
+    assert shapes("smart_one_diag", 4, 4, 2) == [(4, 4), (4, 4), (2, 2)]
+    assert shapes("one_diag", 4) == [(4,)]
+    assert shapes("smart_one_diag", 4) == [(4, 4)]
 
 
 def test_axes_by_dimension_numbers() -> None:

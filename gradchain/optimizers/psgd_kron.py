@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from ..core import AT_LEAST_1, CLOSED_UNIT, POSITIVE, UNIT, chain, matrixwise, nearest, transformation
-from ..core.numerics import abs_sq, debias, ema, key_of, sqrt, zeros_like
+from ..core.numerics import abs_sq, debias, ema, key_of, safe_increment, sqrt, zeros_like
 from ..core.types import (
     AddedNumber,
     Array,
@@ -92,8 +92,7 @@ def scale_by_kron(
         balance_probability: of evening out the scales of the axes' Q before an update.
         clipping_threshold: largest root mean square of each array's u; None does not clip.
         key: a random key, or an integer seed.
-        merge_dims: neighbouring axes are merged while their product is at most this, small matrices to
-            vectors; 0 merges none.
+        merge_dims: merges neighbouring axes while their product is at most this, small matrices to vectors.
         block_size, weight_dimension_numbers: as in `scale_by_soap`.
 
     State: `ScaleByKronState`. Memory: 1 x the parameters, and rows^2 + columns^2 for each matrix.
@@ -110,7 +109,7 @@ def scale_by_kron(
     def diagonal(dims: Sequence[int]) -> list[bool]:
         longest = max(range(len(dims)), key=lambda i: (dims[i], i))
         one = memory_save_mode == "one_diag" or (
-            memory_save_mode == "smart_one_diag" and dims.count(dims[longest]) == 1
+            memory_save_mode == "smart_one_diag" and len(dims) > 1 == dims.count(dims[longest])
         )
         every = memory_save_mode == "all_diag" or len(dims) < min_ndim_triangular
         return [
@@ -129,7 +128,7 @@ def scale_by_kron(
     def begin(s: ScaleByKronState) -> ScaleByKronState:
         given = precond_update_probability
         chance = annealed_probability(s.count - 1) if given is None else jnp.asarray(given, jnp.float32)
-        passed = s.update_counter + 1
+        passed = safe_increment(s.update_counter)
         # Less than a whole number of steps by what rounding adds to 1 / probability
         due = passed >= 1 / chance - 1e-3
         return s._replace(update_counter=jnp.where(due, 0, passed))
@@ -209,10 +208,11 @@ def psgd_kron(
     block_size: int = 0,
     weight_dimension_numbers: WeightDimNumOrFn | None = None,
 ):
-    """PSGD Kron: p = p - learning_rate (Q* Q m + weight_decay p), Q fitted so that Q g is white.
+    """PSGD Kron: p = p - learning_rate (Q* Q m + weight_decay p), fitted so that Q* Q g is white.
 
     Every axis of an array has a factor Q, triangular or, of vectors and long axes, diagonal. A step on
-    which they are not updated costs products alone. The learning rate is about a third of Adam's.
+    which they are not updated costs products alone. The authors advise a third of Adam's learning rate,
+    and a weight decay three to ten times as large.
 
     Args:
         b1, precond_lr, precond_update_probability, precond_init_scale: see `scale_by_kron`.
