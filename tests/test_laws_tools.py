@@ -6,7 +6,7 @@ from cases import CASES, Case, ids
 from trees import check_close, compiled, gradients, params, signature_of
 
 import gradchain as gc
-from gradchain.core import declared_numbers, parts, state_at
+from gradchain.core import declared_numbers, parts, state_at, with_state_at
 from gradchain.tools.slots import pattern_of, slots
 
 
@@ -80,6 +80,10 @@ def test_each_part_and_each_parameter_begins_anew(case: Case) -> None:
         return
     layer = gc.reset(tx, state, p, where=r"deep/.*")
     assert signature_of(layer) == signature_of(state)
+    for part in parts(tx):
+        mean = state_at(state, part.place)
+        if hasattr(mean, "as_if_always"):  # an average: of the present parameters
+            fresh = with_state_at(fresh, part.place, mean.as_if_always(p))
     for slot in slots(tx, state):
         old, new, first = (state_at(tree, slot.place) for tree in (state, layer, fresh))
         if slot.like_params:

@@ -86,7 +86,8 @@ def _basis_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Ar
     alive = (sizes > r.shape[-1] * noise)[..., None]
     one = identities(r, r.shape[-1])
     x = jax.lax.linalg.triangular_solve(jnp.where(alive, r, one), da, left_side=False, lower=False)
-    x = x * jnp.swapaxes(alive, -1, -2)
+    x = jnp.where(jnp.swapaxes(alive, -1, -2), x, 0)
     turned = product(adjoint(q), x)
     lower = jnp.tril(turned, -1)
-    return q, x + product(q, lower - adjoint(lower) + one * (turned - turned.real) - turned)
+    phases = one * (turned - jnp.conj(turned)) / 2  # R has a real diagonal
+    return q, x + product(q, lower - adjoint(lower) + phases - turned)
