@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ._division import devices_in_use
+from ._division import one_by_one
 from ._dtypes import cast, dtype_of
 from ._errors import LeafError, path_of_leaf
 from ._leaves import Leaves, has_gradient, is_none
@@ -187,11 +187,6 @@ def _renewed(stage: Renewal, s: Any, rows: list[Row]) -> list[Row]:
         lambda: [{f: fields[f] for f in stage.fields} for _, fields, _ in rows],
     )
     return [(u, fields | new, p) for (u, fields, p), new in zip(rows, news, strict=True)]
-
-
-def one_by_one() -> bool:
-    """Whether stacks are left apart: a CPU gains nothing from batches, and loses the time of copies."""
-    return jax.default_backend() == "cpu" and devices_in_use()[1] == 1
 
 
 def _counted(s: Any, count: Any) -> dict[str, Any]:

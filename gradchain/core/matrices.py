@@ -4,11 +4,13 @@ Products are in full precision also where a device would round their factors to 
 inverse roots do not forgive it.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from ._division import one_by_one
 from .numerics import abs_sq, sqrt
 from .types import Array
 
@@ -59,10 +61,19 @@ def eigh(a: Array) -> tuple[Array, Array]:
 
     They count as constants in derivatives: where eigenvalues are equal there are none.
     """
-    values, vectors = jnp.linalg.eigh(jax.lax.stop_gradient(a))
+    values, vectors = _each(jnp.linalg.eigh, jax.lax.stop_gradient(a))
     return values, vectors
 
 
 def orthonormal(a: Array) -> Array:
     """The Q of the QR decomposition of every matrix; a constant in derivatives."""
-    return jnp.linalg.qr(jax.lax.stop_gradient(a))[0]
+    return _each(lambda x: jnp.linalg.qr(x)[0], jax.lax.stop_gradient(a))
+
+
+def _each(f: Callable[[Array], Any], a: Array) -> Any:
+    """`f` of every matrix of a stack; on a CPU one after another.
+
+    There a decomposition of a stack is divided over threads, and occupies one while it waits for the others:
+    as many of them at once as there are threads wait for ever.
+    """
+    return jax.lax.map(f, a) if one_by_one() else f(a)
