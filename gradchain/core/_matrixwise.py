@@ -30,6 +30,7 @@ class Renewal(NamedTuple):
     due: Callable[[Any], Any]  # from the number of this step, from 1, to whether it happens
     renew: Callable[[Any], Any]  # from the state of a stack to the new one
     fields: tuple[str, ...]  # those that it changes
+    first: Callable[[Any], Any] | None = None  # in place of `renew`, at the first step
 
 
 Row = tuple[Any, dict[str, Any], Any]
@@ -178,8 +179,15 @@ def _renewed(stage: Renewal, s: Any, rows: list[Row]) -> list[Row]:
     """The rows after a renewal, which is due or not."""
 
     def step(fields: dict[str, Any]) -> dict[str, Any]:
-        new = stage.renew(s._replace(**fields))
-        return {f: jax.tree.map(_as, getattr(new, f), fields[f]) for f in stage.fields}
+        old = s._replace(**fields)
+
+        def by(renew: Callable[[Any], Any]) -> dict[str, Any]:
+            new = renew(old)
+            return {f: jax.tree.map(_as, getattr(new, f), fields[f]) for f in stage.fields}
+
+        if stage.first is None:
+            return by(stage.renew)
+        return jax.lax.cond(s.count == 1, lambda: by(stage.first), lambda: by(stage.renew))
 
     news = jax.lax.cond(
         stage.due(s.count),

@@ -73,7 +73,7 @@ def orthonormal(a: Array) -> Array:
 def _each(f: Callable[[Array], Any], a: Array) -> Any:
     """`f` of every matrix of a stack; on a CPU one after another.
 
-    There a decomposition of a stack is divided over threads, and occupies one while it waits for the others:
+    There the decomposition of a stack is divided over threads, and holds one while it waits for the others:
     as many of them at once as there are threads wait for ever.
     """
     return jax.lax.map(f, a) if one_by_one() else f(a)
