@@ -44,7 +44,7 @@ def trace(library: str) -> dict[str, float]:
     return times | {"lowered program": len(made["traced"].lower().as_text().splitlines())}
 
 
-@benchmark("muon/72-matrices", "muon: 72 matrices of a small transformer")
+@benchmark("matrix/muon", "muon: 72 matrices of a small transformer")
 def run(repeats: int) -> list[Figure]:
     """Trace, compilation, and the compiled step."""
     samples = in_turns({library: partial(trace, library) for library in LIBRARIES}, repeats)
@@ -56,6 +56,6 @@ def run(repeats: int) -> list[Figure]:
         jax.block_until_ready(one())
         actions[library] = lambda one=one: {"step": seconds(one, 5)}
     samples |= in_turns(actions, repeats)
-    limits = {"trace": 0.25, "step": 1.0}
+    limits = {"trace": 0.2, "step": 0.6}
     units = {"lowered program": "lines"}
     return [Figure(q, units.get(q, "s"), s, limits.get(q)) for q, s in samples.items()]

@@ -21,6 +21,11 @@ def devices_in_use() -> tuple[tuple[str, ...], int]:
     return mesh.axis_names, math.prod(mesh.axis_sizes)
 
 
+def one_by_one() -> bool:
+    """Whether stacks are best left apart: a CPU gains nothing from batches, and copies cost it time."""
+    return jax.default_backend() == "cpu" and devices_in_use()[1] == 1
+
+
 def padding(count: int) -> int:
     """How many matrices to add to a stack so that every device has as many as the others."""
     _, devices = devices_in_use()

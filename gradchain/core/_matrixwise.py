@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._division import devices_in_use
+from ._division import one_by_one
 from ._dtypes import cast, dtype_of
 from ._errors import LeafError, path_of_leaf
 from ._leaves import Leaves, has_gradient, is_none
@@ -32,6 +32,7 @@ class Renewal(NamedTuple):
     due: Callable[[Any], Any]  # from the number of this step, from 1, to whether it happens
     renew: Callable[[Any], Any]  # from the state of a stack to the new one
     fields: tuple[str, ...]  # those that it changes
+    first: Callable[[Any], Any] | None = None  # in place of `renew`, at the first step
 
 
 Row = tuple[Any, ...]
@@ -202,8 +203,16 @@ def _renewed(stage: Renewal, s: Any, rows: list[Row]) -> list[Row]:
     """The rows after a renewal, which is due or not."""
 
     def step(fields: dict[str, Any]) -> dict[str, Any]:
-        new = stage.renew(s._replace(**fields))
-        return {f: jax.tree.map(_as, getattr(new, f), fields[f]) for f in stage.fields}
+        old = s._replace(**fields)
+
+        def by(renew: Callable[[Any], Any]) -> dict[str, Any]:
+            new = renew(old)
+            return {f: jax.tree.map(_as, getattr(new, f), fields[f]) for f in stage.fields}
+
+        first = stage.first
+        if first is None:
+            return by(stage.renew)
+        return jax.lax.cond(s.count == 1, lambda: by(first), lambda: by(stage.renew))
 
     news = jax.lax.cond(
         stage.due(s.count),
@@ -211,11 +220,6 @@ def _renewed(stage: Renewal, s: Any, rows: list[Row]) -> list[Row]:
         lambda: [{f: fields[f] for f in stage.fields} for _, fields, *_ in rows],
     )
     return [(u, fields | new, *more) for (u, fields, *more), new in zip(rows, news, strict=True)]
-
-
-def one_by_one() -> bool:
-    """Whether stacks are left apart: a CPU gains nothing from batches, and loses the time of copies."""
-    return jax.default_backend() == "cpu" and devices_in_use()[1] == 1
 
 
 def _remarks(

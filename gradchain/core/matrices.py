@@ -4,11 +4,13 @@ Products are in full precision also where a device would round their factors to 
 inverse roots do not forgive it.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from ._division import one_by_one
 from .numerics import abs_sq, sqrt
 from .types import Array
 
@@ -59,13 +61,12 @@ def eigh(a: Array) -> tuple[Array, Array]:
 
     They count as constants in derivatives: where eigenvalues are equal there are none.
     """
-    values, vectors = jnp.linalg.eigh(jax.lax.stop_gradient(a))
-    return values, vectors
+    return _each(_eigh, jax.lax.stop_gradient(a))
 
 
 def orthonormal(a: Array) -> Array:
     """The Q of the QR decomposition of every matrix; a constant in derivatives."""
-    return jnp.linalg.qr(jax.lax.stop_gradient(a))[0]
+    return _each(_q, jax.lax.stop_gradient(a))
 
 
 @jax.custom_jvp
@@ -74,13 +75,13 @@ def basis_of(a: Array) -> Array:
 
     Its derivative is 0 in columns that depend on those before them, where there is none.
     """
-    return jnp.linalg.qr(a)[0]
+    return _each(_q, a)
 
 
 @basis_of.defjvp
 def _basis_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (a,), (da,) = primals, tangents
-    q, r = jnp.linalg.qr(a)
+    q, r = _each(_qr, a)
     sizes = jnp.abs(jnp.diagonal(r, axis1=-2, axis2=-1))
     noise = jnp.finfo(r.dtype).eps * jnp.max(sizes, axis=-1, keepdims=True, initial=0)
     alive = (sizes > r.shape[-1] * noise)[..., None]
@@ -91,3 +92,26 @@ def _basis_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Ar
     lower = jnp.tril(turned, -1)
     phases = one * (turned - jnp.conj(turned)) / 2  # R has a real diagonal
     return q, x + product(q, lower - adjoint(lower) + phases - turned)
+
+
+def _qr(x: Array) -> tuple[Array, Array]:
+    q, r = jnp.linalg.qr(x)
+    return q, r
+
+
+def _q(x: Array) -> Array:
+    return _qr(x)[0]
+
+
+def _eigh(x: Array) -> tuple[Array, Array]:
+    values, vectors = jnp.linalg.eigh(x)
+    return values, vectors
+
+
+def _each(f: Callable[[Array], Any], a: Array) -> Any:
+    """`f` of every matrix of a stack; on a CPU one after another, under `vmap` too.
+
+    There the decomposition of a stack is divided over threads, and holds one while it waits for the others:
+    as many of them at once as there are threads wait for ever.
+    """
+    return jax.lax.map(jax.custom_batching.sequential_vmap(f), a) if one_by_one() else f(a)

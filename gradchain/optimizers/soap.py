@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from ..core import AT_LEAST_1, UNIT, Renewal, chain, matrixwise, transformation
@@ -131,10 +130,9 @@ def scale_by_soap(
         mu = rotated(rotated_back(s.mu, s.bases), bases)
         return s._replace(mu=mu, nu=nu, bases=bases)
 
-    def renew(s: ScaleBySoapState) -> ScaleBySoapState:
-        return jax.lax.cond(s.count == 1, measured, moved, s)
-
-    renewal = Renewal(lambda count: (count - 1) % precondition_frequency == 0, renew, ("mu", "nu", "bases"))
+    renewal = Renewal(
+        lambda count: (count - 1) % precondition_frequency == 0, moved, ("mu", "nu", "bases"), measured
+    )
     how = {"merge": max_precond_dim if merge_dims else 0, "block": block_size}
     views = stack_views("scale_by_soap", weight_dimension_numbers, None, **how)
     remark = remark_on_axes(axes_of)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from ..core import (
@@ -160,9 +159,6 @@ def _kl(
         mu = rotated(rotated_back(s.mu, s.bases), bases) if in_basis else s.mu
         return s._replace(mu=mu, bases=bases)
 
-    def renew(s: ScaleByKLState) -> ScaleByKLState:
-        return jax.lax.cond(s.count == 1, measured, moved, s)
-
     def update(g: Array, s: ScaleByKLState, p: Array | None) -> tuple[Array, ScaleByKLState]:
         live = s.count > 1
         u, mu, nu = step(jnp.where(live, g, 0), s)
@@ -189,7 +185,7 @@ def _kl(
         return u, s._replace(mu=mu, nu=nu, factors=factors, roots=roots)
 
     changed = ("mu", "bases") if in_basis else ("bases",)
-    renewal = Renewal(lambda count: (count - 1) % frequency == 0, renew, changed)
+    renewal = Renewal(lambda count: (count - 1) % frequency == 0, moved, changed, measured)
     views = stack_views(name, numbers, MuonDimensionNumbers())
     like = ["mu", "nu"] if in_basis else ["mu"]
     return matrixwise(init, [update, renewal], name=name, views=views, like_params=like)

@@ -65,8 +65,8 @@ def scale_by_muon(
     Args:
         ns_coeffs: (a, b, c) of x = a x + (b A + c A^2) x, A = x x*; one such row for each step, of which
             the last `ns_steps` are used; or a name: "standard", "dion", "polar_express", with a margin for
-            rounding "polar_express_safe" or "polar_express_refit", "cans", "twelve" (steps of 2, -1.5, 0.5),
-            "exact" (28 steps).
+            rounding "polar_express_safe" or "polar_express_refit", "cans", "twelve" (steps of 2, -1.5,
+            0.5), "exact" (28 steps).
         ns_steps: how many iterations, but of "twelve" and "exact".
         beta: decay of m, in [0, 1).
         eps: added to the norm that divides each matrix before the iterations, at least 0.
