@@ -185,9 +185,10 @@ def _renewed(stage: Renewal, s: Any, rows: list[Row]) -> list[Row]:
             new = renew(old)
             return {f: jax.tree.map(_as, getattr(new, f), fields[f]) for f in stage.fields}
 
-        if stage.first is None:
+        first = stage.first
+        if first is None:
             return by(stage.renew)
-        return jax.lax.cond(s.count == 1, lambda: by(stage.first), lambda: by(stage.renew))
+        return jax.lax.cond(s.count == 1, lambda: by(first), lambda: by(stage.renew))
 
     news = jax.lax.cond(
         stage.due(s.count),
