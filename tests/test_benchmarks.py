@@ -16,7 +16,7 @@ pytest.importorskip("rich")
 pytest.importorskip("optax")
 
 from benchmarks import picture, report, trees, worker
-from benchmarks.families import one_pass, step
+from benchmarks.families import matrix, one_pass, step
 from benchmarks.harness import COPY, FLAGGED, OURS, REFERENCE, WITH_FLAGS, Benchmark, Figure, Limit, find
 from benchmarks.pytorch import FOREACH, FUSED
 from benchmarks.training import least_bytes, merged, program, shares, state_arrays
@@ -78,6 +78,22 @@ def test_steps_compile(name: str, column: str) -> None:
     case = step.CASES[name]._replace(shapes={"w": (4, 4)})
     with jax.numpy_dtype_promotion("standard"):  # as Optax needs it
         assert program(case, column).compiled.cost_analysis()
+
+
+@pytest.mark.parametrize("name", ["shampoo", "normuon", "came"])
+def test_steps_of_matrix_optimizers_are_measured(name: str) -> None:
+    with jax.numpy_dtype_promotion("standard"):
+        steps, kept, compiled = matrix.run(name, 2, {"w": (4, 6), "v": (6, 4)})
+    columns = {REFERENCE, OURS, matrix.ADAMW}
+    if name != "came":
+        columns |= {matrix.PRODUCTS, matrix.BEYOND}
+    assert set(steps.samples) - {matrix.RENEWING} == columns
+    assert len(steps.samples[OURS]) == 2
+    assert len(steps.samples.get(matrix.RENEWING, [])) == (
+        2 if name == "shampoo" else 0
+    )  # the 10th, the 20th
+    assert kept.median(OURS) > 4
+    assert compiled.samples == {OURS: [1.0]}
 
 
 def made_up() -> list[Figure]:

@@ -10,7 +10,7 @@ import pytest
 from trees import check_close, enable_x64, gradients
 
 import gradchain as gc
-from gradchain.core import StackView, matrixwise
+from gradchain.core import StackView, _matrixwise, matrices, matrixwise
 from gradchain.core._stacks import merged
 from gradchain.transforms.dimension_numbers import stack_views
 from gradchain.transforms.kronecker import inverse_root
@@ -103,6 +103,28 @@ def test_equal_shapes_take_one_step_together() -> None:
     _, state = tx.update(p, tx.init(p), p)
     alone = {k: tx.update({k: x}, tx.init({k: x}))[1].bases[k] for k, x in p.items()}
     check_close({k: jax.tree.map(jnp.abs, state.bases[k]) for k in p}, jax.tree.map(jnp.abs, alone), 1e-4)
+
+
+def steps_of(tx: Any) -> Any:
+    """Where five steps lead, from three matrices of two shapes."""
+    params = {"a": random(3, 5), "b": random(3, 5, seed=1), "c": random(4, 2, seed=2)}
+    state = tx.init(params)
+    for i in range(5):
+        grads = jax.tree.map(lambda p, i=i: random(*p.shape, seed=i), params)
+        params, state = tx.step(grads, state, params)
+    return params
+
+
+@pytest.mark.parametrize("name", ["soap", "shampoo", "kl_soap", "kl_shampoo"])
+def test_stacks_lead_where_single_matrices_do(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU takes matrices one by one, other devices stacks of them; the numbers are the same."""
+    single = steps_of(getattr(gc, name)(0.1, eps=1e-3, precondition_frequency=2))
+    jax.clear_caches()
+    for module in (_matrixwise, matrices):
+        monkeypatch.setattr(module, "one_by_one", lambda: False)
+    tx = getattr(gc, name)(0.1, eps=1e-3, precondition_frequency=2)
+    check_close(steps_of(tx), single, 1e-3)
+    jax.clear_caches()
 
 
 def collectives(tx: Any, mesh: Any) -> int:

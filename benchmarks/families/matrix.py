@@ -160,7 +160,7 @@ def run(name: str, repeats: int, shapes: Tree = SHAPES) -> list[Figure]:
     return [
         Figure(name, "s", samples, limits=row.limits, table="steps"),
         Figure(name, "bytes", {OURS: [kept]}, table="state per parameter"),
-        Figure(name, "", {OURS: [float(traces)]}, most=1, table=f"compilations in {STEPS} steps"),
+        Figure(name, "times", {OURS: [float(traces)]}, most=1, table=f"compilations in {STEPS} steps"),
     ]
 
 

@@ -41,6 +41,9 @@ def gram(x: Array, axis: int) -> Array:
 
 def along(matrices: Array, x: Array, axis: int) -> Array:
     """Multiplies every array along one of its axes by a matrix (arrays, e, d)."""
+    if axis + 2 == x.ndim:  # from the right: no array is transposed
+        flat = x.reshape(x.shape[0], -1, x.shape[-1])
+        return product(flat, jnp.swapaxes(matrices, 1, 2)).reshape(*x.shape[:-1], matrices.shape[1])
     moved = jnp.moveaxis(x, axis + 1, 1)
     y = product(matrices, moved.reshape(*moved.shape[:2], -1))
     return jnp.moveaxis(y.reshape(*y.shape[:2], *moved.shape[2:]), 1, axis + 1)
