@@ -189,9 +189,9 @@ says otherwise; `--check` fails where one is missed.
   first updates are in a new process each.
 - **trace**, **lower**, **compile**: one training step, with all of JAX's caches cleared before each repeat.
   **lowered program**: its length as text.
-- **optimizers of matrices**: steps by `tx.step`, each measured alone, parameters and state donated; **optax** is
-  `optax.adamw`. **renewing**: a step that renews bases or roots, as every tenth does; **gradchain**: the others.
-  **products**: a program of the rule's matrix products alone. Measured with OPENBLAS_NUM_THREADS=1.
+- **optimizers of matrices**: steps by `tx.step`, each measured alone, parameters and state donated;
+  **optax** is `optax.adamw`. **renewing**: a step that renews bases or roots, as every tenth does;
+  **gradchain**: the others. **products**: a program of the rule's matrix products alone.
 - **un-jitted step**: without `jax.jit`. Much of it is fresh memory for temporaries, and varies with that.
 """
 
