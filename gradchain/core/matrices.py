@@ -114,7 +114,7 @@ def _eigh(x: Array) -> tuple[Array, Array]:
 def _each(f: Callable[[Array], Any], a: Array) -> Any:
     """`f` of every matrix of a stack; on a CPU one after another, under `vmap` too.
 
-    There steps that decompose several stacks at once were seen to hang, all threads asleep (jaxlib 0.10.2 on
-    two cores), and decompositions one by one take no longer.
+    There steps that decompose several stacks at once were seen to hang, all threads asleep (jaxlib 0.10.2
+    on two cores), and decompositions one by one take no longer.
     """
     return jax.lax.map(jax.custom_batching.sequential_vmap(f), a) if one_by_one() else f(a)
