@@ -76,7 +76,7 @@ def orthonormal(a: Array) -> Array:
 def _each(f: Callable[[Array], Any], a: Array) -> Any:
     """`f` of every matrix of a stack; on a CPU one after another.
 
-    There steps that decompose several stacks at once were seen to hang, all threads asleep (jaxlib 0.10.2 on
-    two cores), and decompositions one by one take no longer.
+    There steps that decompose several stacks at once were seen to hang, all threads asleep (jaxlib 0.10.2
+    on two cores), and decompositions one by one take no longer.
     """
     return jax.lax.map(f, a) if one_by_one() else f(a)
