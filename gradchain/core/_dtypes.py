@@ -63,7 +63,11 @@ def accumulator_dtype(dtype: Any, asked: Any = None) -> np.dtype:
 
 def widen(x: Any) -> Any:
     """`x` in its compute dtype; what is not floating point stays as it is."""
-    return jnp.asarray(x, compute_dtype(dtype_of(x))) if is_inexact(x) else x
+    if not is_inexact(x):
+        return x
+    wide = compute_dtype(dtype_of(x))
+    as_it_is = isinstance(x, jax.Array) and x.dtype == wide and not x.weak_type
+    return x if as_it_is else jnp.asarray(x, wide)
 
 
 def cast(x: Any, dtype: Any) -> jax.Array:

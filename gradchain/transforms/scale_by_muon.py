@@ -18,7 +18,7 @@ from ..core import (
     transformation,
     treewise,
 )
-from ..core.lists import each, each_with
+from ..core.lists import each_with
 from ..core.numerics import ema, zeros_like
 from ..core.types import Array, Count, DTypeLike, EmptyState, Hyperparameter, Numeric, Params, PyTree
 from .dimension_numbers import MuonDimensionNumbers, WeightDimNumOrFn, stack_views
@@ -122,8 +122,13 @@ def scale_by_muon(
             y = jax.lax.platform_dependent(x, cpu=wide, default=low) if low_precision else wide(x)
             return jnp.sum(jnp.conj(x) * y, axis=(1, 2), keepdims=True) * y if adaptive else y
 
-        mu = each(lambda g, m: beta * m + g if heavy_ball else ema(g, m, beta), g, s.mu)
-        stacks = each_with(lambda view, g, m: view.stack_wide(momentum(g, m, s.count)), settings, g, mu)
+        @functools.partial(jax.jit, static_argnums=0)
+        def averaged_and_stacked(view: MatrixView, g: Array, m: Array) -> tuple[Array, Array]:
+            m = beta * m + g if heavy_ball else ema(g, m, beta)
+            return m, view.stack_wide(momentum(g, m, s.count))
+
+        rows = [averaged_and_stacked(*row) for row in zip(settings, g, s.mu, strict=True)]
+        mu, stacks = [m for m, _ in rows], [x for _, x in rows]
         u = each_with(lambda view, y: view.unstack_wide(y), settings, by_shape(orthogonal, stacks))
         return u, s._replace(mu=mu)
 
