@@ -63,7 +63,13 @@ def _looked_up(factory: Callable[..., Any], name: str, entry: str | None) -> str
     source = found and getattr(inspect.unwrap(factory), "__globals__", {}).get(found.group(1))
     if not source:
         return entry
-    return _parts(inspect.getdoc(source) or "")[1].get(name, entry)
+    return _entries(source).get(name, entry)
+
+
+@functools.lru_cache(maxsize=64)  # many arguments of a factory are described by one other
+def _entries(factory: Callable[..., Any]) -> dict[str, str]:
+    """The entries of a factory, by argument."""
+    return _parts(inspect.getdoc(factory) or "")[1]
 
 
 @functools.lru_cache(maxsize=16)
