@@ -8,8 +8,8 @@ import gradchain as gc
 
 # fmt: off
 CASES = [
-    opt("muon", 0.02, "polar_express_safe", 4, heavy_ball=True, gram=True, scaling="spectral", **MASKED,
-        muon_weight_dimension_numbers=gc.matrix_dimension_numbers("flax")).but(twin=False),
+    opt("muon", 0.02, "polar_express_safe", 4, heavy_ball=True, gram=True, scaling="spectral",
+        **MASKED).but(twin=False),
     row("masked", gc.scale_by_normuon(0.8), FIXED).but(twin=False),
     row("masked", gc.scale_by_adamuon(0.8), FIXED).but(twin=False),
     opt("normuon", 0.02, 0.9, 0.8, 1e-4, ns_coeffs="dion", ns_steps=3, adam_learning_rate=LR,
@@ -21,7 +21,7 @@ CASES = [
     opt("kl_shampoo", LR, 0.8, 0.9, 1e-3, precondition_frequency=2, normalize_grads=True, init_factor=1.0,
         weight_dimension_numbers=few_rows, **MU32, **MASKED),
     opt("kl_soap", LR, 0.8, 0.9, 0.95, 1e-3, precondition_frequency=2, max_root=None,
-        adam_learning_rate=0.02, weight_dimension_numbers=few_rows, **MU32, **MASKED),
+        adam_learning_rate=0.02, weight_dimension_numbers=few_rows, **MU32, **NU32, **MASKED),
     row("scale_heads", {"deep/0/b": 0}).but(checks_leaves=False),
     # Where a matrix has equal eigenvalues, rounding chooses the basis: here no axis has more than one 0
     row("scale_by_soap", precondition_frequency=2, max_precond_dim=4),

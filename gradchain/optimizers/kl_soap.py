@@ -32,6 +32,7 @@ def kl_soap(
     mu_dtype: DTypeLike | None = None,
     weight_decay_mask: MaskOrFn = None,
     *,
+    nu_dtype: DTypeLike | None = None,
     weight_dimension_numbers: WeightDimNumOrFn | None = None,
     adam_learning_rate: ScalarOrSchedule | None = None,
     adam_b1: ScalarOrSchedule = 0.9,
@@ -69,6 +70,7 @@ def kl_soap(
         init_factor,
         max_root,
         mu_dtype,
+        nu_dtype=nu_dtype,
         weight_dimension_numbers=weight_dimension_numbers,
     )
     matrices = chain(

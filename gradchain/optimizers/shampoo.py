@@ -48,7 +48,7 @@ class ScaleByShampooState(NamedTuple):
 
     count: Count  # i32[]  steps taken
     mu: Params  # like params, or mu_dtype; moving average of gradients
-    nu: Params  # like |params|, at least float32; the graft's squares; [arrays, 0] if it has none
+    nu: Params  # like |params|, at least float32, or nu_dtype; the graft's squares; or [arrays, 0]
     factors: Params  # [arrays, d, d] for each stack and axis, at least float32; sum or average of G G*
     roots: Params  # the same shapes; their inverse roots
 
@@ -77,6 +77,7 @@ def scale_by_shampoo(
     correct_bias: bool = True,
     mu_dtype: DTypeLike | None = None,
     *,
+    nu_dtype: DTypeLike | None = None,
     one_sided: bool = False,
     weight_dimension_numbers: WeightDimNumOrFn | None = None,
 ):
@@ -121,7 +122,7 @@ def scale_by_shampoo(
 
     def init(p: Any) -> ScaleByShampooState:
         axes = factored_axes(p.shape[1:], max_precond_dim, one_sided)
-        nu = accumulator_like(p) if squares else jnp.zeros((p.shape[0], 0), jnp.float32)
+        nu = accumulator_like(p, nu_dtype) if squares else jnp.zeros((p.shape[0], 0), jnp.float32)
         return ScaleByShampooState(
             count=0,
             mu=zeros_like(p, mu_dtype),
@@ -196,6 +197,7 @@ def shampoo(
     mu_dtype: DTypeLike | None = None,
     weight_decay_mask: MaskOrFn = None,
     *,
+    nu_dtype: DTypeLike | None = None,
     one_sided: bool = False,
     weight_dimension_numbers: WeightDimNumOrFn | None = None,
 ):
@@ -230,6 +232,7 @@ def shampoo(
         graft_eps,
         correct_bias,
         mu_dtype,
+        nu_dtype=nu_dtype,
         one_sided=one_sided,
         weight_dimension_numbers=weight_dimension_numbers,
     )

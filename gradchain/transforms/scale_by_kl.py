@@ -34,7 +34,7 @@ class ScaleByKLState(NamedTuple):
 
     count: Count  # i32[]  calls; the first one only measures
     mu: Params  # like params, or mu_dtype; moving average of gradients, for KL-SOAP in the basis
-    nu: Params  # for KL-SOAP like |params|, at least float32, squares in the basis; else [matrices, 0]
+    nu: Params  # for KL-SOAP like |params|, at least float32, or nu_dtype; squares; else [matrices, 0]
     factors: Params  # ([matrices, d, d] for rows and columns), at least float32
     bases: Params  # the same shapes; about their eigenvectors, in columns
     roots: Params  # ([matrices, d] for rows and columns), real; inverse roots of the eigenvalues
@@ -97,6 +97,7 @@ def scale_by_kl_soap(
     max_root: Hyperparameter | None = 4000.0,
     mu_dtype: DTypeLike | None = None,
     *,
+    nu_dtype: DTypeLike | None = None,
     weight_dimension_numbers: WeightDimNumOrFn | None = None,
 ):
     """Rescales as Adam does, in the basis of KL-Shampoo's factors.
@@ -122,7 +123,7 @@ def scale_by_kl_soap(
         return rotated_back(mu / (sqrt(nu) + jnp.where(s.count > 1, eps, 1)), s.bases), mu, nu
 
     decay = b2 if shampoo_beta is None else shampoo_beta
-    how = (decay, precondition_frequency, normalize_grads, init_factor, max_root, mu_dtype)
+    how = (decay, precondition_frequency, normalize_grads, init_factor, max_root, mu_dtype, nu_dtype)
     return _kl("scale_by_kl_soap", step, True, weight_dimension_numbers, *how)
 
 
@@ -137,6 +138,7 @@ def _kl(
     init_factor: Any,
     max_root: Any,
     mu_dtype: DTypeLike | None,
+    nu_dtype: DTypeLike | None = None,
 ) -> GradientTransformationExtraArgs:
     """A rule whose update is `step(g, state) -> (u, mu, nu)`, from factors whitened by each other."""
 
@@ -145,7 +147,7 @@ def _kl(
         return ScaleByKLState(
             count=0,
             mu=zeros_like(p, mu_dtype),
-            nu=accumulator_like(p) if in_basis else jnp.zeros((p.shape[0], 0), real),
+            nu=accumulator_like(p, nu_dtype) if in_basis else jnp.zeros((p.shape[0], 0), real),
             factors=no_factors(p, [True, True]),
             bases=identity_factors(p, [True, True]),
             roots=tuple(jnp.zeros((p.shape[0], d), real) + 1 / sqrt(init_factor) for d in p.shape[1:]),
