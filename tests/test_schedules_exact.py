@@ -203,6 +203,7 @@ def rows_of(a, p, b, m, n):
             s.beta_schedule(0.0, 0.9999, n, m, "halflife"),
             {0: 0.0, m: 0.0, m + n: 0.9999, m + n + 1: 0.9999},
         ),
+        (s.proportional_schedule(s.linear_schedule(p, b, n), p, b, 0.3, 0.7), {0: 0.3, n: 0.7, n + 1: 0.7}),
         (s.scaled_schedule(s.linear_schedule(p, b, n), 0.5), {0: p / 2, n: b / 2, n + 1: b / 2}),
         (s.cooldown_schedule(s.constant_schedule(p), m, n, b, "cosine"), {0: p, m: p, m + n: b}),
         (s.polynomial_schedule_by_fraction(a, b, 1, whole, m / whole), {0: a, m: a, whole: b}),

@@ -32,7 +32,7 @@ def proportional_schedule(
 
     def value(count: Any) -> jax.Array:
         with relaxed_promotion():
-            share = (real(schedule(count)) - low) / (high - low)
-            return new_low + (new_high - new_low) * share
+            share = (real(schedule(count)) - real(low)) / (real(high) - real(low))
+            return (1 - share) * new_low + share * new_high  # exact at both ends
 
     return value
