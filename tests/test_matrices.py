@@ -202,6 +202,8 @@ def test_grafts_give_the_length_of_their_steps() -> None:
         assert sum(x.size for x in jax.tree.leaves(state.nu)) == (0 if graft == "sgd" else 12)
     with pytest.raises(ValueError, match=r"graft must be one of .*received 'adem'. Did you mean 'adam'"):
         gc.scale_by_shampoo(graft="adem")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^shampoo: graft must be one of"):
+        gc.shampoo(graft="adem")  # type: ignore[arg-type]
 
 
 def test_small_matrices_are_merged_into_vectors() -> None:

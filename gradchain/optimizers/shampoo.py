@@ -43,6 +43,15 @@ Graft = Literal["sgd", "adagrad", "rmsprop", "adam"]
 GRAFTS = ("sgd", "adagrad", "rmsprop", "adam")
 
 
+def _check_graft(name: str, graft: Any) -> None:
+    """Raises ValueError for an unknown graft, with the nearest one."""
+    if graft is not None and graft not in GRAFTS:
+        raise ValueError(
+            f"{name}: graft must be one of {', '.join(GRAFTS)} or None, received {graft!r}."
+            f"{nearest(str(graft), GRAFTS)}"
+        )
+
+
 class ScaleByShampooState(NamedTuple):
     """State of `scale_by_shampoo`."""
 
@@ -108,11 +117,7 @@ def scale_by_shampoo(
     Reference: Shi et al., 2023, A Distributed Data-Parallel PyTorch Implementation of the Distributed
         Shampoo Optimizer, arXiv:2309.06497; Gupta, Koren and Singer, 2018, arXiv:1802.09568.
     """
-    if graft is not None and graft not in GRAFTS:
-        raise ValueError(
-            f"scale_by_shampoo: graft must be one of {', '.join(GRAFTS)} or None, received {graft!r}."
-            f"{nearest(str(graft), GRAFTS)}"
-        )
+    _check_graft("scale_by_shampoo", graft)
     first = precondition_frequency if start_step is None else start_step
     squares = graft not in (None, "sgd")
     if graft_b2 is None:
@@ -218,6 +223,7 @@ def shampoo(
         Shampoo Optimizer, arXiv:2309.06497; Gupta, Koren and Singer, 2018, Shampoo: Preconditioned
         Stochastic Tensor Optimization, arXiv:1802.09568.
     """
+    _check_graft("shampoo", graft)
     rule = scale_by_shampoo(
         b1,
         b2,
