@@ -15,6 +15,7 @@ from . import (
     contrib as contrib,
     linesearch as linesearch,
     optimizers as optimizers,
+    precision as precision,
     schedules as schedules,
     transforms as transforms,
     tree as tree,

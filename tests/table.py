@@ -60,6 +60,7 @@ class Case:
     start: dict[str, Any] = dataclasses.field(default_factory=dict)  # for first steps that float16 resolves
     # What a row cannot do
     complex: bool = True  # takes complex parameters
+    lands: bool = False  # updates of low-precision parameters are float32: exact differences of parameters
     constant: bool = False  # its updates do not depend on the gradients
     absent: bool = True  # a missing leaf changes nothing for the others
     checks_leaves: bool = True  # complains of gradients unlike the parameters

@@ -11,7 +11,17 @@ from cases import CASES, PER_EXAMPLE
 import gradchain as gc
 
 PACKAGE = Path(gc.__file__).parent
-TIERS = ["core", "tree", "schedules", "transforms", "linesearch", "optimizers", "tools", "compare"]
+TIERS = [
+    "core",
+    "tree",
+    "schedules",
+    "transforms",
+    "linesearch",
+    "optimizers",
+    "precision",
+    "tools",
+    "compare",
+]
 SIDE = [
     "losses",
     "projections",

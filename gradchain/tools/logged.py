@@ -50,6 +50,11 @@ class LoggedState(NamedTuple):
     clipped: Array  # i32[]  how many of the measured gradients were clipped
     log: dict[str, Array]  # f32[] each, by name: what was measured last
 
+    @property
+    def measured(self) -> dict[str, Array]:
+        """What `measurements` finds here."""
+        return self.log
+
 
 @transformation
 def logged(inner: GradientTransformation, every: int = 100, groups: Sequence[str] | None = None):

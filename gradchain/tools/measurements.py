@@ -3,16 +3,13 @@
 from typing import Any
 
 from ..core.types import OptState
-from ..transforms.clipping import GlobalNormState
-from ..transforms.monitoring import MonitorState, SnapshotState
-from .logged import LoggedState
 
 
 def measurements(state: OptState) -> dict[str, Any]:
     """All measures in a state, by name, in one flat dictionary that is cheap to log.
 
-    Finds those of `logged`, `monitor` and `snapshot`, and the `global_norm` of `with_global_norm`, anywhere
-    in the state. They are arrays on the device: fetch them together, with one `jax.device_get`.
+    Finds those of `logged`, `monitor` and `snapshot`, the `global_norm` of `with_global_norm`, and what every
+    other state tells of itself by a property `measured`, a dictionary, anywhere in the state. They are arrays on the device: fetch them together, with one `jax.device_get`.
 
     Args: state, of any transformation, or Flax's `TrainState` or `nnx.Optimizer`.
     Raises: ValueError where two measures have one name.
@@ -26,14 +23,8 @@ def measurements(state: OptState) -> dict[str, Any]:
             found[name] = value
 
     def visit(node: Any) -> None:
-        if isinstance(node, MonitorState):
-            add(node.measurements)
-        elif isinstance(node, SnapshotState):
-            add(node.measurement)
-        elif isinstance(node, LoggedState):
-            add(node.log)
-        elif isinstance(node, GlobalNormState):
-            add({"global_norm": node.global_norm})
+        if hasattr(node, "measured"):
+            add(node.measured)
         children = node.values() if isinstance(node, dict) else node
         for child in children if isinstance(node, (dict, list, tuple)) else ():
             visit(child)

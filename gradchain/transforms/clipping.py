@@ -47,6 +47,11 @@ class GlobalNormState(NamedTuple):
     global_norm: Array  # f32[]  norm of the last gradient, before `inner` changed it
     inner_state: OptState  # the inner transformation's
 
+    @property
+    def measured(self) -> dict[str, Array]:
+        """What `measurements` finds here."""
+        return {"global_norm": self.global_norm}
+
 
 @transformation
 def with_global_norm(inner: GradientTransformation):

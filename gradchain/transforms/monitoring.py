@@ -32,12 +32,22 @@ class SnapshotState(NamedTuple):
 
     measurement: dict[str, ArrayTree]  # by name: what was measured at the last update
 
+    @property
+    def measured(self) -> dict[str, ArrayTree]:
+        """What `measurements` finds here."""
+        return self.measurement
+
 
 class MonitorState(NamedTuple):
     """State of `monitor`."""
 
     measurements: dict[str, ArrayTree]  # by name: what was measured at the last update
     measure_states: tuple[OptState, ...]  # one for each measure
+
+    @property
+    def measured(self) -> dict[str, ArrayTree]:
+        """What `measurements` finds here."""
+        return self.measurements
 
 
 @transformation
