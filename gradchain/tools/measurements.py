@@ -9,8 +9,8 @@ def measurements(state: OptState) -> dict[str, Any]:
     """All measures in a state, by name, in one flat dictionary that is cheap to log.
 
     Finds those of `logged`, `monitor` and `snapshot`, the `global_norm` of `with_global_norm`, and what
-    other states tell of themselves (a dictionary, their property `measured`), anywhere in the state. They are
-    arrays on the device: fetch them together, with one `jax.device_get`.
+    other states tell of themselves (a dictionary, their property `measured`), anywhere in the state. They
+    are arrays on the device: fetch them together, with one `jax.device_get`.
 
     Args: state, of any transformation, or Flax's `TrainState` or `nnx.Optimizer`.
     Raises: ValueError where two measures have one name.
