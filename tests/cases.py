@@ -109,7 +109,7 @@ CASES = [
     opt("split_real_and_imaginary", gc.adam(0.05)),
     opt("sam", gc.sgd(0.02, 0.9), gc.chain(gc.contrib.normalize(), gc.sgd(0.05))).but(
         whole=1e-6),  # a step goes back to the start without rounding
-    opt("sam", gc.adam(0.05), gc.adam(0.01), sync_period=3, reset_state=False).but(whole=1e-6),
+    opt("sam", gc.adam(0.05), gc.adam(0.01), sync_period=3, reset_state=False).but(whole=1e-6, long=3.0),
     opt("mechanize", gc.sgd(1.0)).but(start={"s_init": 1.0}).per(
         papers.mechanic, base_optimizer=gc.sgd(0.1), s_init=1e-2),
     row("mechanize", gc.adam(0.1), **DECAY, eps=1e-3, s_init=1e-2, num_betas=4).but(start={"s_init": 1.0}),
@@ -316,11 +316,11 @@ CASES = [
     opt("cocob", 0.5, alpha=10.0, eps=1e-3, **DECAY).but(rtol=2e-6),
     opt("dadapt_adamw").but(start={"estim_lr0": 1e-2}).per(papers.dadapt_adam, estim_lr0=1e-2, **DECAY),
     opt("dadapt_adamw", 0.5, betas=(0.8, 0.9), eps=1e-3, estim_lr0=1e-2, **DECAY),
-    opt("dog").but(start={"init_step": ("heuristic", 1e-3)}, kinks=("learning_rate",)).per(
+    opt("dog").but(start={"init_step": ("heuristic", 0.1)}, kinks=("learning_rate",), long=4.0).per(
         papers_of_trees.dog, init_step=("heuristic", 1e-3)),
     opt("dog", 0.5, init_step=("learning_rate", 0.1), eps=1e-3, **DECAY),
     opt("dog", init_step=("distance", 0.1)).but(kinks=("learning_rate",)),
-    opt("dowg").per(papers_of_trees.dowg, init_estim_sq_dist=1e-2),
+    opt("dowg").but(long=2.0).per(papers_of_trees.dowg, init_estim_sq_dist=1e-2),
     opt("dowg", 0.5, init_estim_sq_dist=0.1, eps=1e-3, **DECAY),
     opt("galore", LR, rank=1).but(exact=1e-6).per(papers.galore, rank=2, update_proj_gap=4, scale=0.5),
     opt("galore", LR, rank=1, update_proj_gap=3, scale=0.5, **DECAY).but(exact=1e-6),
@@ -328,12 +328,12 @@ CASES = [
     opt("madgrad", LR).but(exact=1e-6).per(papers_of_trees.madgrad),
     opt("madgrad", LR, 0.5, **DECAY, eps=1e-3).but(exact=1e-6),
     opt("madgrad", down).but(exact=1e-6),
-    opt("momo", LR).but(extra=energy).per(papers.momo, lower_bound=0.5),
+    opt("momo", LR).but(extra=energy, cancels=True).per(papers.momo, lower_bound=0.5),
     opt("momo", LR, beta=0.8, lower_bound=0.1, **DECAY, adapt_lower_bound=True).but(
-        extra=energy, rtol=1e-4),
-    opt("momo_adam", LR).but(extra=energy).per(papers.momo_adam, lower_bound=0.5),
+        extra=energy, rtol=1e-4, cancels=True, long=15.0),
+    opt("momo_adam", LR).but(extra=energy, cancels=True).per(papers.momo_adam, lower_bound=0.5),
     opt("momo_adam", LR, b1=0.8, b2=0.9, eps=1e-3, lower_bound=0.1, **DECAY, adapt_lower_bound=True).but(
-        extra=energy),
+        extra=energy, cancels=True, long=10.0),
     # Newton-Schulz iterations enlarge rounding errors
     opt("muon", 0.02).per(papers_of_trees.muon),
     opt("muon", 0.02, ns_coeffs="dion", nesterov=False, consistent_rms=0.2, **DECAY, adam_learning_rate=LR,
@@ -343,7 +343,7 @@ CASES = [
     opt("muon", 0.02, preconditioning="schatten"),
     opt("muon", 0.02, preconditioning="spectral"),
     # eps is scaled by the estimate before this step, as in the paper; in Optax by the one after it
-    opt("prodigy").but(start={"estim_lr0": 1e-2}, exact=1e-5).per(
+    opt("prodigy").but(start={"estim_lr0": 1e-2}, exact=1e-5, long=2.0).per(
         papers_of_trees.prodigy, estim_lr0=1e-3, weight_decay=0.01),
     opt("prodigy", 0.5, betas=(0.8, 0.9), beta3=0.9, eps=1e-4, estim_lr0=1e-2, estim_lr_coef=0.8, **DECAY,
         safeguard_warmup=True).but(exact=1e-4),

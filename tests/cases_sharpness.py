@@ -16,7 +16,7 @@ CASES = [
     row("hyperball", gc.sgd(0.1, 0.9), 0.2, FIXED, keep="initial", batch_axes=1).but(whole=1e-6),
     # A step goes back to the start without rounding
     opt("asam", gc.sgd(0.05, 0.9), 0.2, 0.1).but(whole=1e-6),
-    opt("gsam", gc.adam(0.05), 0.1, 0.8).but(whole=1e-6),
+    opt("gsam", gc.adam(0.05), 0.1, 0.8).but(whole=1e-6, long=8.0),
     opt("looksam", gc.sgd(0.02, 0.9), k=3).but(whole=1e-6),
     row("scale_by_mars"),
     opt("mars", 0.02, **TINY_ADAM, gamma=0.1, **MU32, **MASKED, adam_learning_rate=0.05, adam_b1=0.5).per(

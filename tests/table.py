@@ -67,16 +67,18 @@ class Case:
     keeps_sharding: bool = True
     squares: tuple[str, ...] = ("nu", "nu_max", "e_g", "sum_of_squares")  # second moments in its state
     kinks: tuple[str, ...] = ()  # numbers without a derivative there: two sides of a maximum are equal
+    cancels: bool = False  # its step is a difference of numbers that large gradients make nearly equal
     # How exact it is: relative tolerances
     rtol: float = 1e-6  # float32 against Optax
     exact: float = 1e-12  # float64 against Optax
     half: float = 1.0  # float16 and bfloat16 against float32, in multiples of HALF
+    long: float = 1.0  # 300 steps in float16 and bfloat16 against float64, in multiples of their limits
     whole: float = 0.0  # a step in float32 against update and apply_updates
     injects: float | None = 0.0  # injected hyperparameters against plain ones; None: another count
 
     def __post_init__(self) -> None:
         """No tolerance is so wide that a flipped sign, or no step at all, would pass."""
-        assert max(self.rtol, self.exact, self.injects or 0, self.half * max(HALF.values())) <= 0.5
+        assert max(self.rtol, self.exact, self.injects or 0, self.half * max(HALF.values()), self.long * 0.01) <= 0.5
 
     def but(self, **columns: Any) -> "Case":
         """The row with some columns that are not as usual."""

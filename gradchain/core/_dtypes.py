@@ -95,4 +95,12 @@ def dtype_of_step(g: Any, p: Any) -> np.dtype:
 def wider(*dtypes: Any) -> np.dtype:
     """The narrowest dtype that holds the values of all of these."""
     with relaxed_promotion():
-        return np.dtype(functools.reduce(jnp.promote_types, dtypes))
+        return np.dtype(functools.reduce(_wider, map(np.dtype, dtypes)))
+
+
+def _wider(a: np.dtype, b: np.dtype) -> np.dtype:
+    """The wider of two. JAX leaves 8-bit floats out: every longer one holds them, bfloat16 any two."""
+    floats = jnp.issubdtype(a, jnp.inexact) and jnp.issubdtype(b, jnp.inexact)
+    if a == b or 1 not in (a.itemsize, b.itemsize) or not floats:
+        return np.dtype(jnp.promote_types(a, b))
+    return max(a, b, key=lambda x: x.itemsize) if a.itemsize != b.itemsize else np.dtype(jnp.bfloat16)

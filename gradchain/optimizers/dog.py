@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 
-from ..core import POSITIVE, chain, check_numbers, identity, transformation, treewise
+from ..core import POSITIVE, chain, check_numbers, identity, transformation, treewise, widen
 from ..core.lists import each, scalar_dtype, sum_sq
 from ..core.numerics import copy_of, ratio, sqrt
 from ..core.types import Array, MaskOrFn, Numeric, Params, ScalarOrSchedule
@@ -50,7 +50,7 @@ def scale_by_dog(init_step: InitStep = ("heuristic", 1e-6), eps: Numeric = 1e-8)
     def init(ps: list[Array]) -> DoGState:
         start, dtype = [copy_of(p) for p in ps], scalar_dtype(ps)
         if kind == "heuristic":
-            r = first * (1 + sqrt(sum_sq(start)))
+            r = first * (1 + sqrt(sum_sq([widen(p) for p in start])))
         else:
             r = first if kind == "distance" else 0.0
         return DoGState(
