@@ -30,7 +30,8 @@ CASES = [
         **MASKED),
     opt("stable_spam", 0.02, **TINY_ADAM, gamma1=0.5, gamma2=0.8, theta=0.9, reset_interval=3, **MU32,
         **MASKED),
-    opt("ranger", 0.02, **TINY_ADAM, sync_period=3, threshold=4.5, **MU32, **MASKED).but(whole=1e-6, long=3.0),
+    opt("ranger", 0.02, **TINY_ADAM, sync_period=3, threshold=4.5, **MU32, **MASKED).but(
+        whole=1e-6, long=3.0),
     opt("swats", 0.02, **TINY_ADAM, switch_tolerance=10.0, **MU32, **MASKED).per(
         papers_memory.swats, switch_tolerance=0.01, mu_dtype=None, weight_decay=0.0),
     opt("tiger", 0.02, 0.8, 0.1, matrices_only, **MU32, weight_decay_mask=matrices_only).per(

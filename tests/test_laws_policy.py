@@ -9,8 +9,7 @@ from cases import CASES, Case, ids
 from trees import params
 
 import gradchain as gc
-from gradchain.core import dtype_of
-from gradchain.core._dtypes import wider
+from gradchain.core import dtype_of, wider
 
 PARAMS = ["bfloat16", "float16", "float8_e4m3fn"], ["float32", "float8_e5m2", "bfloat16"]
 GRADS = ["float32", "bfloat16", "float8_e5m2"], ["bfloat16", "float32", "float8_e4m3fn"]
@@ -24,7 +23,9 @@ def typed(dtypes: list[str]) -> Any:
 
 
 @pytest.mark.parametrize("case", **ids(CASES))
-@pytest.mark.parametrize(("p_dtypes", "g_dtypes"), list(zip(PARAMS, GRADS, strict=True)), ids=["low", "mixed"])
+@pytest.mark.parametrize(
+    ("p_dtypes", "g_dtypes"), list(zip(PARAMS, GRADS, strict=True)), ids=["low", "mixed"]
+)
 def test_dtypes_follow_the_policy(case: Case, p_dtypes: list[str], g_dtypes: list[str]) -> None:
     p, g, tx = typed(p_dtypes), typed(g_dtypes), case.make()
     first = jax.eval_shape(tx.init, p)

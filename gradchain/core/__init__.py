@@ -39,6 +39,7 @@ from ._dtypes import (
     real_dtype,
     relaxed_promotion,
     widen,
+    wider,
 )
 from ._errors import (
     LeafError,

@@ -20,6 +20,7 @@ from ..core import (
     relaxed_promotion,
     steps_like,
     transformation,
+    widen,
     with_extra_args_support,
     wrapper,
     zeros_of,
@@ -198,7 +199,8 @@ class MultiSteps:
             if is_absent(g) or a is None:
                 return a
             with relaxed_promotion():
-                new = a + (g - a) / (state.mini_step + 1) if self._mean else a + g
+                wide, g = widen(a), widen(g)
+                new = wide + (g - wide) / (state.mini_step + 1) if self._mean else wide + g
             return cast(new, a.dtype)
 
         return jax.tree.unflatten(treedef, [add(g, a) for g, a in zip(gs, accs, strict=True)])

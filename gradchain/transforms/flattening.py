@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import GradientTransformation, dtype_of, transformation, with_extra_args_support, wrapper
+from ..core import GradientTransformation, dtype_of, transformation, wider, with_extra_args_support, wrapper
 from ..core.types import Array, OptState, Params, PyTree, Updates
 from ..tree.placeholder import is_placeholder
 
@@ -15,8 +15,8 @@ def _join(tree: PyTree) -> Array:
     leaves = jax.tree.leaves(tree)
     if not leaves:
         return jnp.zeros((0,))
-    with jax.numpy_dtype_promotion("standard"):
-        return jnp.concatenate([jnp.ravel(leaf) for leaf in leaves])
+    dtype = wider(*map(dtype_of, leaves))
+    return jnp.concatenate([jnp.ravel(leaf).astype(dtype) for leaf in leaves])
 
 
 def _split(flat: Array, like: PyTree) -> PyTree:
