@@ -78,10 +78,8 @@ class Case:
 
     def __post_init__(self) -> None:
         """No tolerance is so wide that a flipped sign, or no step at all, would pass."""
-        assert (
-            max(self.rtol, self.exact, self.injects or 0, self.half * max(HALF.values()), self.long * 0.01)
-            <= 0.5
-        )
+        low = self.half * max(HALF.values()), self.long * 0.02
+        assert max(self.rtol, self.exact, self.injects or 0, *low) <= 0.5
 
     def but(self, **columns: Any) -> "Case":
         """The row with some columns that are not as usual."""

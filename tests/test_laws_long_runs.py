@@ -1,7 +1,7 @@
 """Law: 300 steps in float16 and bfloat16 follow 300 steps in float64.
 
-The parameters are kept in float32 beside the run (see `with_master_weights`), so that what differs is what the
-optimizer computes and keeps. `python tests/test_laws_long_runs.py` prints the worst rows.
+The parameters are kept in float32 beside the run (see `with_master_weights`), so that what differs is what
+the optimizer computes and keeps. `python tests/test_laws_long_runs.py` prints the worst rows.
 """
 
 import functools
@@ -98,7 +98,7 @@ def test_gradients_at_the_edges_are_never_silently_wrong(case: Case) -> None:
     for a, b, start in zip(low, high, START, strict=True):
         seen = np.isfinite(a)
         assert np.all(seen[~overflows])
-        assert np.max(np.abs(a - b)[seen]) <= 5 * LIMITS[0] * case.long * np.max(np.abs(b - start)[seen])
+        assert np.max(np.abs(a - b)[seen]) <= 0.1 * np.max(np.abs(b - start)[seen])
 
 
 if __name__ == "__main__":
