@@ -247,6 +247,16 @@ from .optimizers import (
     tiger as tiger,
     yogi as yogi,
 )
+from .precision import (
+    KahanState as KahanState,
+    MasterWeightsState as MasterWeightsState,
+    SplitWeightsState as SplitWeightsState,
+    StochasticRoundingState as StochasticRoundingState,
+    kahan as kahan,
+    stochastic_rounding as stochastic_rounding,
+    with_master_weights as with_master_weights,
+    with_split_weights as with_split_weights,
+)
 from .schedules import (
     InjectStatefulHyperparamsState as InjectStatefulHyperparamsState,
     StatefulSchedule as StatefulSchedule,
