@@ -248,11 +248,14 @@ from .optimizers import (
     yogi as yogi,
 )
 from .precision import (
+    DynamicLossScaleState as DynamicLossScaleState,
     KahanState as KahanState,
     MasterWeightsState as MasterWeightsState,
     SplitWeightsState as SplitWeightsState,
     StochasticRoundingState as StochasticRoundingState,
+    dynamic_loss_scale as dynamic_loss_scale,
     kahan as kahan,
+    scale_loss as scale_loss,
     stochastic_rounding as stochastic_rounding,
     with_master_weights as with_master_weights,
     with_split_weights as with_split_weights,

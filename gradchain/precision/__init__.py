@@ -1,6 +1,11 @@
 """Low precision that is right and small: weights, states, gradients, and training that survives spikes."""
 
 from .kahan import KahanState as KahanState, kahan as kahan
+from .loss_scale import (
+    DynamicLossScaleState as DynamicLossScaleState,
+    dynamic_loss_scale as dynamic_loss_scale,
+    scale_loss as scale_loss,
+)
 from .master_weights import (
     MasterWeightsState as MasterWeightsState,
     with_master_weights as with_master_weights,

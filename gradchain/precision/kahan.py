@@ -47,7 +47,7 @@ def kahan(tx: GradientTransformation):
 
     State: `KahanState(compensation, inner_state)`. Memory: 1 x the low-precision parameters, and `tx`'s.
     Raises: ValueError without parameters, or if their shapes are not those of `init`.
-    Reference: Kahan, 1965, Further remarks on reducing truncation errors. For bfloat16: Zamirai et al.,
-        2020, Revisiting BFloat16 Training, arXiv:2010.06192.
+    Reference: Kahan, 1965, Further remarks on reducing truncation errors; Zamirai et al., 2020,
+        Revisiting BFloat16 Training, arXiv:2010.06192.
     """
     return landing("kahan", tx, KahanState, Codec(zeros_like, _read, _left))

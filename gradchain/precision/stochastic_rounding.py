@@ -33,7 +33,7 @@ def stochastic_rounding(tx: GradientTransformation, key: int | Array = 0):
 
     State: `StochasticRoundingState(key, inner_state)`. Memory: `tx`'s.
     Raises: ValueError without parameters.
-    Reference: Gupta et al., 2015, Deep Learning with Limited Numerical Precision, arXiv:1502.02551. For
-        bfloat16: Zamirai et al., 2020, Revisiting BFloat16 Training, arXiv:2010.06192.
+    Reference: Gupta et al., 2015, Deep Learning with Limited Numerical Precision, arXiv:1502.02551;
+        Zamirai et al., 2020, Revisiting BFloat16 Training, arXiv:2010.06192.
     """
     return landing("stochastic_rounding", tx, StochasticRoundingState, None, key)
