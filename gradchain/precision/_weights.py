@@ -144,7 +144,8 @@ def _at_random(weight: Array, p: Array, key: Array) -> Array:
 def _landed(aim: Array, p: Array) -> tuple[Array, Array]:
     """The update that leads from `p` to a rounded weight, and the parameter that it leads to.
 
-    That is the rounded weight, but where it is less than 2**-16 of `p` and not 0, or beyond all numbers.
+    That is the rounded weight, but where it is not 0 and so much less than `p` that their difference is no
+    float32, or beyond all numbers.
     """
     u = jnp.where(aim == widen(p), 0, aim - widen(p))  # infinity stays, too
     return u, cast(rounded(widen(p) + u, p.dtype), p.dtype)

@@ -38,7 +38,7 @@ def kahan(tx: GradientTransformation):
         tx = kahan(adamw(1e-3))
 
     p and c hold twice the digits of p: 16 bits of a bfloat16 weight, 22 of float16. A step of less than
-    2**-18 of a bfloat16 weight is lost. In float16 and float8, c is no less than their smallest number.
+    2**-17 of a bfloat16 weight may be lost. In float16 and float8 c is no less than their smallest number.
     Moments, updates, landing and parameters changed from outside: see `with_master_weights`.
 
     Args:

@@ -44,9 +44,10 @@ def with_master_weights(tx: GradientTransformation):
     a link after it would spoil the landing.
 
     Updates of low-precision parameters are float32, the difference of two parameters: `apply_updates` and
-    `tx.step` give the same bits. Only a weight that becomes less than 2**-16 of itself in one step, and not
-    0, lands beside its aim, by at most 2**-24 of what it was. Optax's `apply_updates` has no float8. A
-    parameter that is changed from outside (loading, a projection) is followed: its copy begins anew.
+    `tx.step` give the same bits. Only a weight that becomes less than 2**-16 of itself in one step (2**-13
+    in float16), and not 0, lands beside its aim, by at most 2**-23 of what it was. Optax's `apply_updates`
+    has no float8. A parameter that is changed from outside (loading, a projection) is followed: its copy
+    begins anew.
 
     Args:
         tx: any transformation. Parameters of float32 or more, complex ones and integers step as they do

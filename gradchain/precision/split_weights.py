@@ -48,8 +48,9 @@ def with_split_weights(tx: GradientTransformation, bits: Literal[24, 32] = 24):
 
         tx = with_split_weights(adamw(1e-3))
 
-    With 24 bits a bfloat16 weight has 16 digits in 3 bytes: it is stored to 2**-16 of itself, in the middle
-    between two neighbours to 2**-15. With 32 bits it is the float32 weight; in the middle, to 2**-23 of it.
+    With 24 bits a bfloat16 weight has 16 digits in 3 bytes: it is kept to 2**-16 of itself, in the middle
+    between two neighbours to 2**-15, and smaller steps may be lost. With 32 bits it is the float32 weight,
+    to 2**-23 of it.
     The authors divide by 127 where 2^7 stands here: a power of two needs no rounding to be read.
     Moments, updates and landing: see `with_master_weights`. A parameter that is changed from outside keeps
     its correction, half a spacing at most.
