@@ -247,6 +247,19 @@ from .optimizers import (
     tiger as tiger,
     yogi as yogi,
 )
+from .precision import (
+    DynamicLossScaleState as DynamicLossScaleState,
+    KahanState as KahanState,
+    MasterWeightsState as MasterWeightsState,
+    SplitWeightsState as SplitWeightsState,
+    StochasticRoundingState as StochasticRoundingState,
+    dynamic_loss_scale as dynamic_loss_scale,
+    kahan as kahan,
+    scale_loss as scale_loss,
+    stochastic_rounding as stochastic_rounding,
+    with_master_weights as with_master_weights,
+    with_split_weights as with_split_weights,
+)
 from .schedules import (
     InjectStatefulHyperparamsState as InjectStatefulHyperparamsState,
     StatefulSchedule as StatefulSchedule,

@@ -51,6 +51,7 @@ def random_one(name: str, key: Any) -> Any:
         "noisy_sgd": (0.1,),
         "scale_by_apollo": (),
         "spsa": (0.1,),
+        "stochastic_rounding": (gc.adam(0.1),),
     }
     factory = getattr(gc, name, None) or getattr(gc.contrib, name)
     if name == "dpsgd":

@@ -12,6 +12,7 @@ from ._apply import apply_updates
 from ._dtypes import cast, dtype_of, dtype_of_step
 from ._leaves import is_absent, is_none, leaves_like
 from ._pair import GradientTransformationExtraArgs
+from .rounding import is_low
 from .types import OptState, Params, PyTree, TransformInitFn, Updates
 
 Branch = Callable[[], Any]
@@ -25,7 +26,11 @@ def _is_array(x: Any) -> bool:
 
 def zeros_of(tree: Updates) -> Updates:
     """Zeros that vary over the same devices as `tree` (inside `shard_map`, `zeros_like` does not)."""
-    return jax.tree.map(lambda x: jnp.where(False, x, jnp.zeros_like(x)), tree)
+
+    def zeros(x: Any) -> Any:
+        return x if is_absent(x) else jnp.where(False, x, jnp.zeros_like(x))
+
+    return jax.tree.map(zeros, tree)
 
 
 def either(wanted: Any, yes: Branch, no: Branch, like: PyTree) -> Any:
@@ -37,7 +42,7 @@ def either(wanted: Any, yes: Branch, no: Branch, like: PyTree) -> Any:
         like: what the results look like. Leaves that are not arrays stay as they are.
     """
     leaves, treedef = jax.tree.flatten(like)
-    arrays = [i for i, leaf in enumerate(leaves) if _is_array(leaf)]
+    arrays = [i for i, leaf in enumerate(leaves) if _is_array(leaf) and not is_absent(leaf)]
 
     def packed(branch: Branch) -> list[Any]:
         new = treedef.flatten_up_to(branch())
@@ -48,8 +53,17 @@ def either(wanted: Any, yes: Branch, no: Branch, like: PyTree) -> Any:
     return jax.tree.unflatten(treedef, leaves)
 
 
-def steps_like(updates: Updates, params: Params | None) -> Updates:
-    """The shapes and dtypes of steps: each has the wider dtype of gradient and parameter."""
+def steps_like(
+    tx: GradientTransformationExtraArgs,
+    updates: Updates,
+    state: OptState,
+    params: Params | None,
+    extra_args: dict[str, Any],
+) -> Updates:
+    """The shapes and dtypes of the updates of `tx`: each has the wider dtype of gradient and parameter.
+
+    Only where parameters are of low precision `tx` itself is asked: it may give float32, see `Trait.LANDS`.
+    """
     gs, treedef = jax.tree.flatten(updates, is_leaf=is_none)
     ps = [None] * len(gs)
     if params is not None:
@@ -58,7 +72,15 @@ def steps_like(updates: Updates, params: Params | None) -> Updates:
     def like(g: Any, p: Any) -> Any:
         return g if is_absent(g) else jax.ShapeDtypeStruct(jnp.shape(g), dtype_of_step(g, p))
 
-    return treedef.unflatten(map(like, gs, ps))
+    def steps() -> list[Any]:
+        new, _ = tx.update(updates, state, params, **extra_args)
+        news = leaves_like("update", "gradient", updates, "updates", new)
+        return [new for g, new in zip(gs, news, strict=True) if not is_absent(g)]
+
+    if not any(map(is_low, ps)):
+        return treedef.unflatten(map(like, gs, ps))
+    shapes = iter(jax.eval_shape(steps))
+    return treedef.unflatten([g if is_absent(g) else next(shapes) for g in gs])
 
 
 def run_if(
@@ -83,7 +105,7 @@ def run_if(
             return params if otherwise is None else apply_updates(params, otherwise), state
         return zeros_of(updates) if otherwise is None else otherwise, state
 
-    like = params if whole else steps_like(updates, params)
+    like = params if whole else steps_like(tx, updates, state, params, extra_args)
     return either(wanted, lambda: tx.run(whole, updates, state, params, **extra_args), idle, (like, state))
 
 

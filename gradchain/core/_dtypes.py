@@ -92,8 +92,14 @@ def dtype_of_step(g: Any, p: Any) -> np.dtype:
     return wider(dtype_of(g), dtype_of(p)) if p is not None and is_inexact(p) else dtype_of(g)
 
 
+def _is_float(dtype: Any) -> bool:
+    return jnp.issubdtype(dtype, jnp.floating)
+
+
 def wider(*dtypes: Any) -> np.dtype:
-    """The narrowest dtype that holds the values of all of these."""
+    """The narrowest dtype that holds the values of all of these; JAX promotes no floats of 8 bits."""
+    if len(set(map(np.dtype, dtypes))) > 1:
+        dtypes = tuple(jnp.float16 if np.dtype(d).itemsize == 1 and _is_float(d) else d for d in dtypes)
     with relaxed_promotion():
         return np.dtype(functools.reduce(_wider, map(np.dtype, dtypes)))
 

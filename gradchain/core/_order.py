@@ -17,11 +17,17 @@ class Trait(Enum):
     DECAYS = "adds weight decay"
     SHRINKS = "adds weight decay with the sign of a step, after the learning rate"
     CLIPS = "bounds the size of its input"
+    LANDS = "lands on parameters in low precision: its updates are differences of these"
 
 
 class OrderWarning(UserWarning):
     """Two links of a chain stand in an order in which one undoes the other."""
 
+
+SPOILT = (
+    "{later} changes the updates of {first} before it, which land on parameters in low precision only as "
+    "they are. Put it into a chain inside, such as with_master_weights(chain(...))."
+)
 
 CONFLICTS: dict[tuple[Trait, Trait], str] = {
     (Trait.SCALES, Trait.RESCALES): (
@@ -49,6 +55,7 @@ CONFLICTS: dict[tuple[Trait, Trait], str] = {
     (Trait.SHRINKS, Trait.RESCALES): (
         "the decay of {first} is rescaled by {later} after it. Put the decay last."
     ),
+    **{(Trait.LANDS, later): SPOILT for later in Trait},
     (Trait.LEARNING_RATE, Trait.CLIPS): (
         "{later} clips steps that the learning rate of {first} has made small already. Put it first."
     ),

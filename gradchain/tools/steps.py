@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from ..core import GradientTransformation, state_at, with_state_at
 from ..core.types import OptState
-from ..tree.boxes import content, unboxed
+from ..tree.boxes import content, opt_state_of
 from .slots import pattern_of
 
 COUNTERS = {"count": 0, "t": 0, "count_m2": 0, "gradient_step": 0, "step": 0, "step_count": 1}
@@ -33,12 +33,6 @@ def step_count(state: OptState) -> Any:
             "scale_by_schedule, or count in the training loop."
         )
     return found
-
-
-def opt_state_of(state: Any) -> OptState:
-    """The state of a transformation, in Flax's `TrainState` or `nnx.Optimizer` too, without boxes."""
-    held = state if hasattr(state, "_fields") else getattr(state, "opt_state", state)  # SAM's has one too
-    return unboxed(held)
 
 
 def steps_taken(state: OptState) -> Any:

@@ -183,7 +183,8 @@ class MultiSteps:
         if self._plain and self._skip is _never:
             result, (inner, acc) = run()
         else:
-            like = params if whole else steps_like(updates, params)
+            inner = state.inner_opt_state
+            like = params if whole else steps_like(self._opt, updates, inner, params, extra_args)
             result, (inner, acc) = either(emit, run, hold, (like, old))
         taken = jnp.where(take, safe_increment(state.mini_step), state.mini_step)
         mini_step = jnp.where(emit, jnp.zeros_like(state.mini_step), taken)

@@ -19,14 +19,15 @@ def _join(tree: PyTree) -> Array:
     return jnp.concatenate([jnp.ravel(leaf).astype(dtype) for leaf in leaves])
 
 
-def _split(flat: Array, like: PyTree) -> PyTree:
+def _split(flat: Array, like: PyTree, dtype: Any) -> PyTree:
+    """The parts of a vector, in the dtypes of `like`; in its own unless that is of `like` joined."""
     leaves, treedef = jax.tree.flatten(like)
     ends = np.cumsum([np.prod(jnp.shape(leaf), dtype=int) for leaf in leaves])[:-1]
     parts = jnp.split(flat, ends) if leaves else []
     return jax.tree.unflatten(
         treedef,
         [
-            part.reshape(jnp.shape(leaf)).astype(dtype_of(leaf))
+            part.reshape(jnp.shape(leaf)).astype(dtype_of(leaf) if flat.dtype == dtype else flat.dtype)
             for part, leaf in zip(parts, leaves, strict=True)
         ],
     )
@@ -55,8 +56,10 @@ def flatten(inner: GradientTransformation):
     def run(
         whole: bool, updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Any, OptState]:
-        flat = None if params is None else _join(params)
-        result, state = tx.run(whole, _join(updates), state, flat, **extra_args)
-        return _split(result, params if whole else updates), state
+        flat, joined = None if params is None else _join(params), _join(updates)
+        result, state = tx.run(whole, joined, state, flat, **extra_args)
+        if whole:
+            return _split(result, params, result.dtype), state
+        return _split(result, updates, joined.dtype), state
 
     return wrapper(init, run, inside=[(inner, ())])

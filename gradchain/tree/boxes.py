@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from ..core.types import PyTree
+from ..core.types import OptState, PyTree
 
 _BOXES = ("Variable", "AxisMetadata")
 
@@ -24,3 +24,9 @@ def content(x: Any) -> Any:
 def unboxed(tree: PyTree) -> PyTree:
     """The tree with the arrays in place of their boxes."""
     return jax.tree.map(content, tree, is_leaf=is_box)
+
+
+def opt_state_of(state: Any) -> OptState:
+    """The state of a transformation, in Flax's `TrainState` or `nnx.Optimizer` too, without boxes."""
+    held = state if hasattr(state, "_fields") else getattr(state, "opt_state", state)  # SAM's has one too
+    return unboxed(held)
