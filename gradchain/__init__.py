@@ -108,6 +108,7 @@ from .optimizers import (
     ScaleBySimplifiedAdEMAMixState as ScaleBySimplifiedAdEMAMixState,
     ScaleBySM3State as ScaleBySM3State,
     ScaleBySoapState as ScaleBySoapState,
+    ScaleByStableAdamState as ScaleByStableAdamState,
     ScaleByStableSpamState as ScaleByStableSpamState,
     ScaleBySwatsState as ScaleBySwatsState,
     ScaleByTigerState as ScaleByTigerState,
@@ -223,6 +224,7 @@ from .optimizers import (
     scale_by_soap as scale_by_soap,
     scale_by_sophia as scale_by_sophia,
     scale_by_spam as scale_by_spam,
+    scale_by_stable_adam as scale_by_stable_adam,
     scale_by_stable_spam as scale_by_stable_spam,
     scale_by_stddev as scale_by_stddev,
     scale_by_swats as scale_by_swats,
@@ -242,10 +244,21 @@ from .optimizers import (
     sophia as sophia,
     spam as spam,
     spsa as spsa,
+    stable_adamw as stable_adamw,
     stable_spam as stable_spam,
     swats as swats,
     tiger as tiger,
     yogi as yogi,
+)
+from .precision import (
+    AdaGCState as AdaGCState,
+    ResetMomentsState as ResetMomentsState,
+    SkipOutliersState as SkipOutliersState,
+    ZClipState as ZClipState,
+    adagc as adagc,
+    reset_moments as reset_moments,
+    skip_outliers as skip_outliers,
+    zclip as zclip,
 )
 from .schedules import (
     InjectStatefulHyperparamsState as InjectStatefulHyperparamsState,
