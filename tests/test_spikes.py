@@ -1,5 +1,6 @@
 """What withstands spikes: steps left out, gradients clipped by what is usual, moments begun anew."""
 
+import functools
 from typing import Any
 
 import jax
@@ -111,23 +112,17 @@ class TestSkipOutliers:
             "without": measured(after(gc.skip_outliers(inner, 4), norms)[1]),
             "ignored": measured(after(gc.skip_outliers(inner, 4, use_loss=False), norms, losses)[1]),
         }
-        assert {k: v["outliers_skipped"] for k, v in told.items()} == {
-            "with": 1,
-            "without": 0,
-            "ignored": 0,
-        }
+        skipped = {k: v["outliers_skipped"] for k, v in told.items()}
+        assert skipped == {"with": 1, "without": 0, "ignored": 0}
         assert told["without"] == told["ignored"]
 
     def test_takes_the_norm_that_is_known(self) -> None:
-        tx = gc.with_global_norm(gc.partition({"a": gc.skip_outliers(gc.sgd(0.1), 4)}, {"w": "a"}))
-        _, state = after(tx, [3.0])
-        (inner,) = (
-            s for s in jax.tree.leaves(state, is_leaf=lambda s: hasattr(s, "norms")) if hasattr(s, "norms")
-        )
-        assert float(inner.norms[0]) == pytest.approx(3.0)
-        _, state = tx.init(ONE), None
-        u, _ = gc.skip_outliers(gc.sgd(1.0)).update(times(1.0), gc.skip_outliers(gc.sgd(1.0)).init(ONE), ONE,
-                                                   global_norm=jnp.float32(jnp.nan))  # fmt: skip
+        p = {"w": jnp.ones(2), "v": jnp.ones(2)}
+        inner = gc.skip_outliers(gc.sgd(0.1), 4)
+        tx = gc.with_global_norm(gc.partition({"a": inner, "b": gc.sgd(0.1)}, {"w": "a", "v": "b"}))
+        _, state = tx.update({"w": jnp.full(2, 1.5), "v": jnp.full(2, 1.5)}, tx.init(p), p)
+        assert float(gc.tree.get(state, "norms")[0]) == pytest.approx(3.0)
+        u, _ = inner.update(times(1.0), inner.init(ONE), ONE, global_norm=jnp.float32(jnp.nan))
         assert worst(u, times(0.0)) == 0
 
     def test_no_spread_is_no_reason(self) -> None:
@@ -221,10 +216,11 @@ class TestZClip:
         np.testing.assert_allclose(u["w"], 3e4, rtol=1e-3)
 
     def test_groups_can_share_the_norm(self) -> None:
-        txs = {k: gc.zclip(eps=0.0, warmup_steps=4) for k in "ab"}
+        txs: dict[Any, Any] = {k: gc.zclip(eps=0.0, warmup_steps=4) for k in "ab"}
         tx = gc.with_global_norm(gc.partition(txs, {"x": "a", "y": "b"}))
         alone, p = gc.zclip(eps=0.0, warmup_steps=4), {"x": jnp.ones(2), "y": jnp.ones(2)}
         state, single = tx.init(p), alone.init(p)
+        u = v = p
         for size in (*self.WARM, 20.0):
             g = {"x": jnp.full(2, size / 2), "y": jnp.full(2, size / 2)}
             u, state = tx.update(g, state, p)
@@ -257,7 +253,7 @@ class TestAdaGC:
 
     def test_an_array_that_begins_with_zeros_still_learns(self) -> None:
         """As the first factor of a low-rank adapter does, whose second one begins at 0."""
-        updates, state = after(gc.adagc(warmup_steps=3), [0.0, 0.0, 0.0, 0.0, 0.4, 0.0, 0.41, 100.0])
+        updates, _ = after(gc.adagc(warmup_steps=3), [0.0, 0.0, 0.0, 0.0, 0.4, 0.0, 0.41, 100.0])
         sizes = [float(gc.tree.norm(u)) for u in updates]
         assert sizes == pytest.approx([0, 0, 0, 0, 0.4, 0, 0.41, 1.05 * (0.4 * 0.98 + 0.41 * 0.02)])
 
@@ -321,8 +317,8 @@ class TestStableAdamW:
         assert measured(state) == pytest.approx({"stable_adam_rms": 1})
         _, state = tx.update({"a": jnp.ones(2), "b": jnp.full(2, 1e4), "c": None}, state, p)
         assert measured(state)["stable_adam_rms"] == pytest.approx((1 - 0.99**2) ** 0.5 / 0.1, rel=1e-3)
-        batch = jax.vmap(lambda g: tx.update(g, tx.init(p), p)[1])({"a": jnp.ones((3, 2)), "b": jnp.ones((3, 2)),
-                                                                    "c": None})  # fmt: skip
+        batch = {"a": jnp.ones((3, 2)), "b": jnp.ones((3, 2)), "c": None}
+        batch = jax.vmap(lambda g: tx.update(g, tx.init(p), p)[1])(batch)
         assert gc.tools.measurements(batch)["stable_adam_rms"].shape == (3,)
 
     def test_overflow_of_the_square_gives_no_nan(self) -> None:
@@ -384,6 +380,7 @@ class TestResetMoments:
         inner = gc.chain(gc.schedule_free_adamw(0.1), gc.ema_params(0.9))
         tx = gc.reset_moments(inner, 3, 0)
         s, t = tx.init(p), inner.init(p)
+        u = v = p
         for i in range(3):
             if i == 2:  # the last step takes the gradient into moments of 0
                 first = inner.init(p)[0].base_optimizer_state[0].nu
@@ -411,16 +408,18 @@ class TestResetMoments:
             gc.reset_moments(gc.sgd(0.1)).init(params())
         with pytest.raises(ValueError, match=r"the state has no field 'nuu'; it has .*Did you mean"):
             gc.reset_moments(gc.adam(0.1), fields=["nuu"]).init(params())
+        tx = gc.reset_moments(gc.adam(0.1))
+        state = tx.init(params())
         with pytest.raises(ValueError, match="reset_moments needs the parameters"):
-            tx = gc.reset_moments(gc.adam(0.1))
-            tx.update(params(), tx.init(params()))
+            tx.update(params(), state)
 
     def test_works_around_other_libraries(self) -> None:
         import optax
 
         with jax.numpy_dtype_promotion("standard"):
             p = params()
-            tx = gc.reset_moments(optax.adam(0.1), 2, 0)
+            inner: Any = optax.adam(0.1)
+            tx = gc.reset_moments(inner, 2, 0)
             s = tx.init(p)
             for i in range(2):
                 _, s = tx.update(gradients(p, i), s, p)
@@ -442,7 +441,7 @@ def test_all_of_them_stand_in_one_chain() -> None:
 
 
 SPIKES = (120, 170)
-STEPS = 400
+STEPS = 450
 
 
 def trained(tx: Any, spikes: tuple[int, ...] = SPIKES) -> float:
@@ -475,8 +474,15 @@ REMEDIES = {
 }
 
 
+@functools.cache
+def of_adamw(spikes: tuple[int, ...]) -> float:
+    """What AdamW reaches."""
+    return trained(gc.adamw(0.02), spikes)
+
+
 @pytest.mark.parametrize("name", REMEDIES)
 def test_training_goes_on_after_spikes(name: str) -> None:
-    clean, lost = trained(gc.adamw(0.02), ()), trained(gc.adamw(0.02))
-    print(name, clean, lost, trained(REMEDIES[name]), trained(REMEDIES[name], ()))
+    """AdamW's second moment remembers them: its steps are as good as over."""
+    clean, lost = of_adamw(()), of_adamw(SPIKES)
     assert lost > 10 * clean
+    assert trained(REMEDIES[name]) < 1.5 * clean

@@ -89,9 +89,10 @@ def skip_outliers(
 
     def init(params: Params) -> SkipOutliersState:
         losses, norms = jnp.zeros([window], jnp.float32), jnp.zeros([window], jnp.float32)
-        counts = (jnp.zeros([], jnp.int32) for _ in range(3))
-        scores = (jnp.zeros([], jnp.float32) for _ in range(2))
-        return SkipOutliersState(tx.init(params), losses, norms, *counts, jnp.array(False), *scores)
+        losses_seen, norms_seen, skipped = (jnp.zeros([], jnp.int32) for _ in range(3))
+        loss_z, norm_z = jnp.zeros([], jnp.float32), jnp.zeros([], jnp.float32)
+        rings = (tx.init(params), losses, norms, losses_seen, norms_seen)
+        return SkipOutliersState(*rings, skipped, jnp.array(False), loss_z, norm_z)
 
     def run(
         whole: bool, updates: Updates, state: SkipOutliersState, params: Any = None, **extra_args: Any

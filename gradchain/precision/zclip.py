@@ -111,7 +111,7 @@ def zclip(
         factor = jnp.where(shrink, limit / jnp.where(shrink, n, 1), 1)
         enters = finite & ~spike if skip_update_on_spike else finite
         new = entered(s, jnp.where(finite, bound, 0), warm)
-        kept = [jnp.where(enters, a, b) for a, b in zip(new[:3], s[:3], strict=True)]
-        return each(lambda x: x * factor, g), ZClipState(*kept, z, factor)
+        seen, mean, var = (jnp.where(enters, a, b) for a, b in zip(new[:3], s[:3], strict=True))
+        return each(lambda x: x * factor, g), ZClipState(seen, mean, var, z, factor)
 
     return treewise(init, update, needs_params=False, told=["global_norm"], traits=[Trait.CLIPS])
