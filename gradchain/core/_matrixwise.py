@@ -173,7 +173,7 @@ def matrixwise(
             ]
         return jax.tree.structure(tree, is_leaf=is_none).unflatten(found)
 
-    rule = MatrixRule(name, init, of_lists, needs_params, False, (), settings, init, like, whole, views)
+    rule = MatrixRule(name, init, of_lists, needs_params, False, (), settings, (), init, like, whole, views)
     return GradientTransformationExtraArgs(
         rule.init_tree,
         rule.update_tree,

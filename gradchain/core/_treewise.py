@@ -30,6 +30,7 @@ class TreeRule:
     like_params: bool
     extra: Sequence[str]
     settings: Callable[[PyTree], PyTree] | None
+    told: Sequence[str]
 
     def init_tree(self, params: Params) -> OptState:
         """The state of a tree: lists become trees like `params`."""
@@ -66,7 +67,8 @@ class TreeRule:
         lists = {f: self._list(leaves, f, getattr(state, f)) for f in self.tree_fields}
         counter = counter_of(state)
         count = {counter: next_count(getattr(state, counter))} if counter else {}
-        extra = {argument: extra_args[argument] for argument in self.extra}
+        heard = [argument for argument in self.told if extra_args.get(argument) is not None]
+        extra = {argument: extra_args[argument] for argument in (*self.extra, *heard)}
         settings = None
         if self.settings is not None:
             every = leaves.all_of("settings", self.settings(updates if params is None else params))
@@ -143,6 +145,7 @@ def treewise(
     like_params: bool = True,
     extra: Sequence[str] = (),
     settings: Callable[[PyTree], PyTree] | None = None,
+    told: Sequence[str] = (),
     traits: Iterable[Trait] = (),
 ) -> GradientTransformationExtraArgs:
     """Lifts a rule for all arrays to trees.
@@ -163,7 +166,10 @@ def treewise(
         settings: a function from the parameters (from the updates, where `update` gets no parameters) to
             a tree like them. `update` gets its leaves as the list `settings`; they are static and hashable.
             So does `init`, if it has an argument of this name.
+        told: numeric extra arguments that `update` gets only if the user gives them.
         traits: what the rule says about itself, see `Trait`.
     """
-    rule = TreeRule(name or enclosing(update), init, update, needs_params, like_params, extra, settings)
+    rule = TreeRule(
+        name or enclosing(update), init, update, needs_params, like_params, extra, settings, told
+    )
     return GradientTransformationExtraArgs(rule.init_tree, rule.update_tree, traits=traits)

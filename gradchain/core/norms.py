@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._dtypes import accumulator_dtype, dtype_of, is_inexact, moment_dtype, relaxed_promotion
-from .numerics import abs_sq
+from .numerics import abs_sq, sqrt
 
 
 def _sum_dtype(xs: Sequence[Any]) -> np.dtype:
@@ -109,3 +109,15 @@ def norms(xs: Sequence[Any], batch: int = 0) -> jax.Array:
     """The 2-norms of all entries of all arrays, one for each index of the first `batch` axes."""
     root, scale = root_and_scale(xs, batch)
     return root / scale
+
+
+def norm_in_one_pass(x: Any) -> jax.Array:
+    """The 2-norm of one array of at least float32, finite and more than 0 wherever it can be.
+
+    For rules, which take one for each leaf: three sums in one pass over memory, and no conditional.
+    """
+    limits = jnp.finfo(x.dtype)
+    down, up = 2.0 ** (-2 * limits.maxexp // 3), 2.0 ** (3 * limits.maxexp // 4)
+    plain, small, large = (jnp.sum(abs_sq(y)) for y in (x, x * down, x * up))
+    root = jnp.where(plain < limits.tiny / limits.eps, sqrt(large) / up, sqrt(plain))
+    return jnp.where(jnp.isinf(plain), sqrt(small) / down, root)

@@ -143,6 +143,11 @@ from .sophia import (
 )
 from .spam import scale_by_spam as scale_by_spam, spam as spam
 from .spsa import spsa as spsa
+from .stable_adamw import (
+    ScaleByStableAdamState as ScaleByStableAdamState,
+    scale_by_stable_adam as scale_by_stable_adam,
+    stable_adamw as stable_adamw,
+)
 from .stable_spam import (
     ScaleByStableSpamState as ScaleByStableSpamState,
     scale_by_stable_spam as scale_by_stable_spam,

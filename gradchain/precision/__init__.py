@@ -15,3 +15,7 @@ from .stochastic_rounding import (
     StochasticRoundingState as StochasticRoundingState,
     stochastic_rounding as stochastic_rounding,
 )
+from .adagc import AdaGCState as AdaGCState, adagc as adagc
+from .reset_moments import ResetMomentsState as ResetMomentsState, reset_moments as reset_moments
+from .skip_outliers import SkipOutliersState as SkipOutliersState, skip_outliers as skip_outliers
+from .zclip import ZClipState as ZClipState, zclip as zclip
