@@ -1,5 +1,6 @@
 """Low precision that is right and small: weights, states, gradients, and training that survives spikes."""
 
+from .adagc import AdaGCState as AdaGCState, adagc as adagc
 from .kahan import KahanState as KahanState, kahan as kahan
 from .loss_scale import (
     DynamicLossScaleState as DynamicLossScaleState,
@@ -10,12 +11,11 @@ from .master_weights import (
     MasterWeightsState as MasterWeightsState,
     with_master_weights as with_master_weights,
 )
+from .reset_moments import ResetMomentsState as ResetMomentsState, reset_moments as reset_moments
+from .skip_outliers import SkipOutliersState as SkipOutliersState, skip_outliers as skip_outliers
 from .split_weights import SplitWeightsState as SplitWeightsState, with_split_weights as with_split_weights
 from .stochastic_rounding import (
     StochasticRoundingState as StochasticRoundingState,
     stochastic_rounding as stochastic_rounding,
 )
-from .adagc import AdaGCState as AdaGCState, adagc as adagc
-from .reset_moments import ResetMomentsState as ResetMomentsState, reset_moments as reset_moments
-from .skip_outliers import SkipOutliersState as SkipOutliersState, skip_outliers as skip_outliers
 from .zclip import ZClipState as ZClipState, zclip as zclip
