@@ -49,6 +49,8 @@ def human(value: float, unit: str) -> str:
     """A number in the size people say it: 1.53 s, 24.1 ms, 512 MB, 71%."""
     if unit == "%":
         return f"{value:.0f}%"
+    if unit == "loss":
+        return f"{value:.4f}"
     if unit not in ("s", "bytes"):
         return f"{value:,.0f} {unit}"
     if unit == "s":
