@@ -348,6 +348,7 @@ def test_micro_steps_change_nothing_and_steps_land(remedy: str) -> None:
     expected, direct_state = p, direct.init(p)
     for t in range(4):
         updates, state = tx.update(gradients(p, 0), state, p)
+        assert {u.dtype for u in jax.tree.leaves(updates)} == {jnp.dtype("float32")}
         p = gc.apply_updates(p, updates)
         q, whole_state = tx.step(gradients(q, 0), whole_state, q)
         if t % 2:

@@ -26,7 +26,11 @@ def _is_array(x: Any) -> bool:
 
 def zeros_of(tree: Updates) -> Updates:
     """Zeros that vary over the same devices as `tree` (inside `shard_map`, `zeros_like` does not)."""
-    return jax.tree.map(lambda x: jnp.where(False, x, jnp.zeros_like(x)), tree)
+
+    def zeros(x: Any) -> Any:
+        return x if is_absent(x) else jnp.where(False, x, jnp.zeros_like(x))
+
+    return jax.tree.map(zeros, tree)
 
 
 def either(wanted: Any, yes: Branch, no: Branch, like: PyTree) -> Any:
@@ -38,7 +42,7 @@ def either(wanted: Any, yes: Branch, no: Branch, like: PyTree) -> Any:
         like: what the results look like. Leaves that are not arrays stay as they are.
     """
     leaves, treedef = jax.tree.flatten(like)
-    arrays = [i for i, leaf in enumerate(leaves) if _is_array(leaf)]
+    arrays = [i for i, leaf in enumerate(leaves) if _is_array(leaf) and not is_absent(leaf)]
 
     def packed(branch: Branch) -> list[Any]:
         new = treedef.flatten_up_to(branch())

@@ -9,6 +9,7 @@ from ..core import (
     GradientTransformation,
     GradientTransformationExtraArgs,
     check_updates,
+    is_absent,
     run_if,
     transformation,
     with_extra_args_support,
@@ -124,7 +125,7 @@ def _is_finite(x: Array) -> Array:
 
 def all_finite(tree: Updates) -> Array:
     """Whether every entry of every leaf is finite: a boolean scalar."""
-    parts = [_is_finite(x) for x in jax.tree.leaves(tree)]
+    parts = [_is_finite(x) for x in jax.tree.leaves(tree) if not is_absent(x)]
     return jnp.all(jnp.stack(parts)) if parts else jnp.array(True)
 
 

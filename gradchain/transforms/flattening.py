@@ -20,7 +20,7 @@ def _join(tree: PyTree) -> Array:
 
 
 def _split(flat: Array, like: PyTree, dtype: Any) -> PyTree:
-    """The parts of a vector, in the dtypes of `like`; in its own unless that is the one of `like` joined."""
+    """The parts of a vector, in the dtypes of `like`; in its own unless that is of `like` joined."""
     leaves, treedef = jax.tree.flatten(like)
     ends = np.cumsum([np.prod(jnp.shape(leaf), dtype=int) for leaf in leaves])[:-1]
     parts = jnp.split(flat, ends) if leaves else []
