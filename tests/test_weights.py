@@ -112,6 +112,21 @@ def test_stochastic_rounding_takes_any_shape_and_key() -> None:
     )
 
 
+def test_random_roundings_know_nothing_of_each_other() -> None:
+    """Those of neighbours in any axis, of other keys, of keys that come one from the other."""
+    x = jnp.full((300, 300), 1.0 + 2.0**-8)  # in the middle
+    key = jax.random.key(0)
+    keys = [key, jax.random.key(1), jax.random.fold_in(key, 7), *jax.random.split(key)]
+    ups = [np.where(wide(stochastic_round(x, k, "bfloat16")) > 1, 1.0, -1.0) for k in keys]
+    error = 4 / np.sqrt(x.size)
+    for up in ups:
+        assert abs(np.mean(up)) < error
+        for moved in (up[1:] * up[:-1], up[:, 1:] * up[:, :-1], up[:, 8:] * up[:, :-8]):
+            assert abs(np.mean(moved)) < error
+    for i, up in enumerate(ups):
+        assert all(abs(np.mean(up * other)) < error for other in ups[:i])
+
+
 # Landing
 
 
