@@ -354,9 +354,24 @@ def test_steps_land_whatever_is_around(around: str) -> None:
     check_close(p, expected, 1e-7)
 
 
+def test_aggregated_gradients_land() -> None:
+    """A stage that waits for the gradients of all elements gives float32 updates, too."""
+    aggregating = gc.experimental.aggregating
+    wrapped = gc.with_master_weights(inner())
+    tx = aggregating.process(gc.identity(), aggregating.average_incrementally_updates(0, 2), wrapped)
+    p, g = tree(), gradients(tree(), 0)
+    stacked = jax.tree.map(lambda x: x[None], g)
+    state, expected = tx.init(p), wrapped.step(g, wrapped.init(p), p)[0]
+    for _ in range(2):
+        updates, state = jax.jit(tx.update)(stacked, state, p)
+        assert {u.dtype for u in jax.tree.leaves(updates)} == {jnp.dtype("float32")}
+        p = gc.apply_updates(p, updates)
+    check_close(p, expected, 0)
+
+
 @EACH
 def test_micro_steps_change_nothing_and_steps_land(remedy: str) -> None:
-    tx = gc.accumulate_gradients(REMEDIES[remedy](inner()), 2)
+    tx = gc.MultiSteps(REMEDIES[remedy](inner()), 2).gradient_transformation()
     p = q = tree()
     state = whole_state = tx.init(p)
     direct = REMEDIES[remedy](inner())
