@@ -471,6 +471,26 @@ def test_only_low_precision_is_kept_and_others_step_as_usual(remedy: str) -> Non
     assert jax.tree.structure(updated) == jax.tree.structure(state) == jax.tree.structure(tx.init(p))
 
 
+@EACH
+def test_what_is_infinite_stays_so(remedy: str) -> None:
+    """A mask of -inf among the parameters, say; and what overflows can be seen."""
+    p = jnp.array([-jnp.inf, jnp.inf, 60_000.0, 1.0], "float16")
+    tx = REMEDIES[remedy](gc.scale(1.0))
+    g = jnp.array([0, 0, 8000, 0], "float16")
+    updates, _ = tx.update(g, tx.init(p), p)
+    stepped, _ = tx.step(g, tx.init(p), p)
+    for new in (stepped, gc.apply_updates(p, updates)):
+        assert new.tolist() == [-np.inf, np.inf, np.inf, 1.0]
+
+
+def test_gradients_are_float32_before_any_rule() -> None:
+    p, g = tree(), gradients(tree(), 0)
+    tx = gc.with_master_weights(gc.sgd(0.1))  # keeps no state, so its steps have the gradients' dtype
+    _, state = tx.step(g, tx.init(p), p)
+    expected = jax.tree.map(lambda p, g: wide(p) - 0.1 * wide(g), p, g)
+    check_close(state.master, expected, 1e-6)
+
+
 def test_moments_are_float32_unless_asked() -> None:
     p = tree()
     state = gc.with_master_weights(gc.adam(1e-3)).init(p)

@@ -34,9 +34,9 @@ def _read(p: Array, correction: Array) -> Array:
 
 
 def _left(correction: DTypeLike, weight: Array, p: Array) -> Array:
-    most = jnp.float32(jnp.iinfo(correction).max)  # on both sides: half a spacing is one beyond
-    units = jnp.round((weight - widen(p)) / _unit(p, correction))
-    return jnp.where(jnp.isfinite(units), jnp.clip(units, -most, most), 0).astype(correction)
+    least, most = (jnp.float32(x) for x in (jnp.iinfo(correction).min, jnp.iinfo(correction).max))
+    units = jnp.round((weight - widen(p)) / _unit(p, correction))  # half a spacing is one beyond the most
+    return jnp.where(jnp.isfinite(units), jnp.clip(units, least, most), 0).astype(correction)
 
 
 @transformation
