@@ -62,7 +62,7 @@ def steps_like(
 ) -> Updates:
     """The shapes and dtypes of the updates of `tx`: each has the wider dtype of gradient and parameter.
 
-    Only where parameters are of low precision `tx` itself is asked: it may give float32, see `Trait.LANDS`.
+    Only in low precision `tx` itself is asked: it may give float32, see `Trait.LANDS`.
     """
     gs, treedef = jax.tree.flatten(updates, is_leaf=is_none)
     ps = [None] * len(gs)
@@ -77,7 +77,7 @@ def steps_like(
         news = leaves_like("update", "gradient", updates, "updates", new)
         return [new for g, new in zip(gs, news, strict=True) if not is_absent(g)]
 
-    if not any(map(is_low, ps)):
+    if not any(is_low(g if p is None else p) for g, p in zip(gs, ps, strict=True)):
         return treedef.unflatten(map(like, gs, ps))
     shapes = iter(jax.eval_shape(steps))
     return treedef.unflatten([g if is_absent(g) else next(shapes) for g in gs])

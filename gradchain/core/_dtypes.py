@@ -5,7 +5,7 @@
   at least float32 or as asked. Counts are int32, hyperparameters at least float32.
 - An update has the gradient's dtype. Where a rule reads the parameter or keeps something in its place
   (a momentum, an average), it has the wider one of gradient and parameter: a float32 parameter never
-  gets a bfloat16 step.
+  gets a bfloat16 step. What lands on parameters in low precision has float32, see `Trait.LANDS`.
 """
 
 import functools

@@ -8,7 +8,7 @@ from ..core import GradientTransformation, cast, transformation, widen
 from ..core.numerics import zeros_like
 from ..core.rounding import spacing
 from ..core.types import Array, OptState, Params
-from ._weights import Codec, landing
+from ._weights import Kept, landing
 
 
 class KahanState(NamedTuple):
@@ -50,4 +50,4 @@ def kahan(tx: GradientTransformation):
     Reference: Kahan, 1965, Further remarks on reducing truncation errors; Zamirai et al., 2020,
         Revisiting BFloat16 Training, arXiv:2010.06192.
     """
-    return landing("kahan", tx, KahanState, Codec(zeros_like, _read, _left))
+    return landing("kahan", tx, KahanState, Kept(zeros_like, _read, _left))

@@ -1,5 +1,6 @@
 """A scale of the loss that finds itself, so that float16 gradients neither underflow nor overflow."""
 
+import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from ..core import (
     AT_LEAST_1,
     POSITIVE,
     GradientTransformation,
+    GradientTransformationExtraArgs,
     Range,
     check_updates,
     is_absent,
@@ -49,6 +51,20 @@ class DynamicLossScaleState(NamedTuple):
 def _unscaled(g: Array, scale: Array) -> Array:
     with relaxed_promotion():
         return widen(g) / scale
+
+
+def _unscaled_first(
+    tx: GradientTransformationExtraArgs,
+    scale: Array,
+    whole: bool,
+    updates: Updates,
+    state: OptState,
+    params: Params | None = None,
+    **extra_args: Any,
+) -> tuple[Any, OptState]:
+    """A run of `tx` with gradients divided by the scale, in one pass with what uses them."""
+    grads = jax.tree.map(lambda g: g if is_absent(g) else _unscaled(g, scale), updates, is_leaf=is_none)
+    return tx.run(whole, grads, state, params, **extra_args)
 
 
 @transformation(
@@ -110,11 +126,11 @@ def dynamic_loss_scale(
         whole: bool, updates: Updates, state: DynamicLossScaleState, params: Any = None, **extra_args: Any
     ) -> tuple[Any, DynamicLossScaleState]:
         check_updates("dynamic_loss_scale", updates, params)
-        grads = jax.tree.map(
-            lambda g: g if is_absent(g) else _unscaled(g, state.scale), updates, is_leaf=is_none
+        finite = all_finite(updates)
+        unscaling = wrapper(inner.init, functools.partial(_unscaled_first, inner, state.scale))
+        result, inner_state = run_if(
+            finite, unscaling, whole, updates, state.inner_state, params, extra_args
         )
-        finite = all_finite(grads)
-        result, inner_state = run_if(finite, inner, whole, grads, state.inner_state, params, extra_args)
         with relaxed_promotion():
             good = safe_increment(state.good_steps)
             grows = good >= growth_interval

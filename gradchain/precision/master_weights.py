@@ -8,7 +8,7 @@ from ..core import GradientTransformation, transformation, widen
 from ..core.numerics import copy_of
 from ..core.rounding import rounded
 from ..core.types import Array, OptState, Params
-from ._weights import Codec, landing
+from ._weights import Kept, landing
 
 
 class MasterWeightsState(NamedTuple):
@@ -58,4 +58,4 @@ def with_master_weights(tx: GradientTransformation):
     Raises: ValueError without parameters, or if their shapes are not those of `init`.
     Reference: Micikevicius et al., 2018, Mixed Precision Training, arXiv:1710.03740.
     """
-    return landing("with_master_weights", tx, MasterWeightsState, Codec(_copy, _read, _left))
+    return landing("with_master_weights", tx, MasterWeightsState, Kept(_copy, _read, _left))

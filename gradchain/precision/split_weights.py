@@ -9,7 +9,7 @@ from ..core import GradientTransformation, transformation, widen
 from ..core.numerics import zeros_like
 from ..core.rounding import spacing
 from ..core.types import Array, DTypeLike, OptState, Params
-from ._weights import Codec, landing
+from ._weights import Kept, landing
 
 CORRECTIONS: dict[int, Any] = {24: jnp.int8, 32: jnp.int16}
 """By the bits of a bfloat16 weight in all: the integer kept beside it."""
@@ -34,9 +34,9 @@ def _read(p: Array, correction: Array) -> Array:
 
 
 def _left(correction: DTypeLike, weight: Array, p: Array) -> Array:
-    most = jnp.float32(jnp.iinfo(correction).max)  # on both sides: half a spacing is one beyond
-    units = jnp.round((weight - widen(p)) / _unit(p, correction))
-    return jnp.where(jnp.isfinite(units), jnp.clip(units, -most, most), 0).astype(correction)
+    least, most = (jnp.float32(x) for x in (jnp.iinfo(correction).min, jnp.iinfo(correction).max))
+    units = jnp.round((weight - widen(p)) / _unit(p, correction))  # half a spacing is one beyond the most
+    return jnp.where(jnp.isfinite(units), jnp.clip(units, least, most), 0).astype(correction)
 
 
 @transformation
@@ -68,15 +68,14 @@ def with_split_weights(tx: GradientTransformation, bits: Literal[24, 32] = 24):
     """
     if bits not in CORRECTIONS:
         raise ValueError(f"with_split_weights: bits must be 24 or 32, received {bits!r}.")
-    codec = Codec(*_CODECS[bits])
-    return landing("with_split_weights", tx, SplitWeightsState, codec)
+    return landing("with_split_weights", tx, SplitWeightsState, _KEPT[bits])
 
 
 def _first(correction: DTypeLike, p: Any) -> Array:
     return zeros_like(p, correction)
 
 
-_CODECS = {
-    bits: (functools.partial(_first, dtype), _read, functools.partial(_left, dtype))
+_KEPT = {
+    bits: Kept(functools.partial(_first, dtype), _read, functools.partial(_left, dtype))
     for bits, dtype in CORRECTIONS.items()
 }

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from ..core import GradientTransformation, transformation
 from ..core.types import Array, OptState
-from ._weights import landing
+from ._weights import AtRandom, landing
 
 
 class StochasticRoundingState(NamedTuple):
@@ -36,4 +36,4 @@ def stochastic_rounding(tx: GradientTransformation, key: int | Array = 0):
     Reference: Gupta et al., 2015, Deep Learning with Limited Numerical Precision, arXiv:1502.02551;
         Zamirai et al., 2020, Revisiting BFloat16 Training, arXiv:2010.06192.
     """
-    return landing("stochastic_rounding", tx, StochasticRoundingState, None, key)
+    return landing("stochastic_rounding", tx, StochasticRoundingState, AtRandom(key))
