@@ -148,6 +148,10 @@ class TestSkipOutliers:
         for least in (1, 9):
             with pytest.raises(ValueError, match="min_history must be from 2 to the window of 8"):
                 gc.skip_outliers(gc.sgd(0.1), 8, min_history=least)
+        tx = gc.skip_outliers(gc.sgd(0.1))
+        state = tx.init(ONE)
+        with pytest.raises(ValueError, match=r"value must be one number, received shape \(3,\)"):
+            tx.update(ONE, state, ONE, value=jnp.ones(3))
         with pytest.raises(ValueError, match="threshold must be finite and more than 0"):
             gc.skip_outliers(gc.sgd(0.1), threshold=0.0)
 
