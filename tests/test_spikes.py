@@ -143,7 +143,7 @@ class TestSkipOutliers:
         assert program.count("cond[") == 1
 
     def test_says_what_is_out_of_range(self) -> None:
-        with pytest.raises(ValueError, match="window must be at least 2"):
+        with pytest.raises(ValueError, match="window must be an integer of at least 2"):
             gc.skip_outliers(gc.sgd(0.1), 1)
         for least in (1, 9):
             with pytest.raises(ValueError, match="min_history must be from 2 to the window of 8"):
@@ -442,6 +442,15 @@ def test_all_of_them_stand_in_one_chain() -> None:
     names |= {"adagc_factor", "moment_resets", "steps_since_reset", "stable_adam_rms", "grad_norm", "step"}
     assert names <= set(told)
     assert all(map(np.isfinite, told.values()))
+
+
+def test_logged_counts_what_was_left_out_and_clipped() -> None:
+    clipped = gc.chain(gc.clip_by_global_norm(1.5), gc.sgd(0.1))
+    tx = gc.logged(gc.skip_outliers(gc.reset_moments(clipped, fields=[]), 4, 50.0), every=1)
+    _, state = after(tx, [1.0, 1.1, 2.0, 0.9, 1.0, 1e5])
+    told = measured(state)
+    assert told["skipped"] == pytest.approx(1 / 6)
+    assert told["clipped"] == pytest.approx(2 / 6)
 
 
 SPIKES = (120, 170)

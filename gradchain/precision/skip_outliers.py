@@ -78,8 +78,8 @@ def skip_outliers(
     Raises: ValueError for a window or history out of range, or for a value that is not one number.
     Reference: Allen Institute for AI, 2024, OLMo-core: SkipStepOptimizer.
     """
-    if window < 2:
-        raise ValueError(f"skip_outliers: window must be at least 2, received {window!r}.")
+    if not isinstance(window, int) or window < 2:
+        raise ValueError(f"skip_outliers: window must be an integer of at least 2, received {window!r}.")
     least = max(window // 2, 2) if min_history is None else min_history
     if not 2 <= least <= window:
         raise ValueError(
