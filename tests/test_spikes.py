@@ -444,6 +444,14 @@ def test_all_of_them_stand_in_one_chain() -> None:
     assert all(map(np.isfinite, told.values()))
 
 
+def test_what_is_told_of_wide_and_narrow_arrays_has_one_dtype() -> None:
+    with enable_x64():
+        p = {"a": jnp.ones(2, "float64"), "b": jnp.ones(2, "bfloat16")}
+        tx = gc.chain(gc.adagc(), gc.scale_by_stable_adam())
+        _, state = tx.update(p, tx.init(p), p)
+        assert measured(state) == pytest.approx({"adagc_factor": 0.5, "stable_adam_rms": 1}, rel=1e-3)
+
+
 def test_logged_counts_what_was_left_out_and_clipped() -> None:
     clipped = gc.chain(gc.clip_by_global_norm(1.5), gc.sgd(0.1))
     tx = gc.logged(gc.skip_outliers(gc.reset_moments(clipped, fields=[]), 4, 50.0), every=1)

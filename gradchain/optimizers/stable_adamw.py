@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import POSITIVE, Trait, chain, transformation, treewise
+from ..core import POSITIVE, Trait, cast, chain, transformation, treewise
 from ..core.lists import each_of
 from ..core.norms import sum_sq_of
 from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
@@ -27,7 +27,7 @@ class ScaleByStableAdamState(NamedTuple):
     @property
     def measured(self) -> dict[str, Array]:
         """What `measurements` finds here: the largest root mean square of all arrays."""
-        found = jax.tree.leaves(self.rms)
+        found = [cast(jnp.asarray(x), jnp.float32) for x in jax.tree.leaves(self.rms)]
         return {"stable_adam_rms": functools.reduce(jnp.maximum, found, jnp.zeros([], jnp.float32))}
 
 
