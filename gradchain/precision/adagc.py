@@ -36,9 +36,10 @@ def adagc(
     u = h g, gamma = beta gamma + (1 - beta) |u|, with h = min(1, lambda_rel gamma / |g|), for each array;
     before step warmup_steps h = min(1, lambda_abs / |all g|), the same for all, and gamma is the least |u|.
 
-    As gamma is of clipped norms, it grows by a share of at most (1 - beta) (lambda_rel - 1) a step. Unlike in
-    the paper, a gradient of zeros does not enter gamma, which could never leave 0 again, nor does one with a
-    NaN or an infinity, which passes unchanged; an array without a norm yet is clipped as in the warm-up.
+    As gamma is of clipped norms, it grows by a share of at most (1 - beta) (lambda_rel - 1) a step.
+    Unlike in the paper, a gradient of zeros does not enter gamma, which could never leave 0 again, nor
+    does one with a NaN or an infinity, which passes unchanged. Without a gamma, an array is clipped as in
+    the warm-up.
 
     Args:
         beta: decay of the average, in [0, 1).
