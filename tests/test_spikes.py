@@ -143,11 +143,15 @@ class TestSkipOutliers:
         assert program.count("cond[") == 1
 
     def test_says_what_is_out_of_range(self) -> None:
-        with pytest.raises(ValueError, match="window must be at least 2"):
+        with pytest.raises(ValueError, match="window must be an integer of at least 2"):
             gc.skip_outliers(gc.sgd(0.1), 1)
         for least in (1, 9):
             with pytest.raises(ValueError, match="min_history must be from 2 to the window of 8"):
                 gc.skip_outliers(gc.sgd(0.1), 8, min_history=least)
+        tx = gc.skip_outliers(gc.sgd(0.1))
+        state = tx.init(ONE)
+        with pytest.raises(ValueError, match=r"value must be one number, received shape \(3,\)"):
+            tx.update(ONE, state, ONE, value=jnp.ones(3))
         with pytest.raises(ValueError, match="threshold must be finite and more than 0"):
             gc.skip_outliers(gc.sgd(0.1), threshold=0.0)
 
@@ -438,6 +442,23 @@ def test_all_of_them_stand_in_one_chain() -> None:
     names |= {"adagc_factor", "moment_resets", "steps_since_reset", "stable_adam_rms", "grad_norm", "step"}
     assert names <= set(told)
     assert all(map(np.isfinite, told.values()))
+
+
+def test_what_is_told_of_wide_and_narrow_arrays_has_one_dtype() -> None:
+    with enable_x64():
+        p = {"a": jnp.ones(2, "float64"), "b": jnp.ones(2, "bfloat16")}
+        tx = gc.chain(gc.adagc(), gc.scale_by_stable_adam())
+        _, state = tx.update(p, tx.init(p), p)
+        assert measured(state) == pytest.approx({"adagc_factor": 0.5, "stable_adam_rms": 1}, rel=1e-3)
+
+
+def test_logged_counts_what_was_left_out_and_clipped() -> None:
+    clipped = gc.chain(gc.clip_by_global_norm(1.5), gc.sgd(0.1))
+    tx = gc.logged(gc.skip_outliers(gc.reset_moments(clipped, fields=[]), 4, 50.0), every=1)
+    _, state = after(tx, [1.0, 1.1, 2.0, 0.9, 1.0, 1e5])
+    told = measured(state)
+    assert told["skipped"] == pytest.approx(1 / 6)
+    assert told["clipped"] == pytest.approx(2 / 6)
 
 
 SPIKES = (120, 170)

@@ -111,6 +111,12 @@ def norms(xs: Sequence[Any], batch: int = 0) -> jax.Array:
     return root / scale
 
 
+def sum_sq_of(x: jax.Array) -> jax.Array:
+    """The sum of |x|^2 of one array, as it is. XLA's CPU adds on all cores if the first axis goes first."""
+    squares = abs_sq(x)
+    return jnp.sum(jnp.sum(squares, axis=0)) if squares.ndim else squares
+
+
 def norm_in_one_pass(x: Any) -> jax.Array:
     """The 2-norm of one array of at least float32, finite and more than 0 wherever it can be.
 
@@ -118,6 +124,6 @@ def norm_in_one_pass(x: Any) -> jax.Array:
     """
     limits = jnp.finfo(x.dtype)
     down, up = 2.0 ** (-2 * limits.maxexp // 3), 2.0 ** (3 * limits.maxexp // 4)
-    plain, small, large = (jnp.sum(abs_sq(y)) for y in (x, x * down, x * up))
+    plain, small, large = (sum_sq_of(y) for y in (x, x * down, x * up))
     root = jnp.where(plain < limits.tiny / limits.eps, sqrt(large) / up, sqrt(plain))
     return jnp.where(jnp.isinf(plain), sqrt(small) / down, root)

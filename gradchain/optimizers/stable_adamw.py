@@ -7,9 +7,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import POSITIVE, Trait, chain, transformation, treewise
+from ..core import POSITIVE, Trait, cast, chain, transformation, treewise
 from ..core.lists import each_of
-from ..core.numerics import abs_sq, accumulator_like, debias, ema, ratio, rms, sqrt, zeros_like
+from ..core.norms import sum_sq_of
+from ..core.numerics import abs_sq, accumulator_like, debias, ema, sqrt, zeros_like
 from ..core.types import Array, Count, DTypeLike, Hyperparameter, MaskOrFn, Params, ScalarOrSchedule
 from ..transforms import scale_by_learning_rate
 from ..transforms.decay import decay_of, decays, is_zero
@@ -26,7 +27,7 @@ class ScaleByStableAdamState(NamedTuple):
     @property
     def measured(self) -> dict[str, Array]:
         """What `measurements` finds here: the largest root mean square of all arrays."""
-        found = jax.tree.leaves(self.rms)
+        found = [cast(jnp.asarray(x), jnp.float32) for x in jax.tree.leaves(self.rms)]
         return {"stable_adam_rms": functools.reduce(jnp.maximum, found, jnp.zeros([], jnp.float32))}
 
 
@@ -72,8 +73,11 @@ def scale_by_stable_adam(
         def leaf(g: Array, mu: Array, nu: Array, *decayed: Array) -> tuple[Array, Array, Array, Array]:
             mu, nu = ema(g, mu, b1), ema(abs_sq(g), nu, b2)
             root = sqrt(debias(nu, b2, s.count))
-            r = rms(ratio(g, jnp.maximum(root, eps)))
-            u = ratio(debias(mu, b1, s.count), root + eps)
+            least = jnp.maximum(
+                eps, jnp.finfo(root.dtype).tiny
+            )  # of the root, not its square: that overflows
+            r = sqrt(sum_sq_of(g / jnp.maximum(root, least)) / max(g.size, 1))
+            u = debias(mu, b1, s.count) / (root + eps)
             if decayed:
                 decay, p = decayed
                 u = u + decay * p

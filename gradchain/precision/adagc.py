@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import NON_NEGATIVE, POSITIVE, UNIT, Trait, transformation, treewise
+from ..core import NON_NEGATIVE, POSITIVE, UNIT, Trait, cast, transformation, treewise
 from ..core.lists import each, each_of
 from ..core.norms import norm_in_one_pass, norms
 from ..core.numerics import accumulator_like, ema
@@ -23,7 +23,7 @@ class AdaGCState(NamedTuple):
     @property
     def measured(self) -> dict[str, Array]:
         """What `measurements` finds here: the smallest factor of all arrays."""
-        factors = jax.tree.leaves(self.factor)
+        factors = [cast(jnp.asarray(x), jnp.float32) for x in jax.tree.leaves(self.factor)]
         return {"adagc_factor": functools.reduce(jnp.minimum, factors, jnp.ones([], jnp.float32))}
 
 
@@ -36,9 +36,10 @@ def adagc(
     u = h g, gamma = beta gamma + (1 - beta) |u|, with h = min(1, lambda_rel gamma / |g|), for each array;
     before step warmup_steps h = min(1, lambda_abs / |all g|), the same for all, and gamma is the least |u|.
 
-    As gamma is of clipped norms, it grows by at most (1 - beta) (lambda_rel - 1) a step. Unlike theirs, a
-    gradient of zeros does not enter gamma, which could never leave 0 again, nor does one with a NaN or an
-    infinity, which passes unchanged; an array without a norm yet is clipped as in the warm-up.
+    As gamma is of clipped norms, it grows by a share of at most (1 - beta) (lambda_rel - 1) a step.
+    Unlike in the paper, a gradient of zeros does not enter gamma, which could never leave 0 again, nor
+    does one with a NaN or an infinity, which passes unchanged. Without a gamma, an array is clipped as in
+    the warm-up.
 
     Args:
         beta: decay of the average, in [0, 1).

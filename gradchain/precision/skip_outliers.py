@@ -75,11 +75,11 @@ def skip_outliers(
         norm_z)`; `measured`: outliers_skipped, outlier, loss_z, norm_z (infinite for what is not finite).
         Inside `with_global_norm`, the norm is the wrapper's.
     Memory: 2 x window numbers.
-    Raises: ValueError for a window or history out of range.
+    Raises: ValueError for a window or history out of range, or for a value that is not one number.
     Reference: Allen Institute for AI, 2024, OLMo-core: SkipStepOptimizer.
     """
-    if window < 2:
-        raise ValueError(f"skip_outliers: window must be at least 2, received {window!r}.")
+    if not isinstance(window, int) or window < 2:
+        raise ValueError(f"skip_outliers: window must be an integer of at least 2, received {window!r}.")
     least = max(window // 2, 2) if min_history is None else min_history
     if not 2 <= least <= window:
         raise ValueError(
@@ -99,11 +99,11 @@ def skip_outliers(
     ) -> tuple[Any, SkipOutliersState]:
         check_updates("skip_outliers", updates, params)
         given, loss = extra_args.get("global_norm"), extra_args.get("value") if use_loss else None
-        size = _float32(norm(updates) if given is None else given)
+        size = _float32("global_norm", norm(updates) if given is None else given)
         scores = {"norm": _score(size, state.norms, state.norms_seen, least)}
         values = {"norm": size}
         if loss is not None:
-            values["loss"] = _float32(loss)
+            values["loss"] = _float32("value", loss)
             scores["loss"] = _score(values["loss"], state.losses, state.losses_seen, least)
         finite = jnp.all(jnp.isfinite(jnp.stack(list(values.values()))))
         apply = finite & jnp.all(jnp.stack(list(scores.values())) <= threshold)
@@ -123,7 +123,11 @@ def skip_outliers(
     return wrapper(init, run, one_program=True, inside=[(inner, ("inner_state",))])
 
 
-def _float32(x: Any) -> Array:
+def _float32(what: str, x: Any) -> Array:
+    if jnp.size(x) != 1:
+        raise ValueError(
+            f"skip_outliers: {what} must be one number, received shape {jnp.shape(x)}. Give the mean."
+        )
     return cast(jnp.asarray(x), jnp.float32).reshape(())
 
 

@@ -24,6 +24,7 @@ from ..core import (
 )
 from ..core.numerics import abs_sq, safe_increment
 from ..core.types import Array, OptState, Params, PyTree, Updates
+from ..precision import reset_moments, skip_outliers
 from ..transforms import (
     apply_if_finite,
     clip_by_global_norm,
@@ -37,7 +38,9 @@ from ..transforms.group_names import matches_of, named_patterns
 from ..tree.paths import paths
 from .hyperparams import hyperparams
 
-PASSING = (apply_if_finite, conditionally_mask, identity, monitor, snapshot, with_global_norm)
+SKIPPING = {apply_if_finite: "total_notfinite", skip_outliers: "skipped"}
+"""They leave out steps, and count them in this field."""
+PASSING = (*SKIPPING, conditionally_mask, identity, monitor, reset_moments, snapshot, with_global_norm)
 """They hand on the gradient as it is."""
 REST = "default"
 
@@ -66,7 +69,8 @@ def logged(inner: GradientTransformation, every: int = 100, groups: Sequence[str
     The dict has "step"; "learning_rate" (if there are several, "learning_rate/kernel.adamw" by the names of
     `hyperparams`); "grad_norm", "param_norm", "update_norm", "update_ratio" = |update| / |parameters|, each
     also by group, "grad_norm/kernel"; "clipped", the share of clipped gradients among those measured, if
-    `clip_by_global_norm` comes first; "skipped", the share of steps that `apply_if_finite` left out.
+    `clip_by_global_norm` comes first; "skipped", the share of steps left out by `apply_if_finite` or
+    `skip_outliers`.
 
     Args:
         inner: any transformation; its steps are not changed.
@@ -83,12 +87,12 @@ def logged(inner: GradientTransformation, every: int = 100, groups: Sequence[str
     patterns = named_patterns("logged", _patterns(inner) if groups is None else groups)
     names = [*patterns, REST] if patterns else []
     clip = _first_clip(inner)
-    finite = [part for part in parts(inner) if part.pair.factory is apply_if_finite]
+    skipping = [part for part in parts(inner) if part.pair.factory in SKIPPING]
 
     def init(params: Params) -> LoggedState:
         state = tx.init(params)
         keys = [*_rates(inner, state), *(f"{what}{end}" for what in NORMS for end in _ends(names))]
-        keys += ["clipped"] * (clip is not None) + ["skipped"] * bool(finite)
+        keys += ["clipped"] * (clip is not None) + ["skipped"] * bool(skipping)
         count, clipped = jnp.zeros([], jnp.int32), jnp.zeros([], jnp.int32)
         log = {key: jnp.zeros([], jnp.float32) for key in ("step", *keys)}
         return LoggedState(state, count, clipped, log)
@@ -125,8 +129,10 @@ def logged(inner: GradientTransformation, every: int = 100, groups: Sequence[str
             clips = jnp.logical_and(due, new["grad_norm"] > cast(jnp.asarray(most), jnp.float32))
             clipped = clipped + cast(clips, jnp.int32)
             shares["clipped"] = _share(clipped, state.count // every + 1)
-        if finite:
-            skipped = sum(state_at(after, part.place).total_notfinite for part in finite)
+        if skipping:
+            skipped = sum(
+                getattr(state_at(after, part.place), SKIPPING[part.pair.factory]) for part in skipping
+            )
             shares["skipped"] = _share(skipped, count)
         for end in _ends(names):
             size = new[f"param_norm{end}"]

@@ -35,7 +35,7 @@ def zclip(
     skip_update_on_spike,
     learning_rate=0.1,
 ) -> Algorithm:
-    """Kumar et al., 2025, algorithm 1, with what the authors' code adds; followed by SGD.
+    """Kumar et al., 2025, with the options of the authors' code; followed by SGD.
 
     Without the 1e-6 that the code adds to the norm by which it divides.
     """
@@ -68,7 +68,7 @@ def zclip(
 
 
 def adagc(p: Tree, beta, lambda_abs, lambda_rel, warmup_steps, learning_rate=0.1) -> Algorithm:
-    """Wang et al., 2025, algorithm 1, followed by SGD."""
+    """Wang et al., 2025, followed by SGD."""
     gamma = dict.fromkeys(p, np.inf)
     t = 0
     while True:
