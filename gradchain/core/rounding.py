@@ -50,11 +50,11 @@ def rounded(x: Array, dtype: DTypeLike) -> Array:
     return _straight(x, _within_range(jnp.round(jnp.abs(x) / step) * step, x, dtype))
 
 
-def rounded_at_random(x: Array, key: Array, dtype: DTypeLike) -> Array:
+def rounded_at_random(x: Array, seed: Array, dtype: DTypeLike) -> Array:
     """One of the two numbers of `dtype` around `x`, in the dtype of `x`: see `stochastic_round`."""
     nearest = rounded(x, dtype)
     if _same_range(x.dtype, dtype):  # by integers: subnormal numbers are 0 to XLA
-        bits = jax.lax.bitcast_convert_type(x, jnp.uint32) + (_noise(key, jnp.shape(x)) >> 16)
+        bits = jax.lax.bitcast_convert_type(x, jnp.uint32) + (noise_of(seed, jnp.shape(x)) >> 16)
         chosen = jax.lax.bitcast_convert_type(bits & jnp.uint32(0xFFFF0000), x.dtype)
     else:
         step = spacing(x, dtype)
@@ -62,7 +62,7 @@ def rounded_at_random(x: Array, key: Array, dtype: DTypeLike) -> Array:
         down = jnp.floor(steps)
         # In integers: a float32 would be drawn from 2**23 numbers only, and no part is cut off so.
         part = jnp.where(jnp.isfinite(steps), steps - down, 0) * jnp.asarray(2.0**32, x.dtype)
-        up = _noise(key, jnp.shape(x)) < part.astype(jnp.uint32)
+        up = noise_of(seed, jnp.shape(x)) < part.astype(jnp.uint32)
         chosen = _within_range((down + up.astype(x.dtype)) * step, x, dtype)
     inside = jnp.abs(x) <= jnp.asarray(float(jnp.finfo(dtype).max), x.dtype)  # not for NaN
     return _straight(x, jnp.where(inside, chosen, nearest))
@@ -85,20 +85,22 @@ def stochastic_round(x: Array, key: Array, dtype: DTypeLike) -> Array:
     """
     x, dtype = widen(x), np.dtype(dtype)
     narrower = jnp.finfo(dtype).bits < jnp.finfo(x.dtype).bits
-    return cast(rounded_at_random(x, key, dtype) if narrower else x, dtype)
+    return cast(rounded_at_random(x, seed_of(key), dtype) if narrower else x, dtype)
 
 
-def _noise(key: Array, shape: tuple[int, ...]) -> Array:
-    """Random uint32 numbers, ten times as fast as JAX's generator: a hash of each place and the key.
+def seed_of(key: Array) -> Array:
+    """A seed for `noise_of`, drawn with a random key: keys that are alike give no noise alike."""
+    return jax.random.bits(key, (), jnp.uint32)
 
-    The key has gone through that generator, so keys that are alike give no noise alike.
-    """
-    first, second = jax.random.bits(key, (2,), jnp.uint32)
+
+def noise_of(seed: Array, shape: tuple[int, ...]) -> Array:
+    """Random uint32 numbers, ten times as fast as JAX's generator: a hash of each place and a seed, u32[]."""
     place, stride = jnp.zeros(shape, jnp.uint32), 1
     for axis in reversed(range(len(shape))):
         place += jax.lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride % 2**32)
         stride *= shape[axis]
-    return _hashed(_hashed(place + first) ^ second)
+    first = _hashed(seed + jnp.uint32(1))
+    return _hashed(_hashed(place + first) ^ _hashed(first + jnp.uint32(1)))
 
 
 def _hashed(x: Array) -> Array:

@@ -24,7 +24,7 @@ from ..core import (
 )
 from ..core.lists import each, each_of
 from ..core.numerics import key_of
-from ..core.rounding import is_low, rounded, rounded_at_random
+from ..core.rounding import is_low, rounded, rounded_at_random, seed_of
 from ..core.types import Array, OptState, Params, Updates
 from ..tree.placeholder import is_placeholder
 
@@ -167,7 +167,7 @@ def _to_nearest(weight: Array, p: Array) -> tuple[Array, Array]:
 
 
 def _to_random(weight: Array, p: Array, key: Array) -> tuple[Array, Array]:
-    return _landed(rounded_at_random(weight, key, p.dtype), p)
+    return _landed(rounded_at_random(weight, seed_of(key), p.dtype), p)
 
 
 def _landed(aim: Array, p: Array) -> tuple[Array, Array]:
