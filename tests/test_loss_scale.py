@@ -90,10 +90,7 @@ def test_gradients_are_divided_in_float32() -> None:
     updates, _ = tx.update(g, tx.init(p), p)
     assert updates["w"].dtype == jnp.float32
     np.testing.assert_allclose(wide(updates["w"]), -wide(g["w"]) / 2**15, rtol=1e-6)
-<<<<<<< HEAD
-=======
     assert tx.update(g, tx.init(p))[0]["w"].tolist() == updates["w"].tolist()
->>>>>>> weights
     seen, _ = tx.update({"w": jnp.full(3, 1e-3)}, tx.init({"w": jnp.ones(3)}), {"w": jnp.ones(3)})
     np.testing.assert_allclose(wide(seen["w"]), -1e-3 / 2**15, rtol=1e-6)
 
