@@ -507,3 +507,11 @@ def test_training_goes_on_after_spikes(name: str) -> None:
     clean, lost = of_adamw(()), of_adamw(SPIKES)
     assert lost > 10 * clean
     assert trained(REMEDIES[name]) < 1.5 * clean
+
+
+def test_two_that_tell_the_same_are_counted_and_a_chosen_name_is_not() -> None:
+    p = {"a": jnp.ones(3), "b": jnp.ones((2, 2))}
+    tx = gc.partition({"x": gc.stable_adamw(0.1), "y": gc.stable_adamw(0.1)}, {"a": "x", "b": "y"})
+    assert list(measured(tx.init(p))) == ["stable_adam_rms[0]", "stable_adam_rms[1]"]
+    with pytest.raises(ValueError, match="two measures have the name 'zclip_z'"):
+        measured(gc.chain(gc.monitor({"zclip_z": gc.measure_norm()}), gc.zclip()).init(p))

@@ -3,6 +3,9 @@
 from typing import Any
 
 from ..core.types import OptState
+from ..transforms.monitoring import MonitorState, SnapshotState
+from ..tree.boxes import opt_state_of
+from .saving.entries import counted
 
 
 def measurements(state: OptState) -> dict[str, Any]:
@@ -12,23 +15,26 @@ def measurements(state: OptState) -> dict[str, Any]:
     other states tell of themselves (a dictionary, their property `measured`), anywhere in the state. They
     are arrays on the device: fetch them together, with one `jax.device_get`.
 
-    Args: state, of any transformation, or Flax's `TrainState` or `nnx.Optimizer`.
-    Raises: ValueError where two measures have one name.
-    """
-    found: dict[str, Any] = {}
+    What two transformations tell by the same name is counted: "zclip_z[0]", "zclip_z[1]".
 
-    def add(measured: dict[str, Any]) -> None:
-        for name, value in measured.items():
-            if name in found:
-                raise ValueError(f"measurements: two measures have the name {name!r}: rename one of them.")
-            found[name] = value
+    Args: state, of any transformation, or Flax's `TrainState` or `nnx.Optimizer`.
+    Raises: ValueError where a measure of `monitor` or `snapshot` has the name of another one.
+    """
+    found: list[tuple[str, Any]] = []
+    chosen: set[str] = set()  # by the user
 
     def visit(node: Any) -> None:
-        if hasattr(node, "measured"):
-            add(node.measured)
+        told = getattr(node, "measured", {})
+        found.extend(told.items())
+        if isinstance(node, (MonitorState, SnapshotState)):
+            chosen.update(told)
         children = node.values() if isinstance(node, dict) else node
         for child in children if isinstance(node, (dict, list, tuple)) else ():
             visit(child)
 
-    visit(getattr(state, "opt_state", state))
-    return found
+    visit(opt_state_of(state))
+    names = [name for name, _ in found]
+    for name in chosen:
+        if names.count(name) > 1:
+            raise ValueError(f"measurements: two measures have the name {name!r}: rename one of them.")
+    return dict(zip(counted(names), (value for _, value in found), strict=True))
