@@ -1,7 +1,7 @@
 """The core: pairs that remember their call, rules lifted to trees, chains. Imports jax only.
 
 What rules are written with stands in `core.numerics` (one array), `core.lists` (lists of arrays) and
-`core.matrices` (stacks of arrays of one shape).
+`core.matrices` (stacks of arrays of one shape). `core.rounding` rounds to low precision.
 """
 
 from ._anatomy import (
