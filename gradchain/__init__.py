@@ -247,6 +247,7 @@ from .optimizers import (
     tiger as tiger,
     yogi as yogi,
 )
+from .precision import QuantizeStateState as QuantizeStateState, quantize_state as quantize_state
 from .schedules import (
     InjectStatefulHyperparamsState as InjectStatefulHyperparamsState,
     StatefulSchedule as StatefulSchedule,
