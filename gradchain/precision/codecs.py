@@ -5,10 +5,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.experimental.shard_alike import shard_alike
 
 from ..core.rounding import stochastic_round
 from ..core.types import Array
-from .blocks import Blocks, blocks_of
+from .blocks import Blocks, blocks_of, extreme
 from .dynamic_map import code_of, number_of
 
 FLOAT8 = jnp.float8_e4m3fn
@@ -43,13 +44,18 @@ class Dynamic:
         parts = blocks.cut(x)
         scales = blocks.extremes(parts)
         normal = _normal(parts, blocks.spread(scales, x.ndim))
-        codes = blocks.joined(code_of(normal, self.signed, self.bits))
+        codes = _sharded_as(x, blocks.joined(code_of(normal, self.signed, self.bits)))
         return (codes if self.bits == 8 else in_halves(codes)), scales
 
     def decode(self, codes: Array, scales: Array, shape: tuple[int, ...]) -> Array:
         """The array."""
         codes = codes if self.bits == 8 else out_of_halves(codes, shape[-1])
         return _times(number_of(codes, self.signed, self.bits), scales, blocks_of(shape, self.block))
+
+
+def _sharded_as(x: Array, codes: Array) -> Array:
+    """The codes, sharded as the array is, also where shards cut blocks."""
+    return shard_alike(x, codes)[1]
 
 
 def _times(numbers: Array, scales: Array, blocks: Blocks) -> Array:
@@ -75,13 +81,13 @@ class Linear4:
         blocks = blocks_of(x.shape, self.block)
         if x.ndim == 1:
             parts = blocks.cut(x)
-            scales: Any = jnp.max(parts, 1)
+            scales: Any = blocks.extremes(parts)
             normal = blocks.joined(_normal(parts, scales[:, None]))
         else:
-            axes = range(x.ndim)
-            scales = tuple(jnp.max(x, [other for other in axes if other != axis]) for axis in axes)
+            axes = tuple(range(x.ndim))
+            scales = tuple(extreme(x, axes[:axis] + axes[axis + 1 :]) for axis in axes)
             normal = _normal(x, _least(scales))
-        codes = jnp.clip(jnp.round(normal * 16) - 1, 0, 15).astype(jnp.uint8)
+        codes = _sharded_as(x, jnp.clip(jnp.round(normal * 16) - 1, 0, 15).astype(jnp.uint8))
         return in_halves(codes), scales
 
     def decode(self, codes: Array, scales: Any, shape: tuple[int, ...]) -> Array:
@@ -123,7 +129,7 @@ class Float8:
         if not self.signed:
             normal = jnp.where(normal > 0, jnp.maximum(normal, SMALLEST), normal)
         codes = jnp.clip(normal, -LARGEST, LARGEST).astype(FLOAT8)
-        return blocks.joined(codes), scales
+        return _sharded_as(x, blocks.joined(codes)), scales
 
     def decode(self, codes: Array, scales: Array, shape: tuple[int, ...]) -> Array:
         """The array."""
