@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 from ._dtypes import cast, relaxed_promotion
 from .types import Array
 

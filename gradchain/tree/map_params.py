@@ -32,8 +32,8 @@ def map_params(
 
     Args:
         initable: the transformation, or its `init`, of this library or another.
-        f: `f(leaf, *rest_leaves)`, for every leaf of those parts. Of arrays in fewer bits (`quantize_state`)
-            it gets codes and scales, each with the same leaves of `rest`.
+        f: `f(leaf, *rest_leaves)`, for every leaf of those parts. Of arrays in fewer bits (by
+            `quantize_state`) it gets codes and scales, each with the same leaves of `rest`.
         state: a state of that transformation, or a tree of its structure.
         rest: trees with the structure of the parameters. Their leaves are skipped where the state has
             a `MaskedNode`, unless that is a leaf by `is_leaf`.
