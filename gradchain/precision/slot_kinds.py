@@ -34,7 +34,7 @@ NON_NEGATIVE = frozenset(
 )
 """Slots that are never negative."""
 
-SIGNED = frozenset(["SophiaState.nu"])
+SIGNED = frozenset(["ScaleBySM3State.nu", "SophiaState.nu"])
 """Those that may be, though states of other classes have the name for what is not."""
 
 PARAMETERS = frozenset(
