@@ -22,9 +22,11 @@ CODECS = {
     "float8 signed": Float8(True, 5),
     "float8 unsigned": Float8(False, 5),
     "bfloat16": Rounded(),
+    "8 unsigned in turn": Dynamic(8, False, 5, in_turn=True),
+    "float8 unsigned in turn": Float8(False, 5, in_turn=True),
 }
 UNSIGNED = [name for name in CODECS if "unsigned" in name or "linear" in name]
-WORST = {"8 signed": 0.0352, "8 unsigned": 0.0177, "4 signed": 0.113, "4 linear": 1 / 16}
+WORST = {"8 signed": 0.0352, "8 unsigned": 0.0177, "4 signed": 0.113, "8 unsigned in turn": 0.0353}
 """The largest difference, in the block's scale: half of the widest gap."""
 SHAPES = [(7,), (3, 4), (2, 3, 5), (11, 1)]
 
@@ -45,6 +47,11 @@ def _unpacked(x: Packed) -> jax.Array:
 @functools.partial(jax.jit, static_argnums=1)
 def _packed(x: jax.Array, codec: Any, key: Any = None) -> Packed:
     return Packed.of(x, codec, key)
+
+
+@jax.jit
+def _again(x: Packed, key: jax.Array) -> Packed:
+    return x.like(x.unpacked(), key)
 
 
 def packed(name: str, x: Any, seed: int = 0) -> Packed:
@@ -115,6 +122,7 @@ def test_numbers_come_back_within_half_a_gap(name: str, shape: tuple[int, ...]) 
             bound = scale / 16
         elif name.startswith("float8"):
             bound = np.maximum(np.abs(x) / 16, scale / 448 / (512 if "un" in name else 1024))
+            bound = bound * (2 if "turn" in name else 1)
         elif name == "bfloat16":
             bound = np.abs(x) / 128
         else:
@@ -123,7 +131,7 @@ def test_numbers_come_back_within_half_a_gap(name: str, shape: tuple[int, ...]) 
             tiny = small[small > 0][0] * scale
             if name[0] == "8":  # and relative to the number, three decades down
                 near = np.abs(x) > scale / 1e3
-                assert np.all(np.abs(back - x)[near] <= 0.42 * np.abs(x)[near] + tiny[near])
+                assert np.all(np.abs(back - x)[near] <= 0.85 * np.abs(x)[near] + tiny[near])
         assert np.all(np.abs(back - x) <= bound * (1 + 1e-5))
 
 
@@ -159,16 +167,43 @@ def test_what_is_not_finite_shows(name: str, bad: float) -> None:
 def test_what_is_coded_again_is_the_same(name: str, shape: tuple[int, ...], seed: int) -> None:
     """So steps that are skipped, and micro-steps, change nothing: not in a thousand of them."""
     once = packed(name, numbers(name, shape, seed))
-    again = packed(name, _unpacked(once), seed)
-    for x, y in zip(jax.tree.leaves(once), jax.tree.leaves(again), strict=True):
-        assert np.array_equal(x, y)
+    again = _again(_again(once, jax.random.key(seed)), jax.random.key(seed + 1))
+    assert np.array_equal(once.codes, again.codes)
+    assert jax.tree.all(jax.tree.map(np.array_equal, once.scales, again.scales))
     assert jax.tree.structure(once) == jax.tree.structure(again)
+    assert again.turn is None or int(again.turn) == 2
 
 
 def test_bfloat16_is_right_on_average() -> None:
     x = np.full((4000,), 1 + 2.0**-10, np.float32)
     mean = float(np.mean(_unpacked(packed("bfloat16", x))))
     assert abs(mean - x[0]) < 5 * 2.0**-7 * np.sqrt(1 / 8) / np.sqrt(4000)
+
+
+@pytest.mark.parametrize(
+    ("codec", "limit"),
+    [
+        (Dynamic(8, False, 256, in_turn=True), 0.02),
+        (Float8(False, 256, in_turn=True), 0.02),
+        (Rounded(), 0.02),
+        (Dynamic(8, False, 256), None),
+    ],
+    ids=repr,
+)
+def test_what_moves_slowly_moves_at_all(codec: Any, limit: float | None) -> None:
+    """700 steps of a second moment with b2 = 0.999, each far below the gaps between codes."""
+    rng = np.random.default_rng(0)
+    start = jnp.asarray(rng.uniform(0.1, 1, 1024), jnp.float32).at[::256].set(1)
+    goal = jnp.where(jnp.arange(1024) % 256 == 0, 1, 0.1 * start)
+
+    def step(x: Packed, key: jax.Array) -> Any:
+        return x.like(x.unpacked() + (goal - x.unpacked()) / 1000, key), None
+
+    keys = jax.random.split(jax.random.key(0), 700)
+    last = jax.jit(lambda x: jax.lax.scan(step, x, keys)[0].unpacked())(Packed.of(start, codec))
+    expected = goal + (start - goal) * 0.999**700
+    off = float(jnp.sum(last) / jnp.sum(expected)) - 1
+    assert off > 0.3 if limit is None else abs(off) < limit
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_steps_that_are_skipped_change_nothing() -> None:
         kept, now = (jax.tree.leaves(s, is_leaf=is_packed) for s in (first, state))
         for x, y in zip(kept, now, strict=True):
             if is_packed(x):
-                check_close(x, y, 0)
+                check_close((x.codes, x.scales), (y.codes, y.scales), 0)
 
 
 def test_what_is_not_finite_stays_in_sight() -> None:
@@ -342,7 +342,7 @@ def test_codes_are_sharded_as_the_parameters_are(bits: Any) -> None:
     mesh = Mesh(np.array(jax.devices()[:8]).reshape(4, 2), ("data", "model"))
     split = NamedSharding(mesh, PartitionSpec("data", "model"))
     tx = gc.quantize_state(gc.adamw(0.1), bits, 16, min_size=1, key=0)
-    p = {"w": small()["w"]}
+    p = {"w": small()["w"] if bits != 4 else jnp.ones((64, 128))}  # blocks that shards cut, if in bytes
     there = jax.device_put(p, split)
     state, plain = tx.init(there), tx.init(p)
     step = jax.jit(tx.step)

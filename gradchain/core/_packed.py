@@ -15,7 +15,12 @@ class Codec(Protocol):
     """How arrays of float32 are written as codes and scales, and read. Codecs go by value."""
 
     def encode(self, x: Array, key: Any) -> tuple[Array, Any]:
-        """Codes and scales; `key` is for those that round at random."""
+        """Codes and scales; `key` is for those that round at random, the turn for those that do in turn."""
+        ...
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether each turn rounds in another way."""
         ...
 
     def decode(self, codes: Array, scales: Any, shape: tuple[int, ...]) -> Array:
@@ -31,32 +36,35 @@ class Codec(Protocol):
 class Packed:
     """An array that is kept as codes and scales.
 
-    A node of a tree: its arrays have the names "codes" and "scales", all else is static.
+    A node of a tree: its arrays have the names "codes", "scales" and "turn", all else is static.
 
     Attributes:
         codes: most often of the array's shape, so that they are sharded as it is.
         scales: what the codec keeps beside them: None, an array or a tuple.
+        turn: u32[], how often it was packed, where that matters to the codec, else None.
         codec: how to read them.
         dtype: of the array.
         last: the length of its last axis, which codes that share a byte do not tell.
     """
 
-    __slots__ = ("codec", "codes", "dtype", "last", "scales")
+    __slots__ = ("codec", "codes", "dtype", "last", "scales", "turn")
 
-    def __init__(self, codes: Any, scales: Any, codec: Codec, dtype: Any, last: int):
-        self.codes, self.scales = codes, scales
+    def __init__(self, codes: Any, scales: Any, turn: Any, codec: Codec, dtype: Any, last: int):
+        self.codes, self.scales, self.turn = codes, scales, turn
         self.codec, self.dtype, self.last = codec, np.dtype(dtype), last
 
     @classmethod
-    def of(cls, x: Any, codec: Codec, key: Any = None) -> "Packed":
+    def of(cls, x: Any, codec: Codec, key: Any = None, turn: Any = 0) -> "Packed":
         """The array `x`, packed."""
+        count = jnp.asarray(turn, jnp.uint32) if codec.in_turn else None
         with relaxed_promotion():
-            codes, scales = codec.encode(cast(x, jnp.float32), key)
-        return cls(codes, scales, codec, x.dtype, x.shape[-1])
+            codes, scales = codec.encode(cast(x, jnp.float32), key if count is None else count)
+        return cls(codes, scales, count, codec, x.dtype, x.shape[-1])
 
     def like(self, x: Any, key: Any = None) -> "Packed":
         """Another array, packed as this one is."""
-        return Packed.of(cast(x, self.dtype), self.codec, key)
+        turn = 0 if self.turn is None else self.turn + jnp.uint32(1)
+        return Packed.of(cast(x, self.dtype), self.codec, key, turn)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -116,20 +124,20 @@ def true_after(tree: Any) -> Array:
     return (total < 1) | (total > 0) | jnp.isnan(total)
 
 
-_CODES, _SCALES = (jax.tree_util.GetAttrKey(name) for name in ("codes", "scales"))
+_KEYS = tuple(jax.tree_util.GetAttrKey(name) for name in ("codes", "scales", "turn"))
 
 
 def _flatten_with_keys(x: Packed) -> Any:
-    return ((_CODES, x.codes), (_SCALES, x.scales)), (x.codec, x.dtype, x.last)
+    return tuple(zip(_KEYS, (x.codes, x.scales, x.turn), strict=True)), (x.codec, x.dtype, x.last)
 
 
 def _flatten(x: Packed) -> Any:
-    return (x.codes, x.scales), (x.codec, x.dtype, x.last)
+    return (x.codes, x.scales, x.turn), (x.codec, x.dtype, x.last)
 
 
 def _unflatten(static: Any, children: Any) -> Packed:
     x = object.__new__(Packed)  # children may be anything: places, specs, None
-    x.codes, x.scales = children
+    x.codes, x.scales, x.turn = children
     x.codec, x.dtype, x.last = static
     return x
 
@@ -144,11 +152,11 @@ def known_to_flax() -> None:
         return
 
     def to_dict(x: Packed) -> dict[str, Any]:
-        return {"codes": x.codes, "scales": flax.to_state_dict(x.scales)}
+        return {"codes": x.codes, "scales": flax.to_state_dict(x.scales), "turn": x.turn}
 
     def from_dict(x: Packed, d: dict[str, Any]) -> Packed:
         scales = flax.from_state_dict(x.scales, d["scales"])
-        return _unflatten((x.codec, x.dtype, x.last), (d["codes"], scales))
+        return _unflatten((x.codec, x.dtype, x.last), (d["codes"], scales, d["turn"]))
 
     flax.register_serialization_state(Packed, to_dict, from_dict, override=True)
     globals()["_told"] = flax

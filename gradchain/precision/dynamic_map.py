@@ -1,6 +1,7 @@
 """The dynamic maps: numbers in decades, of which the larger have more codes."""
 
 import functools
+import itertools
 
 import jax.numpy as jnp
 import numpy as np
@@ -28,45 +29,52 @@ def _decade(i: int, signed: bool, bits: int) -> np.ndarray:
 
 
 @functools.cache
-def _middles(signed: bool, bits: int) -> np.ndarray:
-    """Where the nearest number changes, of those that are not negative."""
-    numbers = dynamic_map(signed, bits)
-    numbers = numbers[numbers >= 0]
-    return (numbers[1:] + numbers[:-1]) / 2
+def _pieces(signed: bool, bits: int) -> list[tuple[float, float, float]]:
+    """Where numbers that are not negative begin to have other distances, and from there slope and offset.
 
-
-def rank_of(x: Array, signed: bool, bits: int = 8) -> Array:
-    """Which of the map's numbers that are not negative is nearest to x, in [0, 1]; in float32, of float32.
-
-    Within a decade it is a linear function of x, rounded down; the decade is found by comparisons. That is
-    ten times as fast on a CPU as a search.
+    Between neighbours, and so in a decade and between two, the place of a number is a linear function.
     """
-    middles = _middles(signed, bits)
-    one = jnp.float32
-    slope, offset, first, last = (jnp.zeros_like(x) for _ in range(4))
-    begin = 1
+    table = dynamic_map(signed, bits)
+    table = table[table >= 0]
+    places, begin = [0], 1
     for i in range(bits - 1):
-        n = 2 ** (i + (not signed))
-        unit = 0.9 * 10.0 ** (i + 2 - bits) / n
-        inside = x >= one(middles[begin - 1])
-        slope = jnp.where(inside, one(1 / unit), slope)
-        offset = jnp.where(inside, one(begin - n / 9), offset)
-        first = jnp.where(inside, one(begin), first)
-        last = jnp.where(inside, one(begin + n - 1), last)
-        begin += n
-    rank = jnp.clip(jnp.floor(x * slope + offset), first, last)
-    return jnp.where(x >= one(middles[-1]), one(begin), rank)
+        end = begin + 2 ** (i + (not signed))
+        places += sorted({begin, end - 1})
+        begin = end
+    pieces = []
+    for place, following in itertools.pairwise([*places, begin]):
+        slope = (following - place) / (table[following] - table[place])
+        pieces.append((float(table[place]), slope, place - float(table[place]) * slope))
+    return pieces
 
 
-def code_of(x: Array, signed: bool, bits: int = 8) -> Array:
+def rank_of(x: Array, signed: bool, bits: int = 8, up: Array | float = 0.5) -> Array:
+    """Which of the map's numbers that are not negative is next to x, in [0, 1]; in float32, of float32.
+
+    It is found by comparisons with where pieces begin: ten times as fast on a CPU as a search.
+
+    Args: up, a number between two becomes the upper one if it is closer to it than `up`, in parts of their
+        distance: 0.5 for the nearest.
+    """
+    one = jnp.float32
+    (_, slope, offset), *others = _pieces(signed, bits)
+    slopes, offsets = jnp.full_like(x, slope), jnp.full_like(x, offset)
+    for begin, slope, offset in others:
+        beyond = x >= one(begin)
+        slopes = jnp.where(beyond, one(slope), slopes)
+        offsets = jnp.where(beyond, one(offset), offsets)
+    return jnp.minimum(jnp.floor(x * slopes + offsets + up), one(2 ** (bits - signed) - (not signed)))
+
+
+def code_of(x: Array, signed: bool, bits: int = 8, up: Array | float = 0.5) -> Array:
     """The code of the nearest number: its place in the map. uint8, of x in [-1, 1].
 
-    Without signs what is more than 0 gets a code more than 0.
+    Without signs what is more than 0 gets a code more than 0. Args: up, see `rank_of`.
     """
     if not signed:
-        return jnp.maximum(rank_of(x, signed, bits), jnp.where(x > 0, 1.0, 0.0)).astype(jnp.uint8)
+        return jnp.maximum(rank_of(x, signed, bits, up), jnp.where(x > 0, 1.0, 0.0)).astype(jnp.uint8)
     zero = 2 ** (bits - 1) - 1
-    rank = rank_of(jnp.abs(x), signed, bits)
+    rank = rank_of(jnp.abs(x), signed, bits, up)
     code = jnp.where(x < 0, zero - jnp.minimum(rank, zero), zero + rank)
     return code.astype(jnp.uint8)
 

@@ -47,12 +47,17 @@ def _check_format(what: str, value: Any, allowed: Sequence[Any]) -> None:
 
 
 def codec_of(form: Any, signed: bool, block: int | None) -> Any:
-    """The codec of a format."""
-    if form == 4:
-        return Dynamic(4, True, block or 128) if signed else Linear4(block or 128)
+    """The codec of a format. What is never negative moves slowly and is rounded in turn.
+
+    Not with 4 bits, whose gaps are so wide that what comes by chance is worse than standing still.
+    """
     if form == "bfloat16":
         return Rounded()
-    return Dynamic(8, signed, block or 256) if form == 8 else Float8(signed, block or 256)
+    if form == 4:
+        return Dynamic(4, True, block or 128) if signed else Linear4(block or 128)
+    if form == 8:
+        return Dynamic(8, signed, block or 256, in_turn=not signed)
+    return Float8(signed, block or 256, in_turn=not signed)
 
 
 def plan(

@@ -45,8 +45,8 @@ def quantize_state(
     """Keeps what `inner` remembers for each parameter in few bits: 2.03 bytes for AdamW, in place of 8.
 
     s = decode(c);  u, s = inner(g, s);  c = encode(s), array by array, in one program. Every block has a
-    scale, its entry of the largest size, and codes are the nearest ones. 0 stays 0, signs stay, what is not
-    finite shows. Second moments have codes of their own, and none above 0 becomes 0.
+    scale, its entry of the largest size. Codes are the nearest; second moments, that would stand still so,
+    are rounded up or down in turn, right on average, and never to 0. Signs and 0 stay; NaN and inf show.
 
     Left alone: copies, averages and sums (their steps would be lost), bases and factors, numbers, integers,
     complex arrays. Name them in `bits` to have them too. Jitted, `init` too holds no whole float32 state.

@@ -30,6 +30,7 @@ NON_NEGATIVE = frozenset(
         "v_col",
         "v_row",
         "FactoredState.v",
+        "ScaleByCameState.v",
     ]
 )
 """Slots that are never negative."""
