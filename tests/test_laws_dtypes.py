@@ -12,6 +12,9 @@ from parity import check_tells
 from trees import check_close, enable_x64, gradients, params, wide, worst
 
 import gradchain as gc
+from gradchain.precision.slot_kinds import never_negative, stays
+from gradchain.precision.state_slots import state_leaves
+from gradchain.tree.paths import leaves_with_path, path_name
 
 
 def raised(tree: Any) -> Any:
@@ -75,6 +78,18 @@ def test_complex_parameters_keep_their_dtype(case: Case) -> None:
         assert all(v.dtype == jnp.float32 for v in jax.tree.leaves(getattr(state, field, ())))
 
 
+def check_slots(case: Case, p: Any, first: Any, state: Any) -> None:
+    """What `quantize_state` takes for never negative is not, and copies of parameters are known to it."""
+    parameters = {path_name(path): x for path, x in leaves_with_path(p)}
+    init = case.make().init
+    for leaf in state_leaves(init, p, state):
+        if never_negative(leaf.owner, leaf.slot):
+            assert np.all(wide(leaf.value) >= 0), (leaf.owner, leaf.slot)
+    for leaf in state_leaves(init, p, first):
+        if leaf.parameter is not None and np.all(wide(leaf.value) == wide(parameters[leaf.parameter])):
+            assert stays(leaf.owner, leaf.slot, True), (leaf.owner, leaf.slot)
+
+
 @pytest.mark.parametrize("case", **ids(CASES))
 def test_float64_is_computed_in_float64(case: Case) -> None:
     case = case.started
@@ -84,6 +99,7 @@ def test_float64_is_computed_in_float64(case: Case) -> None:
         assert all(u.dtype == jnp.float64 for u in jax.tree.leaves((updates, moved)))
         again = case.make().init(p)
         assert [x.dtype for x in jax.tree.leaves(state)] == [x.dtype for x in jax.tree.leaves(again)]
+        check_slots(case, p, again, state)
     if not case.random:
         low, _, low_moved = case.run(params("float32"), 3)
         check_close((low, low_moved), (updates, moved), 1e-4)

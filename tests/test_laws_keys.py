@@ -49,6 +49,7 @@ def random_one(name: str, key: Any) -> Any:
         "apollo": (0.1,),
         "mezo": (0.1,),
         "noisy_sgd": (0.1,),
+        "quantize_state": (gc.scale_by_adam(),),
         "scale_by_apollo": (),
         "spsa": (0.1,),
         "stochastic_rounding": (gc.adam(0.1),),

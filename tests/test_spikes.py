@@ -359,25 +359,25 @@ class TestResetMoments:
     @pytest.mark.parametrize(
         ("tx", "fields"),
         [
-            (gc.adamw(0.1), {"mu", "nu"}),
-            (gc.sgd(0.1, 0.9), {"trace"}),
-            (gc.adagrad(0.1), {"sum_of_squares"}),
-            (gc.schedule_free_adamw(0.1), {"nu"}),  # not z
-            (gc.chain(gc.adam(0.1), gc.ema_params(0.9)), {"mu", "nu"}),  # no average of parameters
-            (gc.lookahead(gc.adam(0.1), 2, 0.5), {"mu", "nu"}),
-            (gc.prodigy(), {"exp_avg", "exp_avg_sq", "grad_sum"}),  # not params0
-            (gc.groups({"w": "freeze"}, gc.lion(0.1)), {"mu"}),
-            (gc.muon(0.1), {"mu", "nu"}),
-            (gc.chain(gc.add_noise(1.0, 0.5, 1), gc.adam(0.1)), {"mu", "nu"}),
+            (gc.adamw(0.1), "mu nu"),
+            (gc.sgd(0.1, 0.9), "trace"),
+            (gc.adagrad(0.1), "sum_of_squares"),
+            (gc.schedule_free_adamw(0.1), "nu"),  # not z
+            (gc.chain(gc.adam(0.1), gc.ema_params(0.9)), "mu nu"),  # no average of parameters
+            (gc.lookahead(gc.adam(0.1), 2, 0.5), "mu nu"),
+            (gc.prodigy(), "exp_avg exp_avg_sq grad_sum"),  # not params0
+            (gc.groups({"w": "freeze"}, gc.lion(0.1)), "mu"),
+            (gc.muon(0.1), "mu nu"),
+            (gc.chain(gc.add_noise(1.0, 0.5, 1), gc.adam(0.1)), "mu nu"),
         ],
         ids=str,
     )
-    def test_finds_the_moments(self, tx: Any, fields: set[str]) -> None:
+    def test_finds_the_moments(self, tx: Any, fields: str) -> None:
         chosen = jax.tree_util.tree_flatten_with_path(moments_in("here", tx, params()))[0]
         found = {
             [k.name for k in path if hasattr(k, "name")][-1] for path, is_moment in chosen if is_moment
         }
-        assert found == fields
+        assert found == set(fields.split())
 
     def test_only_the_moments_begin_anew(self) -> None:
         p = params()

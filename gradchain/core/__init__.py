@@ -71,6 +71,7 @@ from ._numbers import (
     is_whole,
 )
 from ._order import OrderWarning, Trait, conflicts
+from ._packed import Codec, Packed, is_packed, known_to_flax, packed_like, unpacked
 from ._pair import GradientTransformation, GradientTransformationExtraArgs, Path
 from ._safe import safe_norm, safe_root_mean_squares, scale_gradient
 from ._schedule import schedule

@@ -19,6 +19,7 @@ from ._errors import LeafError, MissingParamsError, path_of_leaf
 from ._leaves import Leaves
 from ._one_pass import in_one_pass
 from ._order import Trait
+from ._packed import has_packed, packed_like, true_after, unpacked
 from ._pair import GradientTransformationExtraArgs
 from ._rule import Rule, enclosing, fields_of
 from ._siblings import siblings
@@ -74,19 +75,23 @@ class Fused:
             numbers = [{**given, **now} for given, now in zip(constants, numbers, strict=True)]
         measured = self.measured(leaves.gs, extra_args)
         results = leaves.all_of("parameters", params) if whole else list(leaves.all)
+        last: Any = None  # what the leaf before gave, if it was packed
         for i, g, p in zip(leaves.present, leaves.gs, leaves.ps, strict=True):
             adds = whole and p is not None and is_inexact(p)
             program = programs.step if adds else programs.update
+            kept = [column.at(i) for column in columns]
+            packed, after = has_packed(kept), extra_args.get(AFTER)
+            if packed and last is not None:
+                after = last if after is None else after & last
             try:
-                results[i], news = program(
-                    g, [column.at(i) for column in columns], p, numbers, measured, extra_args.get(AFTER)
-                )
+                results[i], news = program(g, kept, p, numbers, measured, after)
             except LeafError as error:
                 raise error.at(path_of_leaf(updates, i)) from None
             if whole and not adds:
                 results[i] = apply_one(params, i, p, results[i])
             for column, new in zip(columns, news, strict=True):
                 column.put(i, new)
+            last = true_after(news) if packed else None
         return leaves.treedef.unflatten(results), [column.tree() for column in columns]
 
     def measured(self, gs: list[Any], extra_args: dict[str, Any]) -> tuple[Any, ...]:
@@ -104,13 +109,14 @@ class Fused:
         news = []
         if after is not None:
             g = jnp.where(after, g, jnp.zeros_like(g))
-        for rule, s, values in zip(self.rules, states, numbers, strict=True):
+        for rule, kept, values in zip(self.rules, states, numbers, strict=True):
+            s = unpacked(kept)
             rule.check(g, s, p)
             with relaxed_promotion():
                 wide_s, wide_p = jax.tree.map(widen, s), None if p is None else widen(p)
                 u, new = rule.at(values).update(widen(g), wide_s, wide_p, *measured)
                 rule.check_state(s, new)
-                new = jax.tree.map(lambda x, old: cast(x, dtype_of(old)), new, s)
+                new = packed_like(jax.tree.map(lambda x, old: cast(x, dtype_of(old)), new, s), kept)
                 g = cast(u, rule.dtype_of_update(g, s, p))
             news.append(tuple(fields_of(new).values()))
             measured = ()

@@ -1,5 +1,7 @@
 """The few formulas that many rules share, written once and safe at their edges."""
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -45,6 +47,19 @@ def wide_like(p: Any) -> Array:
 def key_of(key: Any) -> Array:
     """A random key of its own: a copy of a key, typed or raw, or one made from an integer (typed)."""
     return jax.random.key(key) if jnp.ndim(key) == 0 and not is_key(key) else jnp.array(key)
+
+
+def drawn_like(sampler: Callable[..., Any], key: Any, x: Any, dtype: Any) -> jax.Array:
+    """`sampler(key, shape, dtype)` in the shape of `x` and, under explicit sharding, in its sharding."""
+    kwargs = {}
+    # JAX without `typeof` has no explicit sharding.
+    if hasattr(jax, "typeof") and isinstance(x, jax.Array):
+        sharding = jax.typeof(x).sharding
+        # Only an explicit mesh decides the sharding of the result.
+        explicit = getattr(sharding.mesh, "are_all_axes_explicit", False)
+        if explicit and "out_sharding" in inspect.signature(sampler).parameters:
+            kwargs["out_sharding"] = sharding
+    return sampler(key, jnp.shape(x), dtype, **kwargs)
 
 
 def array_of(p: Any) -> jax.Array:

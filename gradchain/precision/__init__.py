@@ -11,6 +11,7 @@ from .master_weights import (
     MasterWeightsState as MasterWeightsState,
     with_master_weights as with_master_weights,
 )
+from .quantize_state import QuantizeStateState as QuantizeStateState, quantize_state as quantize_state
 from .reset_moments import ResetMomentsState as ResetMomentsState, reset_moments as reset_moments
 from .skip_outliers import SkipOutliersState as SkipOutliersState, skip_outliers as skip_outliers
 from .split_weights import SplitWeightsState as SplitWeightsState, with_split_weights as with_split_weights

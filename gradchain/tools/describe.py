@@ -12,6 +12,7 @@ from ..core import (
     chain,
     code_of,
     conflicts,
+    is_packed,
     key_of_value,
     named_chain,
     parts,
@@ -172,10 +173,10 @@ def _sorted(part: Part) -> tuple[list[str], list[str]]:
 
 def _shapes(slot: Slot, params: Params | None) -> str:
     """What stands in a slot, in words."""
-    leaves = jax.tree.leaves(slot.value)
+    leaves = jax.tree.leaves(slot.value, is_leaf=is_packed)
     if not leaves:
         return "like the parameters"
-    dtypes = ", ".join(sorted({x.dtype.name for x in leaves}))
+    dtypes = ", ".join(sorted({x.codec.name if is_packed(x) else x.dtype.name for x in leaves}))
     if slot.like_params and params is not None:
         alike = {x.shape for x in leaves} <= {jax.numpy.shape(p) for p in jax.tree.leaves(params)}
         return f"{dtypes}, like the parameters" if alike else f"{dtypes}, {len(leaves)} arrays"

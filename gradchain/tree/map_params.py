@@ -5,7 +5,7 @@ from typing import Any, Protocol, Union, runtime_checkable
 
 import jax
 
-from ..core import tree_mismatch
+from ..core import is_packed, tree_mismatch
 from ..core.types import OptState, Params, PyTree
 from .placeholder import is_placeholder, placeholder
 
@@ -32,7 +32,8 @@ def map_params(
 
     Args:
         initable: the transformation, or its `init`, of this library or another.
-        f: `f(leaf, *rest_leaves)`, for every leaf of those parts.
+        f: `f(leaf, *rest_leaves)`, for every leaf of those parts. Of arrays in fewer bits (by
+            `quantize_state`) it gets codes and scales, each with the same leaves of `rest`.
         state: a state of that transformation, or a tree of its structure.
         rest: trees with the structure of the parameters. Their leaves are skipped where the state has
             a `MaskedNode`, unless that is a leaf by `is_leaf`.
@@ -68,7 +69,7 @@ def _map_leaves(
     f: Callable[..., Any], value: PyTree, rest: tuple[PyTree, ...], is_leaf: Callable[[Any], bool] | None
 ) -> PyTree:
     def stops(x: Any) -> bool:
-        return _is_masked(x) or (is_leaf is not None and is_leaf(x))
+        return _is_masked(x) or is_packed(x) or (is_leaf is not None and is_leaf(x))
 
     leaves, treedef = jax.tree.flatten(value, is_leaf=stops)
     try:
@@ -78,6 +79,10 @@ def _map_leaves(
         raise tree_mismatch("map_params", "part of the state", value, "further tree", wrong) from None
 
     def apply(x: Any, *others: Any) -> Any:
-        return x if _is_masked(x) and not (is_leaf and is_leaf(x)) else f(x, *others)
+        if is_leaf is not None and is_leaf(x):
+            return f(x, *others)
+        if is_packed(x):  # its codes and its scales, each with what goes with the array
+            return jax.tree.map(lambda part: f(part, *others), x)
+        return x if _is_masked(x) else f(x, *others)
 
     return jax.tree.unflatten(treedef, map(apply, leaves, *columns))

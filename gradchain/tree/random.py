@@ -1,6 +1,5 @@
 """Random trees, and trees of random keys."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from ..core import dtype_of
+from ..core.numerics import drawn_like
 from ..core.types import ArrayTree
 from .leaves import map_leaves
 
@@ -32,17 +32,9 @@ def random_like(
         sampler: `sampler(key, shape, dtype)`, with or without a keyword `out_sharding`.
         dtype: dtype of all leaves, by default that of each target.
     """
-    # JAX without `typeof` has no explicit sharding.
-    takes_sharding = hasattr(jax, "typeof") and "out_sharding" in inspect.signature(sampler).parameters
 
     def draw(key: Any, leaf: Any) -> Any:
-        kwargs = {}
-        if takes_sharding and isinstance(leaf, jax.Array):
-            sharding = jax.typeof(leaf).sharding
-            # Only an explicit mesh decides the sharding of the result.
-            if getattr(sharding.mesh, "are_all_axes_explicit", False):
-                kwargs["out_sharding"] = sharding
-        return sampler(key, jnp.shape(leaf), dtype or dtype_of(leaf), **kwargs)
+        return drawn_like(sampler, key, leaf, dtype or dtype_of(leaf))
 
     return map_leaves("random_like", draw, split_key_like(rng_key, target_tree), target_tree)
 

@@ -1,0 +1,113 @@
+"""States of any transformation in 8 or 4 bits, float8 or bfloat16."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Union
+
+import jax
+
+from ..core import (
+    AT_LEAST_1,
+    NON_NEGATIVE,
+    GradientTransformation,
+    Path,
+    is_packed,
+    known_to_flax,
+    transformation,
+    with_extra_args_support,
+    wrapper,
+)
+from ..core.numerics import key_of
+from ..core.types import Array, OptState, Params, PyTree, Updates
+from ..tree.placeholder import is_placeholder
+from .codecs import Rounded
+from .formats import Bits, check_bits, packed, plan
+from .leaf_by_leaf import rule_places, staying
+
+
+class QuantizeStateState(NamedTuple):
+    """State of `quantize_state`."""
+
+    key: Array  # key[]  from which bfloat16 is rounded at random
+    inner_state: OptState  # the inner transformation's, with codes and scales in place of arrays
+
+
+@transformation(block=AT_LEAST_1, min_size=NON_NEGATIVE)
+def quantize_state(
+    inner: GradientTransformation,
+    bits: Bits = 8,
+    block: int | None = None,
+    *,
+    min_size: int = 4096,
+    keep: Union[str, Sequence[str], PyTree, Callable[[Params], PyTree], None] = None,
+    key: Union[int, Array] = 0,
+):
+    """Keeps what `inner` remembers for each parameter in few bits: 2.03 bytes for AdamW, in place of 8.
+
+    s = decode(c);  u, s = inner(g, s);  c = encode(s), array by array, in one program. Every block has a
+    scale, its entry of the largest size. Codes are the nearest; second moments, that would stand still so,
+    are rounded up or down in turn, right on average, and never to 0. Signs and 0 stay; NaN and inf show.
+
+    Left alone: copies, averages and sums (their steps would be lost), bases and factors, numbers, integers,
+    complex arrays. Name them in `bits` to have them too. Jitted, `init` too holds no whole float32 state.
+
+    Args:
+        inner: any transformation, of any library; around `flatten`, it finds nothing.
+        bits: 8, dynamic maps; 4, those and for second moments 16 equal steps, where 0 becomes 1/16;
+            "float8" (e4m3); "bfloat16", rounded at random, sums too. Or by slot, others stay:
+            `{"mu": 8, "nu": "bfloat16"}`.
+        block: entries with one scale, at least 1; None for 256, with 4 bits 128.
+        min_size: arrays of fewer entries stay, at least 0.
+        keep: parameters whose state stays (embeddings, say): a regular expression for whole names such as
+            "embed/.*", several, or a mask: a tree of booleans or a function from the parameters to one.
+        key: an integer or a random key.
+
+    State: `QuantizeStateState(key, inner_state)`. Memory: 1 + 4 / block bytes for an entry of 4.
+    Raises: at `init`, ValueError for a name that no slot has, and if no slot is like the parameters.
+    Reference: Dettmers et al., 2021, 8-bit Optimizers via Block-wise Quantization, arXiv:2110.02861.
+    """
+    check_bits(bits)
+    tx = with_extra_args_support(inner)
+
+    @functools.cache
+    def places() -> list[Path]:
+        return list(rule_places(inner))
+
+    def init(params: Params) -> QuantizeStateState:
+        state = tx.init(params)
+        if not is_placeholder(params):
+            known_to_flax()
+            codecs = plan(inner, bits, block, min_size, keep, params, state)
+            leaves, treedef = jax.tree.flatten(state)
+            del state  # each array goes when its codes are there
+            for i, codec in enumerate(codecs):
+                leaves[i] = leaves[i] if codec is None else packed(leaves[i], codec)
+            state = treedef.unflatten(leaves)
+        return QuantizeStateState(key_of(key), state)
+
+    def run(
+        whole: bool, updates: Updates, state: QuantizeStateState, params: Any = None, **extra_args: Any
+    ) -> tuple[Any, QuantizeStateState]:
+        known_to_flax()
+        kept, treedef = jax.tree.flatten(state.inner_state, is_leaf=_stops)
+        stay = staying(places(), state.inner_state)
+        ready = [x.unpacked() if is_packed(x) and id(x) not in stay else x for x in kept]
+        inner_state = treedef.unflatten(ready)
+        result, inner_state = tx.run(whole, updates, inner_state, params, **extra_args)
+        news, next_key = treedef.flatten_up_to(inner_state), state.key
+        at_random = [i for i, x in enumerate(kept) if is_packed(x) and isinstance(x.codec, Rounded)]
+        keys: dict[int, Array] = {}
+        if at_random:
+            next_key, *drawn = jax.random.split(state.key, len(at_random) + 1)
+            keys = dict(zip(at_random, drawn, strict=True))
+        for i, old in enumerate(kept):
+            if is_packed(old) and not is_packed(news[i]):
+                news[i] = old.like(news[i], keys.get(i))
+        return result, QuantizeStateState(next_key, treedef.unflatten(news))
+
+    return wrapper(init, run, one_program=True, inside=[(inner, ("inner_state",))])
+
+
+def _stops(x: Any) -> bool:
+    """Whether the walk through a state ends here: what another `quantize_state` keeps is its own."""
+    return is_packed(x) or isinstance(x, QuantizeStateState)
