@@ -241,8 +241,9 @@ def test_what_fits_nothing_is_named() -> None:
         ValueError, match=r"'mv', which no slot has; the slots are 'mu', 'nu'. Did you mean"
     ):
         gc.quantize_state(gc.adam(0.1), {"mv": 8}).init(p)
+    wrong: Any = {3: 8}
     with pytest.raises(TypeError, match="names of slots"):
-        gc.quantize_state(gc.adam(0.1), {3: 8})
+        gc.quantize_state(gc.adam(0.1), wrong)
     with pytest.raises(ValueError, match="keeps no arrays of the parameters' shapes"):
         gc.quantize_state(gc.sgd(0.1)).init(p)
     with pytest.raises(ValueError, match=r"flatten\(quantize_state"):
@@ -292,7 +293,7 @@ def test_tools_see_through_it(tmp_path: Any) -> None:
     begun = gc.reset(tx, state, q, where="w")
     assert int(jnp.sum(begun.inner_state[0].nu["w"].codes)) == 0
     check_close(begun.inner_state[0].nu["b"], state.inner_state[0].nu["b"], 0)
-    kept = gc.tree.map_params(tx, lambda x, place: x, state, jax.tree.map(lambda _: "anywhere", p))
+    kept = gc.tree.map_params(tx.init, lambda x, place: x, state, jax.tree.map(lambda _: "anywhere", p))
     check_close(kept, state, 0)
 
 
@@ -355,3 +356,19 @@ def test_codes_are_sharded_as_the_parameters_are(bits: Any) -> None:
     for x in jax.tree.leaves(state, is_leaf=is_packed):
         if is_packed(x):
             assert x.codes.sharding.is_equivalent_to(split, 2)
+
+
+@pytest.mark.skipif(not hasattr(jax.sharding, "reshard"), reason="this JAX has no explicit sharding")
+@pytest.mark.parametrize("bits", [8, 4])
+def test_explicit_shardings_are_kept_also_where_they_cut_blocks(bits: int) -> None:
+    axes = (jax.sharding.AxisType.Explicit,) * 2
+    tx, p = gc.quantize_state(gc.adamw(0.1), bits, 16, min_size=1), small()
+    expected, _ = jax.jit(tx.step)(p, tx.init(p), p)
+    with jax.set_mesh(jax.make_mesh((4, 2), ("data", "model"), axis_types=axes)):
+        specs = {"w": PartitionSpec("data", "model"), "b": PartitionSpec("model")}
+        there = jax.tree.map(jax.device_put, p, specs)
+        found, state = jax.jit(tx.step)(there, tx.init(there), there)
+        check_close(found, expected, 1e-5)
+        for x in jax.tree.leaves(state, is_leaf=is_packed):
+            if is_packed(x):
+                assert jax.typeof(x.codes).sharding.spec == specs["w" if x.ndim == 2 else "b"]

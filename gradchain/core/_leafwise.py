@@ -75,7 +75,7 @@ class Fused:
             numbers = [{**given, **now} for given, now in zip(constants, numbers, strict=True)]
         measured = self.measured(leaves.gs, extra_args)
         results = leaves.all_of("parameters", params) if whole else list(leaves.all)
-        last: Any = None  # what the leaf before gave, if it was packed
+        last: Any = None  # true after the packed leaf before: by itself, XLA:CPU would unpack all at once
         for i, g, p in zip(leaves.present, leaves.gs, leaves.ps, strict=True):
             adds = whole and p is not None and is_inexact(p)
             program = programs.step if adds else programs.update
@@ -91,7 +91,7 @@ class Fused:
                 results[i] = apply_one(params, i, p, results[i])
             for column, new in zip(columns, news, strict=True):
                 column.put(i, new)
-            last = true_after(news) if packed else None
+            last = true_after(news) if packed and jax.default_backend() == "cpu" else None
         return leaves.treedef.unflatten(results), [column.tree() for column in columns]
 
     def measured(self, gs: list[Any], extra_args: dict[str, Any]) -> tuple[Any, ...]:

@@ -119,7 +119,7 @@ def packed_like(tree: Any, like: Any) -> Any:
 def true_after(tree: Any) -> Array:
     """True, when the scales of a tree are there: XLA does not see that it always is."""
     kept = [x for x in jax.tree.leaves(tree, is_leaf=is_packed) if is_packed(x)]
-    seen = [jnp.ravel(s)[-1] for x in kept for s in jax.tree.leaves(x.scales)]
+    seen = [jnp.max(s) for x in kept for s in jax.tree.leaves(x.scales)]
     total = sum(seen[1:], seen[0])
     return (total < 1) | (total > 0) | jnp.isnan(total)
 

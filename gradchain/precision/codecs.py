@@ -14,6 +14,7 @@ from jax.experimental.shard_alike import shard_alike
 from ..core.rounding import spacing, stochastic_round
 from ..core.types import Array
 from .blocks import Blocks, blocks_of, extreme
+from .blocks_of_shards import sharded_as, whole_blocks
 from .dither import dither
 from .dynamic_map import code_of, number_of
 
@@ -47,7 +48,7 @@ class Dynamic:
     def encode(self, x: Array, key: Any = None) -> tuple[Array, Array]:
         """uint8[shape] or, two in each, uint8[..., half]; f32[blocks]."""
         blocks = blocks_of(x.shape, self.block)
-        parts = blocks.cut(x)
+        parts = blocks.cut(whole_blocks(x, blocks))
         scales = blocks.extremes(parts)
         normal = _normal(parts, blocks.spread(scales, x.ndim))
         up = dither(normal, key, 2.0**-13) if self.in_turn else 0.5
@@ -62,11 +63,12 @@ class Dynamic:
 
 def _sharded_as(x: Array, codes: Array) -> Array:
     """The codes, sharded as the array is, also where shards cut blocks."""
-    return shard_alike(x, codes)[1]
+    return sharded_as(x, shard_alike(x, codes)[1])
 
 
 def _times(numbers: Array, scales: Array, blocks: Blocks) -> Array:
-    return blocks.joined(blocks.cut(numbers) * blocks.spread(scales, numbers.ndim))
+    parts = blocks.cut(whole_blocks(numbers, blocks))
+    return sharded_as(numbers, blocks.joined(parts * blocks.spread(scales, numbers.ndim)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Linear4:
         """uint8[..., half]; for each axis f32[length], the largest entries."""
         blocks = blocks_of(x.shape, self.block)
         if x.ndim == 1:
-            parts = blocks.cut(x)
+            parts = blocks.cut(whole_blocks(x, blocks))
             scales: Any = blocks.extremes(parts)
             normal = blocks.joined(_normal(parts, scales[:, None]))
         else:
@@ -132,7 +134,7 @@ class Float8:
     def encode(self, x: Array, key: Any = None) -> tuple[Array, Array]:
         """float8_e4m3fn[shape]; f32[blocks], the largest entries."""
         blocks = blocks_of(x.shape, self.block)
-        parts = blocks.cut(x)
+        parts = blocks.cut(whole_blocks(x, blocks))
         scales = jnp.abs(blocks.extremes(parts))
         normal = _normal(parts, blocks.spread(scales, x.ndim)) * LARGEST
         if not self.signed:
