@@ -14,13 +14,8 @@ from .types import Array
 class Codec(Protocol):
     """How arrays of float32 are written as codes and scales, and read. Codecs go by value."""
 
-    def encode(self, x: Array, key: Any) -> tuple[Array, Any]:
-        """Codes and scales; `key` is for those that round at random, the turn for those that do in turn."""
-        ...
-
-    @property
-    def in_turn(self) -> bool:
-        """Whether each turn rounds in another way."""
+    def encode(self, x: Array, seed: Array | None) -> tuple[Array, Any]:
+        """Codes and scales; entries are rounded at random from a seed, u32[], or to the nearest."""
         ...
 
     def decode(self, codes: Array, scales: Any, shape: tuple[int, ...]) -> Array:
@@ -36,35 +31,39 @@ class Codec(Protocol):
 class Packed:
     """An array that is kept as codes and scales.
 
-    A node of a tree: its arrays have the names "codes", "scales" and "turn", all else is static.
+    A node of a tree: its arrays have the names "codes", "scales" and "seed", all else is static.
 
     Attributes:
         codes: most often of the array's shape, so that they are sharded as it is.
         scales: what the codec keeps beside them: None, an array or a tuple.
-        turn: u32[], how often it was packed, where that matters to the codec, else None.
+        seed: u32[], from which the next array is rounded at random, so that it is right on average. What
+            moves by less than half the distance of two codes would stand still if it were rounded to the
+            nearest: a second moment with a decay of 0.999.
         codec: how to read them.
         dtype: of the array.
         last: the length of its last axis, which codes that share a byte do not tell.
     """
 
-    __slots__ = ("codec", "codes", "dtype", "last", "scales", "turn")
+    __slots__ = ("codec", "codes", "dtype", "last", "scales", "seed")
 
-    def __init__(self, codes: Any, scales: Any, turn: Any, codec: Codec, dtype: Any, last: int):
-        self.codes, self.scales, self.turn = codes, scales, turn
+    def __init__(self, codes: Any, scales: Any, seed: Any, codec: Codec, dtype: Any, last: int):
+        self.codes, self.scales, self.seed = codes, scales, seed
         self.codec, self.dtype, self.last = codec, np.dtype(dtype), last
 
     @classmethod
-    def of(cls, x: Any, codec: Codec, key: Any = None, turn: Any = 0) -> "Packed":
-        """The array `x`, packed."""
-        count = jnp.asarray(turn, jnp.uint32) if codec.in_turn else None
-        with relaxed_promotion():
-            codes, scales = codec.encode(cast(x, jnp.float32), key if count is None else count)
-        return cls(codes, scales, count, codec, x.dtype, x.shape[-1])
+    def of(cls, x: Any, codec: Codec, seed: Any = 0) -> "Packed":
+        """The array `x`, packed, each entry as its nearest code; the seed is for the next array."""
+        return cls._made(x, codec, None, jnp.asarray(seed, jnp.uint32))
 
-    def like(self, x: Any, key: Any = None) -> "Packed":
-        """Another array, packed as this one is."""
-        turn = 0 if self.turn is None else self.turn + jnp.uint32(1)
-        return Packed.of(cast(x, self.dtype), self.codec, key, turn)
+    def like(self, x: Any) -> "Packed":
+        """Another array, packed as this one is, rounded at random."""
+        return self._made(cast(x, self.dtype), self.codec, self.seed, self.seed + jnp.uint32(1))
+
+    @classmethod
+    def _made(cls, x: Any, codec: Codec, seed: Any, following: Any) -> "Packed":
+        with relaxed_promotion():
+            codes, scales = codec.encode(cast(x, jnp.float32), seed)
+        return cls(codes, scales, following, codec, x.dtype, x.shape[-1])
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -117,27 +116,28 @@ def packed_like(tree: Any, like: Any) -> Any:
 
 @jax.jit
 def true_after(tree: Any) -> Array:
-    """True, when the scales of a tree are there: XLA does not see that it always is."""
+    """True, when what is packed in a tree is there: XLA does not see that it always is."""
     kept = [x for x in jax.tree.leaves(tree, is_leaf=is_packed) if is_packed(x)]
-    seen = [jnp.max(s) for x in kept for s in jax.tree.leaves(x.scales)]
+    told = [s for x in kept for s in jax.tree.leaves(x.scales) or [x.codes]]
+    seen = [jnp.max(x).astype(jnp.float32) for x in told]
     total = sum(seen[1:], seen[0])
     return (total < 1) | (total > 0) | jnp.isnan(total)
 
 
-_KEYS = tuple(jax.tree_util.GetAttrKey(name) for name in ("codes", "scales", "turn"))
+_KEYS = tuple(jax.tree_util.GetAttrKey(name) for name in ("codes", "scales", "seed"))
 
 
 def _flatten_with_keys(x: Packed) -> Any:
-    return tuple(zip(_KEYS, (x.codes, x.scales, x.turn), strict=True)), (x.codec, x.dtype, x.last)
+    return tuple(zip(_KEYS, (x.codes, x.scales, x.seed), strict=True)), (x.codec, x.dtype, x.last)
 
 
 def _flatten(x: Packed) -> Any:
-    return (x.codes, x.scales, x.turn), (x.codec, x.dtype, x.last)
+    return (x.codes, x.scales, x.seed), (x.codec, x.dtype, x.last)
 
 
 def _unflatten(static: Any, children: Any) -> Packed:
     x = object.__new__(Packed)  # children may be anything: places, specs, None
-    x.codes, x.scales, x.turn = children
+    x.codes, x.scales, x.seed = children
     x.codec, x.dtype, x.last = static
     return x
 
@@ -152,11 +152,11 @@ def known_to_flax() -> None:
         return
 
     def to_dict(x: Packed) -> dict[str, Any]:
-        return {"codes": x.codes, "scales": flax.to_state_dict(x.scales), "turn": x.turn}
+        return {"codes": x.codes, "scales": flax.to_state_dict(x.scales), "seed": x.seed}
 
     def from_dict(x: Packed, d: dict[str, Any]) -> Packed:
         scales = flax.from_state_dict(x.scales, d["scales"])
-        return _unflatten((x.codec, x.dtype, x.last), (d["codes"], scales, d["turn"]))
+        return _unflatten((x.codec, x.dtype, x.last), (d["codes"], scales, d["seed"]))
 
     flax.register_serialization_state(Packed, to_dict, from_dict, override=True)
     globals()["_told"] = flax

@@ -1,22 +1,17 @@
-"""The formats of low-bit states: how arrays become codes and scales.
-
-With `in_turn` entries are rounded up or down by a hash of their place and of the turn, so that they are
-right on average. Nearest codes would stand still where a step moves less than half a gap, as second moments
-do with b2 = 0.999.
-"""
+"""The formats of low-bit states: how arrays become codes and scales."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import jax.numpy as jnp
 from jax.experimental.shard_alike import shard_alike
 
-from ..core.rounding import spacing, stochastic_round
+from ..core.rounding import rounded_at_random, spacing
 from ..core.types import Array
 from .blocks import Blocks, blocks_of, extreme
 from .blocks_of_shards import sharded_as, whole_blocks
-from .dither import dither
 from .dynamic_map import code_of, number_of
+from .threshold import threshold
 
 FLOAT8 = jnp.float8_e4m3fn
 LARGEST = 448.0
@@ -38,21 +33,20 @@ class Dynamic:
     bits: int  # 8 or 4
     signed: bool
     block: int
-    in_turn: bool = False
 
     @property
     def name(self) -> str:
         """In a few words."""
         return f"{self.bits}-bit"
 
-    def encode(self, x: Array, key: Any = None) -> tuple[Array, Array]:
+    def encode(self, x: Array, seed: Array | None = None) -> tuple[Array, Array]:
         """uint8[shape] or, two in each, uint8[..., half]; f32[blocks]."""
         blocks = blocks_of(x.shape, self.block)
         parts = blocks.cut(whole_blocks(x, blocks))
         scales = blocks.extremes(parts)
         normal = _normal(parts, blocks.spread(scales, x.ndim))
-        up = dither(normal, key, 2.0**-13) if self.in_turn else 0.5
-        codes = _sharded_as(x, blocks.joined(code_of(normal, self.signed, self.bits, up)))
+        codes = code_of(normal, self.signed, self.bits, threshold(normal, seed, 2.0**-13))
+        codes = _sharded_as(x, blocks.joined(codes))
         return (codes if self.bits == 8 else in_halves(codes)), scales
 
     def decode(self, codes: Array, scales: Array, shape: tuple[int, ...]) -> Array:
@@ -79,14 +73,13 @@ class Linear4:
     """
 
     block: int  # of vectors
-    in_turn: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
         """In a few words."""
         return "4-bit"
 
-    def encode(self, x: Array, key: Any = None) -> tuple[Array, Any]:
+    def encode(self, x: Array, seed: Array | None = None) -> tuple[Array, Any]:
         """uint8[..., half]; for each axis f32[length], the largest entries."""
         blocks = blocks_of(x.shape, self.block)
         if x.ndim == 1:
@@ -97,7 +90,8 @@ class Linear4:
             axes = tuple(range(x.ndim))
             scales = tuple(extreme(x, axes[:axis] + axes[axis + 1 :]) for axis in axes)
             normal = _normal(x, _least(scales))
-        codes = _sharded_as(x, jnp.clip(jnp.round(normal * 16) - 1, 0, 15).astype(jnp.uint8))
+        rank = jnp.floor(normal * 16 + threshold(normal, seed, 2.0**-18))
+        codes = _sharded_as(x, jnp.clip(rank - 1, 0, 15).astype(jnp.uint8))
         return in_halves(codes), scales
 
     def decode(self, codes: Array, scales: Any, shape: tuple[int, ...]) -> Array:
@@ -124,14 +118,13 @@ class Float8:
 
     signed: bool
     block: int
-    in_turn: bool = False
 
     @property
     def name(self) -> str:
         """In a few words."""
         return "float8"
 
-    def encode(self, x: Array, key: Any = None) -> tuple[Array, Array]:
+    def encode(self, x: Array, seed: Array | None = None) -> tuple[Array, Array]:
         """float8_e4m3fn[shape]; f32[blocks], the largest entries."""
         blocks = blocks_of(x.shape, self.block)
         parts = blocks.cut(whole_blocks(x, blocks))
@@ -139,9 +132,10 @@ class Float8:
         normal = _normal(parts, blocks.spread(scales, x.ndim)) * LARGEST
         if not self.signed:
             normal = jnp.where(normal > 0, jnp.maximum(normal, SMALLEST), normal)
-        if self.in_turn:
+        if seed is not None:
             step = spacing(normal, FLOAT8)
-            normal = jnp.floor(normal / step + dither(normal, key, 2.0**-18)) * step
+            steps = jnp.floor(jnp.abs(normal) / step + threshold(normal, seed, 2.0**-18))
+            normal = jnp.copysign(steps * step, normal)
         codes = jnp.clip(normal, -LARGEST, LARGEST).astype(FLOAT8)
         return _sharded_as(x, blocks.joined(codes)), scales
 
@@ -153,21 +147,20 @@ class Float8:
 
 @dataclasses.dataclass(frozen=True)
 class Rounded:
-    """A narrower dtype, rounded at random: right on average."""
+    """A narrower dtype."""
 
     dtype: str = "bfloat16"
-    in_turn: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
         """In a few words."""
         return self.dtype
 
-    def encode(self, x: Array, key: Any = None) -> tuple[Array, None]:
-        """bfloat16[shape]; to the nearest without a key, as at the start."""
-        if key is None:
-            return x.astype(self.dtype), None
-        return stochastic_round(x, key, self.dtype), None
+    def encode(self, x: Array, seed: Array | None = None) -> tuple[Array, None]:
+        """bfloat16[shape]."""
+        if seed is not None:
+            x = rounded_at_random(x, seed, self.dtype)
+        return x.astype(self.dtype), None
 
     def decode(self, codes: Array, scales: None, shape: tuple[int, ...]) -> Array:
         """The array."""

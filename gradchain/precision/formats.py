@@ -47,17 +47,14 @@ def _check_format(what: str, value: Any, allowed: Sequence[Any]) -> None:
 
 
 def codec_of(form: Any, signed: bool, block: int | None) -> Any:
-    """The codec of a format. What is never negative moves slowly and is rounded in turn.
-
-    Not with 4 bits, whose gaps are so wide that what comes by chance is worse than standing still.
-    """
+    """The codec of a format."""
     if form == "bfloat16":
         return Rounded()
     if form == 4:
         return Dynamic(4, True, block or 128) if signed else Linear4(block or 128)
     if form == 8:
-        return Dynamic(8, signed, block or 256, in_turn=not signed)
-    return Float8(signed, block or 256, in_turn=not signed)
+        return Dynamic(8, signed, block or 256)
+    return Float8(signed, block or 256)
 
 
 def plan(
@@ -156,6 +153,7 @@ def kept_parameters(keep: Any, params: Params) -> set[str]:
 
 
 @functools.partial(jax.jit, static_argnums=1)
-def packed(x: Array, codec: Any) -> Packed:
+def packed(x: Array, codec: Any, seed: Array) -> Packed:
     """An array, packed, in one program."""
-    return Packed.of(jax.lax.optimization_barrier(x), codec)  # or XLA would evaluate what it knows, slowly
+    x = jax.lax.optimization_barrier(x)  # or XLA would evaluate what it knows, slowly
+    return Packed.of(x, codec, seed)

@@ -14,7 +14,6 @@ from ..transforms.groups import groups
 from ..transforms.masking import masked
 from ..transforms.partitioning import partition
 from ..transforms.tunable import tunable
-from .codecs import Rounded
 
 PASSING = (
     accumulate_gradients,
@@ -41,9 +40,6 @@ def rule_places(tx: GradientTransformation, place: Path = ()) -> Iterator[Path]:
 
 
 def staying(places: list[Path], state: OptState) -> set[int]:
-    """By `id`, the arrays that stay packed in a step.
-
-    Not those that are rounded at random: the kernel has no keys.
-    """
+    """By `id`, the arrays that stay packed in a step."""
     kept = [x for place in places for x in jax.tree.leaves(state_at(state, place), is_leaf=is_packed)]
-    return {id(x) for x in kept if is_packed(x) and not isinstance(x.codec, Rounded)}
+    return {id(x) for x in kept if is_packed(x)}

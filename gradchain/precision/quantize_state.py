@@ -18,9 +18,9 @@ from ..core import (
     wrapper,
 )
 from ..core.numerics import key_of
+from ..core.rounding import seed_of
 from ..core.types import Array, OptState, Params, PyTree, Updates
 from ..tree.placeholder import is_placeholder
-from .codecs import Rounded
 from .formats import Bits, check_bits, packed, plan
 from .leaf_by_leaf import rule_places, staying
 
@@ -28,8 +28,7 @@ from .leaf_by_leaf import rule_places, staying
 class QuantizeStateState(NamedTuple):
     """State of `quantize_state`."""
 
-    key: Array  # key[]  from which bfloat16 is rounded at random
-    inner_state: OptState  # the inner transformation's, with codes and scales in place of arrays
+    inner_state: OptState  # the inner transformation's, with codes, scales and a seed in place of arrays
 
 
 @transformation(block=AT_LEAST_1, min_size=NON_NEGATIVE)
@@ -45,8 +44,9 @@ def quantize_state(
     """Keeps what `inner` remembers for each parameter in few bits: 2.03 bytes for AdamW, in place of 8.
 
     s = decode(c);  u, s = inner(g, s);  c = encode(s), array by array, in one program. Every block has a
-    scale, its entry of the largest size. Codes are the nearest; second moments, that would stand still so,
-    are rounded up or down in turn, right on average, and never to 0. Signs and 0 stay; NaN and inf show.
+    scale, its entry of the largest size. Entries are rounded at random to a code beside them, right on
+    average: rounded to the nearest, second moments would stand still. Signs and 0 stay, second moments above
+    0 do not become 0, NaN and infinity show.
 
     Left alone: copies, averages and sums (their steps would be lost), bases and factors, numbers, integers,
     complex arrays. Name them in `bits` to have them too. Jitted, `init` too holds no whole float32 state.
@@ -54,7 +54,7 @@ def quantize_state(
     Args:
         inner: any transformation, of any library; around `flatten`, it finds nothing.
         bits: 8, dynamic maps; 4, those and for second moments 16 equal steps, where 0 becomes 1/16;
-            "float8" (e4m3); "bfloat16", rounded at random, sums too. Or by slot, others stay:
+            "float8" (e4m3); "bfloat16", sums too. Or by slot, others stay:
             `{"mu": 8, "nu": "bfloat16"}`.
         block: entries with one scale, at least 1; None for 256, with 4 bits 128.
         min_size: arrays of fewer entries stay, at least 0.
@@ -62,7 +62,7 @@ def quantize_state(
             "embed/.*", several, or a mask: a tree of booleans or a function from the parameters to one.
         key: an integer or a random key.
 
-    State: `QuantizeStateState(key, inner_state)`. Memory: 1 + 4 / block bytes for an entry of 4.
+    State: `QuantizeStateState(inner_state)`. Memory: 1 + 4 / block bytes for an entry of 4.
     Raises: at `init`, ValueError for a name that no slot has, and if no slot is like the parameters.
     Reference: Dettmers et al., 2021, 8-bit Optimizers via Block-wise Quantization, arXiv:2110.02861.
     """
@@ -80,10 +80,12 @@ def quantize_state(
             codecs = plan(inner, bits, block, min_size, keep, params, state)
             leaves, treedef = jax.tree.flatten(state)
             del state  # each array goes when its codes are there
+            first = key_of(key)
             for i, codec in enumerate(codecs):
-                leaves[i] = leaves[i] if codec is None else packed(leaves[i], codec)
+                if codec is not None:
+                    leaves[i] = packed(leaves[i], codec, seed_of(jax.random.fold_in(first, i)))
             state = treedef.unflatten(leaves)
-        return QuantizeStateState(key_of(key), state)
+        return QuantizeStateState(state)
 
     def run(
         whole: bool, updates: Updates, state: QuantizeStateState, params: Any = None, **extra_args: Any
@@ -94,16 +96,11 @@ def quantize_state(
         ready = [x.unpacked() if is_packed(x) and id(x) not in stay else x for x in kept]
         inner_state = treedef.unflatten(ready)
         result, inner_state = tx.run(whole, updates, inner_state, params, **extra_args)
-        news, next_key = treedef.flatten_up_to(inner_state), state.key
-        at_random = [i for i, x in enumerate(kept) if is_packed(x) and isinstance(x.codec, Rounded)]
-        keys: dict[int, Array] = {}
-        if at_random:
-            next_key, *drawn = jax.random.split(state.key, len(at_random) + 1)
-            keys = dict(zip(at_random, drawn, strict=True))
+        news = treedef.flatten_up_to(inner_state)
         for i, old in enumerate(kept):
             if is_packed(old) and not is_packed(news[i]):
-                news[i] = old.like(news[i], keys.get(i))
-        return result, QuantizeStateState(next_key, treedef.unflatten(news))
+                news[i] = old.like(news[i])
+        return result, QuantizeStateState(treedef.unflatten(news))
 
     return wrapper(init, run, one_program=True, inside=[(inner, ("inner_state",))])
 
