@@ -22,11 +22,9 @@ CODECS = {
     "float8 signed": Float8(True, 5),
     "float8 unsigned": Float8(False, 5),
     "bfloat16": Rounded(),
-    "8 unsigned in turn": Dynamic(8, False, 5, in_turn=True),
-    "float8 unsigned in turn": Float8(False, 5, in_turn=True),
 }
 UNSIGNED = [name for name in CODECS if "unsigned" in name or "linear" in name]
-WORST = {"8 signed": 0.0352, "8 unsigned": 0.0177, "4 signed": 0.113, "8 unsigned in turn": 0.0353}
+WORST = {"8 signed": 0.0352, "8 unsigned": 0.0177, "4 signed": 0.113}
 """The largest difference, in the block's scale: half of the widest gap."""
 SHAPES = [(7,), (3, 4), (2, 3, 5)]
 
@@ -45,18 +43,24 @@ def _unpacked(x: Packed) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnums=1)
-def _packed(x: jax.Array, codec: Any, key: Any = None) -> Packed:
-    return Packed.of(x, codec, key)
+def _packed(x: jax.Array, codec: Any, seed: Any = 0) -> Packed:
+    return Packed.of(x, codec, seed)
 
 
 @jax.jit
-def _again(x: Packed, key: jax.Array) -> Packed:
-    return x.like(x.unpacked(), key)
+def _again(x: Packed, y: Any) -> Packed:
+    return x.like(y)
 
 
-def packed(name: str, x: Any, seed: int = 0) -> Packed:
-    """An array as a codec keeps it; rounded at random, if so, from this seed."""
-    return _packed(jnp.asarray(x), CODECS[name], jax.random.key(seed))
+def packed(name: str, x: Any) -> Packed:
+    """An array as a codec keeps it, each entry as its nearest code."""
+    return _packed(jnp.asarray(x), CODECS[name])
+
+
+def at_random(name: str, x: Any, seed: int) -> Packed:
+    """An array as a codec keeps it, rounded at random."""
+    x = jnp.asarray(x)
+    return _again(_packed(jnp.zeros_like(x), CODECS[name], seed), x)
 
 
 def scales_of(x: np.ndarray, most: int) -> np.ndarray:
@@ -104,10 +108,11 @@ def test_codes_are_of_the_nearest_number(signed: bool, bits: int) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", list(CODECS))
-def test_numbers_come_back_within_half_a_gap(name: str, shape: tuple[int, ...]) -> None:
+def test_numbers_come_back_within_half_a_gap_or_at_random_a_gap(name: str, shape: tuple[int, ...]) -> None:
     for seed in range(4):
-        x = numbers(name, shape, seed)
-        there = packed(name, x, seed)
+        x = numbers(name, shape, seed // 2)
+        gaps = 1 + seed % 2  # in halves
+        there = packed(name, x) if gaps == 1 else at_random(name, x, seed)
         assert there.shape == shape
         assert there.dtype == np.float32
         back = np.asarray(_unpacked(there))
@@ -122,9 +127,8 @@ def test_numbers_come_back_within_half_a_gap(name: str, shape: tuple[int, ...]) 
             bound = scale / 16
         elif name.startswith("float8"):
             bound = np.maximum(np.abs(x) / 16, scale / 448 / (512 if "un" in name else 1024))
-            bound = bound * (2 if "turn" in name else 1)
         elif name == "bfloat16":
-            bound = np.abs(x) / 128
+            bound = np.abs(x) / 256
         else:
             bound = WORST[name] * scale
             small = dynamic_map("un" not in name, int(name[0]))
@@ -132,7 +136,7 @@ def test_numbers_come_back_within_half_a_gap(name: str, shape: tuple[int, ...]) 
             if name[0] == "8":  # and relative to the number, three decades down
                 near = np.abs(x) > scale / 1e3
                 assert np.all(np.abs(back - x)[near] <= 0.85 * np.abs(x)[near] + tiny[near])
-        assert np.all(np.abs(back - x) <= bound * (1 + 1e-5))
+        assert np.all(np.abs(back - x) <= gaps * bound * (1 + 1e-5))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -166,44 +170,50 @@ def test_what_is_not_finite_shows(name: str, bad: float) -> None:
 @example("8 signed", (3, 4), 0)
 def test_what_is_coded_again_is_the_same(name: str, shape: tuple[int, ...], seed: int) -> None:
     """So steps that are skipped, and micro-steps, change nothing: not in a thousand of them."""
-    once = packed(name, numbers(name, shape, seed))
-    again = _again(_again(once, jax.random.key(seed)), jax.random.key(seed + 1))
+    once = _packed(jnp.asarray(numbers(name, shape, seed)), CODECS[name], seed)
+    again = _again(once, _unpacked(once))
+    again = _again(again, _unpacked(again))
     assert np.array_equal(once.codes, again.codes)
     assert jax.tree.all(jax.tree.map(np.array_equal, once.scales, again.scales))
     assert jax.tree.structure(once) == jax.tree.structure(again)
-    assert again.turn is None or int(again.turn) == 2
+    assert int(again.seed) == seed + 2
 
 
-def test_bfloat16_is_right_on_average() -> None:
-    x = np.full((4000,), 1 + 2.0**-10, np.float32)
-    mean = float(np.mean(_unpacked(packed("bfloat16", x))))
-    assert abs(mean - x[0]) < 5 * 2.0**-7 * np.sqrt(1 / 8) / np.sqrt(4000)
+@pytest.mark.parametrize("name", list(CODECS))
+def test_rounding_is_right_on_average(name: str) -> None:
+    """The mean of 4,000 is within 4.5 standard errors of the number, wherever it lies between two codes."""
+    x = np.tile(np.linspace(0.3, 0.9, 4, dtype=np.float32), 1000).reshape(1000, 4)
+    x = np.concatenate([x, np.ones((1000, 1), np.float32)], 1)  # the scale of a block of 5
+    if name not in UNSIGNED:
+        x[:, 1:3] *= -1
+    x = np.concatenate([np.ones((1, 5), np.float32), x])  # the scale of a column
+    found = np.asarray(_unpacked(at_random(name, x, 7)))[1:]
+    for column, exact in zip(found.T, x[1], strict=True):
+        low, high = column.min(), column.max()
+        assert low <= exact * (1 + 1e-6 * np.sign(exact))
+        assert len(np.unique(column)) <= 2
+        error = (high - low) / 2 / np.sqrt(len(column))
+        assert abs(column.mean() - exact) <= 4.5 * error + 1e-6
+    assert np.ptp(found, 0)[:4].max() > 0
 
 
 @pytest.mark.parametrize(
     ("codec", "limit"),
-    [
-        (Dynamic(8, False, 256, in_turn=True), 0.02),
-        (Float8(False, 256, in_turn=True), 0.02),
-        (Rounded(), 0.02),
-        (Dynamic(8, False, 256), None),
-    ],
+    [(Dynamic(8, False, 256), 0.02), (Float8(False, 256), 0.02), (Rounded(), 0.02), (Linear4(256), 0.1)],
     ids=repr,
 )
-def test_what_moves_slowly_moves_at_all(codec: Any, limit: float | None) -> None:
+def test_what_moves_slowly_moves_at_all(codec: Any, limit: float) -> None:
     """700 steps of a second moment with b2 = 0.999, each far below the gaps between codes."""
     rng = np.random.default_rng(0)
     start = jnp.asarray(rng.uniform(0.1, 1, 1024), jnp.float32).at[::256].set(1)
     goal = jnp.where(jnp.arange(1024) % 256 == 0, 1, 0.1 * start)
 
-    def step(x: Packed, key: jax.Array) -> Any:
-        return x.like(x.unpacked() + (goal - x.unpacked()) / 1000, key), None
+    def step(x: Packed, _: Any) -> Any:
+        return x.like(x.unpacked() + (goal - x.unpacked()) / 1000), None
 
-    keys = jax.random.split(jax.random.key(0), 700)
-    last = jax.jit(lambda x: jax.lax.scan(step, x, keys)[0].unpacked())(Packed.of(start, codec))
+    last = jax.jit(lambda x: jax.lax.scan(step, x, length=700)[0].unpacked())(Packed.of(start, codec))
     expected = goal + (start - goal) * 0.999**700
-    off = float(jnp.sum(last) / jnp.sum(expected)) - 1
-    assert off > 0.3 if limit is None else abs(off) < limit
+    assert abs(float(jnp.sum(last) / jnp.sum(expected)) - 1) < limit
 
 
 @pytest.mark.parametrize(

@@ -33,16 +33,26 @@ class Blocks(NamedTuple):
             x = jnp.pad(x, [(0, self.padding if i == self.axis else 0) for i in range(x.ndim)])
         return x.reshape(*x.shape[: self.axis], self.number, self.size, *x.shape[self.axis + 1 :])
 
+    def parted(self, x: Array) -> Array:
+        """The same where parts are equal; else the array as it is, for padding would make a copy of it."""
+        return x if self.padding else self.cut(x)
+
     def joined(self, x: Array) -> Array:
-        """The array that `cut` gave, as it was."""
+        """The array that `parted` gave, as it was."""
+        if self.padding:
+            return x
         if self.number == 1:
             return jnp.squeeze(x, self.axis)
-        x = x.reshape(*x.shape[: self.axis], self.number * self.size, *x.shape[self.axis + 2 :])
-        return x[(slice(None),) * self.axis + (slice(self.length),)] if self.padding else x
+        return x.reshape(*x.shape[: self.axis], self.length, *x.shape[self.axis + 2 :])
 
     def spread(self, scales: Array, ndim: int) -> Array:
-        """The scales, to go with the array that `cut` gives of one with `ndim` axes."""
-        return scales.reshape(*scales.shape, *(1,) * (ndim - self.axis))
+        """The scales, to go with what `parted` gives of an array with `ndim` axes."""
+        if not self.padding:
+            return scales.reshape(*scales.shape, *(1,) * (ndim - self.axis))
+        before = scales.shape[:-1]
+        each = jnp.broadcast_to(scales[..., None], (*before, self.number, self.size))
+        along = each.reshape(*before, self.number * self.size)[..., : self.length]
+        return along.reshape(*along.shape, *(1,) * (ndim - self.axis - 1))
 
     def extremes(self, parts: Array) -> Array:
         """The entry of the largest size in each part, with its sign.

@@ -42,9 +42,9 @@ class Dynamic:
     def encode(self, x: Array, seed: Array | None = None) -> tuple[Array, Array]:
         """uint8[shape] or, two in each, uint8[..., half]; f32[blocks]."""
         blocks = blocks_of(x.shape, self.block)
-        parts = blocks.cut(whole_blocks(x, blocks))
-        scales = blocks.extremes(parts)
-        normal = _normal(parts, blocks.spread(scales, x.ndim))
+        whole = whole_blocks(x, blocks)
+        scales = blocks.extremes(blocks.cut(whole))
+        normal = _normal(blocks.parted(whole), blocks.spread(scales, x.ndim))
         codes = code_of(normal, self.signed, self.bits, threshold(normal, seed, 2.0**-13))
         codes = _sharded_as(x, blocks.joined(codes))
         return (codes if self.bits == 8 else in_halves(codes)), scales
@@ -61,7 +61,7 @@ def _sharded_as(x: Array, codes: Array) -> Array:
 
 
 def _times(numbers: Array, scales: Array, blocks: Blocks) -> Array:
-    parts = blocks.cut(whole_blocks(numbers, blocks))
+    parts = blocks.parted(whole_blocks(numbers, blocks))
     return sharded_as(numbers, blocks.joined(parts * blocks.spread(scales, numbers.ndim)))
 
 
@@ -83,9 +83,9 @@ class Linear4:
         """uint8[..., half]; for each axis f32[length], the largest entries."""
         blocks = blocks_of(x.shape, self.block)
         if x.ndim == 1:
-            parts = blocks.cut(whole_blocks(x, blocks))
-            scales: Any = blocks.extremes(parts)
-            normal = blocks.joined(_normal(parts, scales[:, None]))
+            whole = whole_blocks(x, blocks)
+            scales: Any = blocks.extremes(blocks.cut(whole))
+            normal = blocks.joined(_normal(blocks.parted(whole), blocks.spread(scales, 1)))
         else:
             axes = tuple(range(x.ndim))
             scales = tuple(extreme(x, axes[:axis] + axes[axis + 1 :]) for axis in axes)
@@ -127,9 +127,9 @@ class Float8:
     def encode(self, x: Array, seed: Array | None = None) -> tuple[Array, Array]:
         """float8_e4m3fn[shape]; f32[blocks], the largest entries."""
         blocks = blocks_of(x.shape, self.block)
-        parts = blocks.cut(whole_blocks(x, blocks))
-        scales = jnp.abs(blocks.extremes(parts))
-        normal = _normal(parts, blocks.spread(scales, x.ndim)) * LARGEST
+        whole = whole_blocks(x, blocks)
+        scales = jnp.abs(blocks.extremes(blocks.cut(whole)))
+        normal = _normal(blocks.parted(whole), blocks.spread(scales, x.ndim)) * LARGEST
         if not self.signed:
             normal = jnp.where(normal > 0, jnp.maximum(normal, SMALLEST), normal)
         if seed is not None:

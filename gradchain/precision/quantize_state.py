@@ -45,8 +45,8 @@ def quantize_state(
 
     s = decode(c);  u, s = inner(g, s);  c = encode(s), array by array, in one program. Every block has a
     scale, its entry of the largest size. Entries are rounded at random to a code beside them, right on
-    average: rounded to the nearest, second moments would stand still. Signs and 0 stay, second moments above
-    0 do not become 0, NaN and infinity show.
+    average: the nearest codes of second moments would stand still. Signs and 0 stay, second moments above 0
+    do not become 0, NaN and infinity show.
 
     Left alone: copies, averages and sums (their steps would be lost), bases and factors, numbers, integers,
     complex arrays. Name them in `bits` to have them too. Jitted, `init` too holds no whole float32 state.
