@@ -169,6 +169,8 @@ class Rounded:
 
 def in_halves(codes: Array) -> Array:
     """Codes of 4 bits, two to a byte along the last axis; a last one without a neighbour is with 0."""
+    half = -(-codes.shape[-1] // 2)
+    codes = whole_blocks(codes, Blocks(codes.ndim - 1, half, 2, codes.shape[-1]))
     if codes.shape[-1] % 2:
         codes = jnp.pad(codes, [(0, 0)] * (codes.ndim - 1) + [(0, 1)])
     pairs = codes.reshape(*codes.shape[:-1], -1, 2)
