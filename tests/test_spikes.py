@@ -396,6 +396,18 @@ class TestResetMoments:
         assert worst(u, v) < 1e-6
         assert worst(s.inner_state, t) < 1e-6
 
+    @pytest.mark.parametrize("bits", [8, 4, "bfloat16"])
+    def test_moments_in_few_bits_begin_anew(self, bits: Any) -> None:
+        p = params()
+        inner = gc.quantize_state(gc.sgd(0.1, 0.9), bits, min_size=1)
+        tx = gc.reset_moments(inner, 3, 0)
+        s, t = tx.init(p), inner.init(p)
+        for i in range(3):
+            u, s = tx.update(gradients(p, i), s, p)
+        v, t = inner.update(gradients(p, 2), t, p)
+        assert worst(u, v) < 1e-6
+        assert float(measured(s)["moment_resets"]) == 1
+
     def test_fields_are_taken_by_name(self) -> None:
         p = params()
         tx = gc.reset_moments(gc.adamw(0.1), 2, 0, fields=["mu"])

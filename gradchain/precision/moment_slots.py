@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import GradientTransformation, dtype_of, has_gradient, is_none, nearest
+from ..core import GradientTransformation, dtype_of, has_gradient, is_none, is_packed, nearest
 from ..core.types import OptState, Params, PyTree
 from ..tree.placeholder import is_placeholder, placeholder
 
@@ -30,7 +30,11 @@ def moments_in(
     ps, treedef = jax.tree.flatten(params, is_leaf=is_none)
 
     def of_param(p: Any, shapes: PyTree, made: PyTree) -> PyTree:
-        return jax.tree.map(lambda x, made: x.shape == jnp.shape(p) and not made, shapes, made)
+        def of_array(x: Any, made: Any) -> Any:  # which may be in few bits, and then is several leaves
+            chosen = x.shape == jnp.shape(p) and not any(jax.tree.leaves(made))
+            return jax.tree.map(lambda _: chosen, x)
+
+        return jax.tree.map(of_array, shapes, made, is_leaf=is_packed)
 
     def of_slot(like: Any, shapes: PyTree, made: PyTree) -> PyTree:
         if not is_placeholder(like):
