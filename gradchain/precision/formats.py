@@ -118,7 +118,7 @@ def _check_any(
     if names:
         raise ValueError(
             f"quantize_state: nothing would change. {inner!r} keeps only {listed(names)} for each "
-            "parameter, which would lose its small steps in few bits; to have it so, name it: "
+            "parameter: sums and copies stay exact unless they are named, as in "
             f"bits={{{names[0]!r}: {bits!r}}}."
         )
     raise ValueError(

@@ -48,7 +48,7 @@ def quantize_state(
     average: the nearest codes of second moments would stand still. Signs and 0 stay, second moments above 0
     do not become 0, NaN and infinity show.
 
-    Left alone: copies, averages and sums (their steps would be lost), bases and factors, numbers, integers,
+    Left alone: copies and averages of parameters, sums, bases and factors, numbers, integers,
     complex arrays. Name them in `bits` to have them too. Jitted, `init` too holds no whole float32 state.
 
     Args:
