@@ -128,27 +128,38 @@ COLOURS = {
 """What is drawn; Okabe and Ito's colours."""
 
 
-def draw(file: Path) -> None:
-    """Draws the mean losses of all seeds, beside float32's."""
-    from matplotlib.figure import Figure as Picture
+TITLES = {"digits": "Digits, a multilayer perceptron", "characters": "Characters, a small transformer"}
 
-    picture = Picture(figsize=(13, 5), dpi=150, layout="constrained")
-    for axes, name in zip(picture.subplots(1, 2), COURSES, strict=True):
+
+def draw(file: Path) -> None:
+    """Draws the mean losses of all seeds, and how far they are from float32's."""
+    from matplotlib.figure import Figure as Picture
+    from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+
+    picture = Picture(figsize=(13, 7.5), dpi=150, layout="constrained")
+    grid = picture.subplots(2, 2, sharex="col", height_ratios=[3, 2])
+    for (above, below), name in zip(grid.T, COURSES, strict=True):
         full = np.mean([run.losses for run in trained(name, FULL)], axis=0)
         for recipe, colour in COLOURS.items():
             runs = trained(name, recipe)
-            mean = np.mean([run.losses for run in runs], axis=0)
-            style = {"linewidth": 2.4, "linestyle": "-"} if recipe in (FULL, PLAIN) else {"linewidth": 1.4}
-            label = f"{recipe}: {mean[-1]:.4f}"
-            axes.plot(runs[0].steps, mean, color=colour, label=label, **style)
-        axes.set_yscale("log")
-        axes.set_ylim(0.97 * full.min(), None)
-        axes.set_title(f"{name}: {find(name).what}", loc="left", fontsize=11)
-        axes.set_xlabel("step")
-        axes.set_ylabel(f"test loss, mean of {SEEDS} seeds")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#eeeeee", which="both")
-        axes.legend(frameon=False, fontsize=9)
+            mean, steps = np.mean([run.losses for run in runs], axis=0), runs[0].steps
+            wide = 2.4 if recipe in (FULL, PLAIN) else 1.4
+            above.plot(steps, mean, color=colour, linewidth=wide, label=f"{recipe}: {mean[-1]:.4f}")
+            below.plot(steps, 100 * (mean / full - 1), color=colour, linewidth=wide)
+        above.set_yscale("log")
+        above.yaxis.set_major_locator(FixedLocator([0.2, 0.3, 0.5, 1, 2, 2.5, 2.6, 2.7, 2.8, 2.9]))
+        above.yaxis.set_major_formatter(ScalarFormatter())
+        above.yaxis.set_minor_locator(NullLocator())
+        above.set_title(TITLES[name], loc="left", fontsize=12, fontweight="bold")
+        above.legend(frameon=False, fontsize=9)
+        below.axhspan(-1, 1, color="#eeeeee", zorder=0)
+        below.set_ylim(-3, 3)
+        below.set_xlabel("step")
+        for axes in (above, below):
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.grid(color="#f0f0f0", which="both")
+    grid[0][0].set_ylabel(f"test loss, mean of {SEEDS} seeds")
+    grid[1][0].set_ylabel("% above float32's (grey: within 1%)")
     picture.savefig(file)
 
 

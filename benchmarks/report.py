@@ -191,6 +191,8 @@ says otherwise; `--check` fails where one is missed.
   first updates are in a new process each.
 - **trace**, **lower**, **compile**: one training step, with all of JAX's caches cleared before each repeat.
   **lowered program**: its length as text.
+- **AdamW in low precision**: **gradchain** is the row's; **optax** and **float32** are AdamW in float32 of
+  both libraries, in turns with it. States are as they are kept, without parameters. Losses are medians.
 - **optimizers of matrices**: steps by `tx.step`, each measured alone, parameters and state donated;
   **optax** is `optax.adamw`. **renewing**: a step that renews bases or roots, as every tenth does;
   **gradchain**: the others. **products**: a program of the rule's matrix products alone.

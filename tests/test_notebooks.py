@@ -16,6 +16,7 @@ PICTURES = {
     "01_compose_your_own.ipynb": 4,
     "02_watching_optimizers.ipynb": 7,
     "03_see_change_save.ipynb": 3,
+    "04_low_precision.ipynb": 6,
     "06_matrix_optimizers.ipynb": 2,
 }
 
