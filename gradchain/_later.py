@@ -42,6 +42,29 @@ from .losses import (
 )
 from .microbatching import micro_grad as micro_grad, micro_vmap as micro_vmap, microbatch as microbatch
 from .perturbations import make_perturbed_fun as make_perturbed_fun, multi_normal as multi_normal
+from .precision import (
+    AdaGCState as AdaGCState,
+    DynamicLossScaleState as DynamicLossScaleState,
+    KahanState as KahanState,
+    MasterWeightsState as MasterWeightsState,
+    QuantizeStateState as QuantizeStateState,
+    ResetMomentsState as ResetMomentsState,
+    SkipOutliersState as SkipOutliersState,
+    SplitWeightsState as SplitWeightsState,
+    StochasticRoundingState as StochasticRoundingState,
+    ZClipState as ZClipState,
+    adagc as adagc,
+    dynamic_loss_scale as dynamic_loss_scale,
+    kahan as kahan,
+    quantize_state as quantize_state,
+    reset_moments as reset_moments,
+    scale_loss as scale_loss,
+    skip_outliers as skip_outliers,
+    stochastic_rounding as stochastic_rounding,
+    with_master_weights as with_master_weights,
+    with_split_weights as with_split_weights,
+    zclip as zclip,
+)
 from .projections import (
     projection_box as projection_box,
     projection_halfspace as projection_halfspace,

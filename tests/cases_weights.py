@@ -19,7 +19,7 @@ CASES = [
     opt("kahan", gc.sgd(LR, 0.9)).but(**LANDS),
     opt("with_split_weights", gc.chain(gc.clip_by_global_norm(1.0), gc.adam(LR))).but(**LANDS),
     row("with_split_weights", gc.sgd(0.1), 32).but(**LANDS),
-    opt("stochastic_rounding", gc.adam(LR), key=3).but(**LANDS),
+    opt("stochastic_rounding", gc.adam(LR), key=3).but(**LANDS, long=4.0),
     opt("dynamic_loss_scale", gc.with_master_weights(gc.adam(LR, eps=1e-3)), **SCALES).but(**LANDS),
 ]
 # fmt: on

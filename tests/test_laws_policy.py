@@ -23,12 +23,17 @@ def typed(dtypes: list[str]) -> Any:
     return treedef.unflatten([jnp.ones(x.shape or (1,), d) for x, d in zip(leaves, dtypes, strict=True)])
 
 
+def typed_leaves(state: Any) -> list[Any]:
+    """Shape and dtype of each array."""
+    return [(x.shape, x.dtype) for x in jax.tree.leaves(state)]
+
+
 @pytest.mark.parametrize("case", **ids(CASES))
 @pytest.mark.parametrize(("p_dtypes", "g_dtypes"), [LOWER, MIXED], ids=["lower", "mixed"])
 def test_dtypes_follow_the_policy(case: Case, p_dtypes: list[str], g_dtypes: list[str]) -> None:
     p, g, tx = typed(p_dtypes), typed(g_dtypes), case.make()
     first = jax.eval_shape(tx.init, p)
-    like = jax.tree.map(lambda x: (x.shape, x.dtype), first)
+    like = typed_leaves(first)
     scalars = [x for x in jax.tree.leaves(first) if x.ndim == 0]
     assert not LOW & {x.dtype for x in scalars}, "hyperparameters and counts are never low"
 
@@ -37,7 +42,8 @@ def test_dtypes_follow_the_policy(case: Case, p_dtypes: list[str], g_dtypes: lis
         return updates, after, gc.apply_updates(p, updates) if case.optimizer else p
 
     updates, after, moved = jax.eval_shape(steps, g, first, p)
-    assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == like
+    assert typed_leaves(after) == like
+    assert jax.tree.structure(after) == jax.tree.structure(first)
     assert [x.dtype for x in jax.tree.leaves(moved)] == p_dtypes
     for u, g_, p_ in zip(*map(jax.tree.leaves, (updates, g, p)), strict=True):
         widest = wider(g_.dtype, p_.dtype)

@@ -248,7 +248,7 @@ def test_what_fits_nothing_is_named() -> None:
         gc.quantize_state(gc.sgd(0.1)).init(p)
     with pytest.raises(ValueError, match=r"flatten\(quantize_state"):
         gc.quantize_state(gc.flatten(gc.adam(0.1))).init(p)
-    with pytest.raises(ValueError, match=r"name it: bits=\{'sum_of_squares': 8\}"):
+    with pytest.raises(ValueError, match=r"named, as in bits=\{'sum_of_squares': 8\}"):
         gc.quantize_state(gc.adagrad(0.1)).init(p)
     with pytest.raises(ValueError, match=r"keep='v' matches no parameter.* 'w'"):
         gc.quantize_state(gc.adam(0.1), keep="v").init(p)
