@@ -33,7 +33,7 @@ class QuantizeStateState(NamedTuple):
 
 @transformation(block=AT_LEAST_1, min_size=NON_NEGATIVE)
 def quantize_state(
-    inner: GradientTransformation,
+    tx: GradientTransformation,
     bits: Bits = 8,
     block: int | None = None,
     *,
@@ -41,9 +41,9 @@ def quantize_state(
     keep: Union[str, Sequence[str], PyTree, Callable[[Params], PyTree], None] = None,
     key: Union[int, Array] = 0,
 ):
-    """Keeps what `inner` remembers for each parameter in few bits: 2.03 bytes for AdamW, in place of 8.
+    """Keeps what `tx` remembers for each parameter in few bits: 2.03 bytes for AdamW, in place of 8.
 
-    s = decode(c);  u, s = inner(g, s);  c = encode(s), array by array, in one program. Every block has a
+    s = decode(c);  u, s = tx(g, s);  c = encode(s), array by array, in one program. Every block has a
     scale, its entry of the largest size. Entries are rounded at random to a code beside them, right on
     average: the nearest codes of second moments would stand still. Signs and 0 stay, second moments above 0
     do not become 0, NaN and infinity show.
@@ -52,7 +52,7 @@ def quantize_state(
     complex arrays. Name them in `bits` to have them too. Jitted, `init` too holds no whole float32 state.
 
     Args:
-        inner: any transformation, of any library; around `flatten`, it finds nothing.
+        tx: any transformation, of any library; around `flatten`, it finds nothing.
         bits: 8, dynamic maps; 4, those and for second moments 16 equal steps, where 0 becomes 1/16;
             "float8" (e4m3); "bfloat16", sums too. Or by slot, others stay:
             `{"mu": 8, "nu": "bfloat16"}`.
@@ -67,17 +67,17 @@ def quantize_state(
     Reference: Dettmers et al., 2021, 8-bit Optimizers via Block-wise Quantization, arXiv:2110.02861.
     """
     check_bits(bits)
-    tx = with_extra_args_support(inner)
+    inner = with_extra_args_support(tx)
 
     @functools.cache
     def places() -> list[Path]:
-        return list(rule_places(inner))
+        return list(rule_places(tx))
 
     def init(params: Params) -> QuantizeStateState:
-        state = tx.init(params)
+        state = inner.init(params)
         if not is_placeholder(params):
             known_to_flax()
-            codecs = plan(inner, bits, block, min_size, keep, params, state)
+            codecs = plan(tx, bits, block, min_size, keep, params, state)
             leaves, treedef = jax.tree.flatten(state)
             del state  # each array goes when its codes are there
             first = key_of(key)
@@ -95,14 +95,14 @@ def quantize_state(
         stay = staying(places(), state.inner_state)
         ready = [x.unpacked() if is_packed(x) and id(x) not in stay else x for x in kept]
         inner_state = treedef.unflatten(ready)
-        result, inner_state = tx.run(whole, updates, inner_state, params, **extra_args)
+        result, inner_state = inner.run(whole, updates, inner_state, params, **extra_args)
         news = treedef.flatten_up_to(inner_state)
         for i, old in enumerate(kept):
             if is_packed(old) and not is_packed(news[i]):
                 news[i] = old.like(news[i])
         return result, QuantizeStateState(treedef.unflatten(news))
 
-    return wrapper(init, run, one_program=True, inside=[(inner, ("inner_state",))])
+    return wrapper(init, run, one_program=True, inside=[(tx, ("inner_state",))])
 
 
 def _stops(x: Any) -> bool:
