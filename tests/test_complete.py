@@ -19,7 +19,9 @@ TIERS = [
     "linesearch",
     "optimizers",
     "precision",
+    "sharding",
     "tools",
+    "train",
     "compare",
 ]
 SIDE = [

@@ -1,0 +1,1 @@
+"""Training that survives: a loop that saves what it needs to go on."""
