@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 from hypothesis import example, given, settings, strategies as st
+from trees import enable_x64
 
 from gradchain import schedules as s
 
@@ -315,6 +316,17 @@ def test_no_joined_schedule_meets_a_negative_count():
 def test_before_its_beginning_a_schedule_has_its_first_value(schedule):
     for count in (-1, -7, -(2**31)):
         assert schedule(jnp.int32(count)) == schedule(0)
+
+
+@each
+def test_at_the_last_count_nothing_wraps(schedule):
+    """An int64 count, which is far from its end there, gives the same number."""
+    for count in (2**31 - 2, 2**31 - 1):
+        value = schedule(jnp.int32(count))
+        with enable_x64():
+            expected = np.float32(schedule(jnp.int64(count)))
+        assert np.isfinite(value)
+        np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-9)
 
 
 THERE = {  # what Optax gives 7 steps before the beginning
