@@ -11,12 +11,15 @@ os.environ["XLA_FLAGS"] = " ".join(
     [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=8", *xla.fast_compilation()]
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["JAX_PLATFORMS"] += "" if "cpu" in os.environ["JAX_PLATFORMS"] else ",cpu"  # the host's eight
 os.environ.setdefault("MPLBACKEND", "agg")
 
 import jax  # reads the environment
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+if not os.environ["JAX_PLATFORMS"].startswith("cpu"):
+    jax.config.update("jax_default_matmul_precision", "highest")  # accelerators multiply in fewer bits
 
 
 def row_of(item: pytest.Item) -> str | None:

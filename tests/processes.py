@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from xla import fast_compilation
+
 HERE = Path(__file__).parent
 LIMIT = 120.0
 """Seconds until processes that have not ended are killed."""
@@ -40,7 +42,7 @@ def environment(devices: int) -> dict[str, str]:
     paths = [str(HERE.parent), str(HERE), os.environ.get("PYTHONPATH", "")]
     return os.environ | {
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "XLA_FLAGS": " ".join([f"--xla_force_host_platform_device_count={devices}", *fast_compilation()]),
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
     }
 

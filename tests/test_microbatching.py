@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from devices import eight
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 
@@ -431,7 +432,7 @@ class TestSharding:
     @staticmethod
     def mesh(kind: str) -> Any:
         if kind == "automatic":
-            return Mesh(np.array(jax.devices()[:8]), ("data",))
+            return Mesh(np.array(eight()), ("data",))
         return jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Explicit,))
 
     @pytest.mark.parametrize("kind", ["automatic", "explicit"])

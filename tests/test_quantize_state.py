@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from devices import eight
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from trees import check_close, enable_x64, gradients, params, signature_of, worst
 
@@ -340,7 +341,7 @@ def test_groups_may_be_packed_one_by_one() -> None:
 
 @pytest.mark.parametrize("bits", [8, 4, "bfloat16"])
 def test_codes_are_sharded_as_the_parameters_are(bits: Any) -> None:
-    mesh = Mesh(np.array(jax.devices()[:8]).reshape(4, 2), ("data", "model"))
+    mesh = Mesh(np.array(eight()).reshape(4, 2), ("data", "model"))
     split = NamedSharding(mesh, PartitionSpec("data", "model"))
     tx = gc.quantize_state(gc.adamw(0.1), bits, 16, min_size=1, key=0)
     p = {"w": small()["w"] if bits != 4 else jnp.ones((64, 128))}  # blocks that shards cut, if in bytes

@@ -14,6 +14,7 @@ import numpy as np
 import orbax.checkpoint
 import pytest
 import safetensors.numpy
+from devices import eight
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from trees import check_close, gradients, params, signature_of
@@ -172,7 +173,7 @@ def test_a_chain_that_json_cannot_tell_is_saved_with_its_text(tmp_path: pathlib.
 
 
 def test_shardings_are_those_of_the_state_that_is_given(tmp_path: pathlib.Path) -> None:
-    mesh = Mesh(np.array(jax.devices()), ("x",))
+    mesh = Mesh(np.array(eight()), ("x",))
     sharding = NamedSharding(mesh, PartitionSpec("x"))
     p = {"w": jax.device_put(jnp.arange(16.0), sharding), "b": jnp.ones(2)}
     tx = gc.adam(0.1)
@@ -212,7 +213,7 @@ def test_the_loaded_state_shares_no_memory(committed: bool) -> None:
     tx, p = gc.adam(0.1), {"w": jnp.ones(100_000), "b": jnp.ones(65)}
     state = stepped(tx, p)
     if committed:
-        state = jax.device_put(state, jax.devices()[1])
+        state = jax.device_put(state, eight()[1])
     d = {k: np.array(v) for k, v in gc.state_to_dict(tx, state).items()}
     loaded = gc.state_from_dict(tx, state, d)
     for name in ("adam/mu/w", "adam/nu/b"):
