@@ -20,7 +20,7 @@ def test_processes_train_as_one_device_in_every_layout(
     expected = {row: trained_together.alone(row) for row in rows}
     for found in together(f"ROWS = {rows}" + CODE, processes, devices):
         for row, params in expected.items():
-            for layout in trained_together.LAYOUTS:
+            for layout in trained_together.LAYOUTS[row]:
                 where = f"{row}: {layout}"
                 for name, x in params.items():
                     np.testing.assert_allclose(found[where][name], x, rtol=2e-5, atol=2e-6, err_msg=where)

@@ -18,7 +18,10 @@ ROWS: dict[str, Callable[[], Any]] = {
     "muon": lambda: gc.muon(0.01),
     "8 bits": lambda: gc.quantize_state(gc.adamw(0.01), block=32, min_size=1),
 }
-LAYOUTS = ("data parallel", "zero1", "zero1, scattered", "fsdp", "tensor parallel")
+LAYOUTS = {
+    "adamw": ("data parallel", "zero1", "zero1, scattered", "fsdp", "tensor parallel"),
+    **dict.fromkeys(("adafactor", "muon", "8 bits"), ("zero1", "tensor parallel")),
+}
 
 
 def start() -> dict[str, Any]:
@@ -116,10 +119,10 @@ def alone(row: str) -> Any:
 
 
 def everything(rows: list[str]) -> dict[str, Any]:
-    """What `trained` gives for these rows in every layout, as JSON holds it."""
+    """What `trained` gives for these rows in their layouts, as JSON holds it."""
     found = {}
     for row in rows:
-        for layout in LAYOUTS:
+        for layout in LAYOUTS[row]:
             params, part = trained(row, layout)
             found[f"{row}: {layout}"] = {name: x.tolist() for name, x in params.items()} | {"share": part}
     return found
