@@ -100,11 +100,11 @@ def exchanged(library: str, layout: str) -> float:
     def step(params: Any, state: Any, batch: Any) -> Any:
         return take(params, state, value_and_grad(params, batch)[1])
 
-    def place(x: Any, sharding: Any) -> Any:
-        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+    def place(x: Any, sharding: Any, *leading: int) -> Any:
+        return jax.ShapeDtypeStruct((*leading, *x.shape), x.dtype, sharding=sharding)
 
     state = jax.tree.map(place, jax.eval_shape(tx.init, params), places)
-    batch = jax.tree.map(lambda p: jax.ShapeDtypeStruct((DEVICES, *p.shape), p.dtype, sharding=split), params)
+    batch = jax.tree.map(lambda p: place(p, split, DEVICES), params)
     compiled = jax.jit(step, donate_argnums=(0, 1)).lower(params, state, batch).compile()
     return sent(collectives(compiled, DEVICES))
 
