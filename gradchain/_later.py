@@ -92,6 +92,13 @@ from .second_order import (
     matrix_inverse_pth_root as matrix_inverse_pth_root,
     power_iteration as power_iteration,
 )
+from .sharding import (
+    init_sharded as init_sharded,
+    offload_state as offload_state,
+    sharded_value_and_grad as sharded_value_and_grad,
+    state_sharding as state_sharding,
+    zero1 as zero1,
+)
 from .tools import (
     EmaSnapshot as EmaSnapshot,
     cite as cite,
@@ -140,5 +147,6 @@ from . import (
     perturbations as perturbations,
     projections as projections,
     second_order as second_order,
+    sharding as sharding,
     tools as tools,
 )

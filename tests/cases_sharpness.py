@@ -2,7 +2,7 @@
 
 from arguments import valued
 from references import papers_sharpness as papers
-from table import DECAY, FIXED, LR, MASKED, MU32, TINY_ADAM, opt, row
+from table import DECAY, FIXED, LR, MASKED, MU32, ROWWISE, TINY_ADAM, opt, row
 
 import gradchain as gc
 
@@ -21,7 +21,7 @@ CASES = [
     row("scale_by_mars"),
     opt("mars", 0.02, **TINY_ADAM, gamma=0.1, **MU32, **MASKED, adam_learning_rate=0.05, adam_b1=0.5).per(
         papers.mars, weight_decay_mask=None, mu_dtype=None),
-    row("scale_by_scion"),
+    row("scale_by_scion").but(**ROWWISE),
     row("scion", LR, 0.2, {"w": "row", "deep": "sign"}, 2.0, {"w": 1.0, "deep": 0.5}, unconstrained=True,
         **MU32, **MASKED),
     opt("scion", 0.02, momentum=0.2, norm="sign"),

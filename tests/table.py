@@ -65,6 +65,7 @@ class Case:
     absent: bool = True  # a missing leaf changes nothing for the others
     checks_leaves: bool = True  # complains of gradients unlike the parameters
     keeps_sharding: bool = True
+    gathers: tuple[str, ...] = ()  # of CUT: where its step gathers more than the parameters, see ROWWISE
     squares: tuple[str, ...] = ("nu", "nu_max", "e_g", "sum_of_squares")  # second moments in its state
     kinks: tuple[str, ...] = ()  # numbers without a derivative there: two sides of a maximum are equal
     cancels: bool = False  # its step is a difference of numbers that large gradients make nearly equal
@@ -201,5 +202,9 @@ DECAY = {"weight_decay": 0.1}
 MASK = {**DECAY, "mask": matrices_only}
 MASKED = {**DECAY, "weight_decay_mask": matrices_only}
 UNIFORM = {**DECAY, "weight_decay_mask": gc.decay_matrices_only}
+CUT = ("fully", "zero1")
+"""How a matrix is cut in the laws of sharding: along both axes, along one."""
+ROWWISE = {"gathers": CUT[:1]}  # products of whole matrices: a sum over one axis, a gathered matrix over both
+WHOLE = {"gathers": CUT}  # singular vectors, triangles, blocks that no cut of an axis fits: of whole matrices
 FIXED = {"w": True, "deep": False}
 MEASURES = {"twin": False, "checks_leaves": False}  # columns

@@ -13,7 +13,7 @@ from ._call import Call, Remembers
 from ._errors import MissingArgumentError, MissingParamsError
 from ._order import Trait
 from ._values import name_of
-from .types import OptState, Params, TransformInitFn, TransformStepFn, TransformUpdateFn, Updates
+from .types import OptState, Params, PyTree, TransformInitFn, TransformStepFn, TransformUpdateFn, Updates
 
 
 class GradientTransformation(NamedTuple):
@@ -46,6 +46,7 @@ class Parts(NamedTuple):
     labels: Mapping[str, str]
     masks: Callable[[Params], Iterable[Any]] | None
     remarks: Callable[[Params], Iterable[str]] | None
+    placement: Callable[[Params, PyTree], PyTree] | None
 
 
 class Later:
@@ -88,6 +89,7 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
             `(inner, ("inner_state",))`.
         masks: from the parameters, for each of `inside` the mask of those it sees; None if each sees all.
         remarks: from the parameters, what `describe` should say of some of them.
+        placement: from the parameters and their shardings, those of its state, if it decides on them itself.
         labels: what keys of dicts among its arguments are called in the names of parts, if otherwise.
         traits: what it says about itself, see `Trait`.
         delegates: whether another factory's pair does the work; errors get the name of this one then.
@@ -112,9 +114,10 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         labels: Mapping[str, str] = MappingProxyType({}),
         masks: Callable[[Params], Iterable[Any]] | None = None,
         remarks: Callable[[Params], Iterable[str]] | None = None,
+        placement: Callable[[Params, PyTree], PyTree] | None = None,
     ) -> Self:
         traits, inside = frozenset(traits), tuple(inside)
-        made_of = (tuple(links), rule, traits, delegates, chained, inside, labels, masks, remarks)
+        made_of = (tuple(links), rule, traits, delegates, chained, inside, labels, masks, remarks, placement)
         parts = Parts(init, update, step, *made_of)
         self = super().__new__(cls, init, update)  # type: ignore[arg-type]
         self.__dict__.update(call=call, parts=parts)
