@@ -1,7 +1,7 @@
 """Rows of what communicates, for one device alone: see test_communication.py for several."""
 
 from references import papers_devices as papers
-from table import LR, opt, row
+from table import opt, row
 
 import gradchain as gc
 

@@ -38,7 +38,7 @@ from ._devices import (
     mean_over,
     means_at_once,
     place,
-    sum_over,
+    sums_at_once,
     typed_as,
     varying,
 )

@@ -5,7 +5,7 @@ differs from device to device ("varying"). Elsewhere, as in `jax.vmap(axis_name=
 `check_vma=False`, types say nothing, and what is asked here is as for one device.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Union
 
 import jax
@@ -130,22 +130,27 @@ def mean_over(axis: Axis, x: Any) -> Any:
     return x if axis is None else jax.lax.pmean(x, names_of(axis))
 
 
-def sum_over(axis: Axis, x: Any) -> Any:
-    """The sum over an axis of every array of a tree, the same on all devices."""
-    return x if axis is None else jax.lax.psum(x, names_of(axis))
-
-
-def means_at_once(axis: Axis, xs: Sequence[Array]) -> list[Array]:
-    """The means over an axis of several arrays, those of one dtype in one exchange."""
-    means = list(xs)
-    for dtype in dict.fromkeys(x.dtype for x in xs) if axis is not None else ():
+def at_once(exchange: Callable[[Array], Array], xs: Sequence[Array]) -> list[Array]:
+    """What an exchange makes of several arrays entry by entry: those of one dtype are exchanged as one."""
+    results = list(xs)
+    for dtype in dict.fromkeys(x.dtype for x in xs):
         members = [i for i, x in enumerate(xs) if x.dtype == dtype]
-        whole = mean_over(axis, jnp.concatenate([xs[i].reshape(-1) for i in members]))
+        whole = exchange(jnp.concatenate([xs[i].reshape(-1) for i in members]))
         start = 0
         for i in members:
             part = jax.lax.slice(whole, (start,), (start + xs[i].size,))
-            means[i], start = part.reshape(xs[i].shape), start + xs[i].size
-    return means
+            results[i], start = part.reshape(xs[i].shape), start + xs[i].size
+    return results
+
+
+def means_at_once(axis: Axis, xs: Sequence[Array]) -> list[Array]:
+    """The means over an axis of several arrays, in one exchange for each dtype."""
+    return list(xs) if axis is None else at_once(lambda x: mean_over(axis, x), xs)
+
+
+def sums_at_once(axis: Axis, xs: Sequence[Array]) -> list[Array]:
+    """The sums over an axis of several arrays, in one exchange for each dtype."""
+    return list(xs) if axis is None else at_once(lambda x: jax.lax.psum(x, names_of(axis)), xs)
 
 
 def gathered(axis: Axis, x: Array) -> Array:

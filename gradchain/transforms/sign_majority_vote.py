@@ -16,10 +16,10 @@ from ..core import (
     devices_along,
     exchanged,
     gathered,
-    mean_over,
+    means_at_once,
     path_of_leaf,
     place,
-    sum_over,
+    sums_at_once,
     transformation,
     treewise,
     typed_as,
@@ -86,12 +86,13 @@ def sign_majority_vote(axis: Axis = "data", *, error_feedback: bool = False):
             tallies = _tallies(axis, n, g)
             return _agreed(axis, [*map(jnp.sign, tallies)], g), s
         a = each(jnp.add, g, s.error)
-        scale = mean_over(axis, [*map(_mean_size, each(_size_and_count, a))])
+        scale = means_at_once(axis, each(_mean_size, a))
         error = each(lambda a, scale: a - scale * jnp.sign(a), a, scale)
         here = place(axis)
         before = [_shares(x, n)[here] for x in s.verdict_error]
         v = [size * t / n + f for size, t, f in zip(scale, _tallies(axis, n, a), before, strict=True)]
-        found = [*map(_mean_size, sum_over(axis, each(_size_and_count, v)))]
+        parts = sums_at_once(axis, [x for pair in each(_size_and_count, v) for x in pair])
+        found = [*map(_mean, parts[::2], parts[1::2])]
         u = [size * x for size, x in zip(found, _agreed(axis, [*map(jnp.sign, v)], g), strict=True)]
         left = [x - size * jnp.sign(x) for size, x in zip(found, v, strict=True)]
         kept = [_placed(x, here, n, like) for x, like in zip(left, g, strict=True)]
@@ -126,7 +127,7 @@ def _alone(
     if not error_feedback:
         return each(jnp.sign, g), s
     a = each(jnp.add, g, s.error)
-    u = each(lambda a: _mean_size(_size_and_count(a)) * jnp.sign(a), a)
+    u = each(lambda a: _mean_size(a) * jnp.sign(a), a)
     return u, s._replace(error=each(jnp.subtract, a, u))
 
 
@@ -134,9 +135,13 @@ def _size_and_count(x: Array) -> tuple[Array, Array]:
     return jnp.sum(jnp.abs(x)), jnp.sum(x != 0, dtype=x.dtype)
 
 
-def _mean_size(found: tuple[Array, Array]) -> Array:
+def _mean(size: Array, count: Array) -> Array:
+    return size / jnp.maximum(count, 1)
+
+
+def _mean_size(x: Array) -> Array:
     """The mean absolute value of the entries that are not 0."""
-    return found[0] / jnp.maximum(found[1], 1)
+    return _mean(*_size_and_count(x))
 
 
 def _shares(x: Array, n: int) -> Array:
