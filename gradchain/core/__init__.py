@@ -28,6 +28,20 @@ from ._chain import (
     with_extra_args_support,
 )
 from ._conditional import compiled, either, run_if, steps_like, wrapper, zeros_of
+from ._devices import (
+    Axis,
+    check_axis,
+    check_own_gradients,
+    devices_along,
+    exchanged,
+    gathered,
+    mean_over,
+    means_at_once,
+    place,
+    sums_at_once,
+    typed_as,
+    varying,
+)
 from ._dtypes import (
     accumulator_dtype,
     cast,

@@ -60,6 +60,7 @@ from .decay import (
 )
 from .decay_masks import decay_matrices_only as decay_matrices_only
 from .decay_to_start import DecayToStartState as DecayToStartState, add_decay_to_start as add_decay_to_start
+from .diloco import DilocoState as DilocoState, diloco as diloco
 from .dimension_numbers import (
     MuonDimensionNumbers as MuonDimensionNumbers,
     matrix_dimension_numbers as matrix_dimension_numbers,
@@ -122,6 +123,7 @@ from .per_example import (
     per_example_layer_norm_clip as per_example_layer_norm_clip,
 )
 from .power_ema import PowerEmaParamsState as PowerEmaParamsState, power_ema_params as power_ema_params
+from .power_sgd import PowerSgdState as PowerSgdState, power_sgd as power_sgd
 from .reduce_on_plateau import (
     ReduceLROnPlateauState as ReduceLROnPlateauState,
     reduce_on_plateau as reduce_on_plateau,
@@ -165,6 +167,10 @@ from .schedule_free import (
     schedule_free_eval_params as schedule_free_eval_params,
 )
 from .sign import scale_by_sign as scale_by_sign
+from .sign_majority_vote import (
+    SignMajorityVoteState as SignMajorityVoteState,
+    sign_majority_vote as sign_majority_vote,
+)
 from .split_complex import (
     SplitRealAndImaginaryState as SplitRealAndImaginaryState,
     split_real_and_imaginary as split_real_and_imaginary,
