@@ -141,4 +141,5 @@ from . import (
     projections as projections,
     second_order as second_order,
     tools as tools,
+    train as train,
 )
