@@ -116,11 +116,7 @@ class Checkpoints:
     def _failed(self, error: Exception) -> SaveError:
         step, self.pending = self.pending, None
         good = [s for s in steps_in(self.directory) if s != step]
-        last = (
-            f"The last good checkpoint is that of step {good[-1]}"
-            if good
-            else "There is no other checkpoint"
-        )
+        last = f"The last good one is that of step {good[-1]}" if good else "There is no other one"
         return SaveError(
             f"fit: step {step} could not be saved in {self.directory} ({type(error).__name__}: {error}). "
             f"{last}. Make room, or whatever else the error asks for, and run the same command again: it "

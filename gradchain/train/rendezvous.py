@@ -34,28 +34,29 @@ def meet(address: str, processes: int, process: int, timeout: float) -> None:
 
 def _gather(port: int, processes: int, deadline: float) -> str:
     """Process 0: hears the others, and tells them how it ended. Returns: what it told them."""
-    came: dict[int, socket.socket] = {}
+    came: set[int] = set()
+    peers: list[socket.socket] = []
     answer = ""
     with contextlib.ExitStack() as stack:
         with _listening(port) as server:
             while not answer and len(came) < processes - 1 and (left := deadline - time.monotonic()) > 0:
                 server.settimeout(left)
                 with contextlib.suppress(OSError):  # of a connection that was cut, or of time
-                    peer = stack.enter_context(server.accept()[0])
-                    answer = _welcome(peer, came, processes)
+                    peers.append(stack.enter_context(server.accept()[0]))
+                    answer = _welcome(peers[-1], came, processes)
         missing = [str(i) for i in range(1, processes) if i not in came]
         answer = answer or (f"missing {','.join(missing)}" if missing else "go")
-        for peer in came.values():
+        for peer in peers:
             with contextlib.suppress(OSError):
                 peer.sendall(f"{answer}\n".encode())
-        for peer in came.values():  # they hang up first, so that the port is free at once
+        for peer in peers:  # they hang up first, so that the port is free at once
             with contextlib.suppress(OSError):
                 peer.settimeout(1.0)
                 peer.recv(1)
     return answer
 
 
-def _welcome(peer: socket.socket, came: dict[int, socket.socket], processes: int) -> str:
+def _welcome(peer: socket.socket, came: set[int], processes: int) -> str:
     """Hears who a peer is. Returns: what is wrong with it, or nothing. Strangers are ignored."""
     peer.settimeout(2.0)
     words = _line(peer).split()
@@ -66,7 +67,7 @@ def _welcome(peer: socket.socket, came: dict[int, socket.socket], processes: int
         return f"wrong process {process} expects {expected} processes, process 0 expects {processes}."
     if process in came:
         return f"wrong two processes say that they are process {process} of {processes}."
-    came[process] = peer
+    came.add(process)
     return ""
 
 
