@@ -149,4 +149,5 @@ from . import (
     second_order as second_order,
     sharding as sharding,
     tools as tools,
+    train as train,
 )

@@ -1,0 +1,60 @@
+"""Where parameters and state lie when training begins."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
+
+from ..core import GradientTransformation
+from ..core.numerics import is_key
+from ..core.types import OptState, Params, PyTree
+from ..tree import map_params
+
+
+def placed_state(tx: GradientTransformation, params: Params, shardings: PyTree) -> tuple[Params, OptState]:
+    """Copies of the parameters, and the first state of `tx`, on their devices: they may be donated.
+
+    Args:
+        shardings: of the parameters, a tree or a prefix of one; None: the parameters are where they
+            should be. What has a parameter's shape in the state lies as that parameter does.
+    """
+    if shardings is not None:
+        params = jax.device_put(params, shardings)
+
+    def fresh(params: Params) -> tuple[Params, OptState]:
+        return jax.tree.map(_copy, params), tx.init(params)
+
+    named = [x.sharding for x in jax.tree.leaves(params) if _is_named(x)]
+    if not named:
+        return jax.jit(fresh)(params)
+    everywhere = NamedSharding(named[0].mesh, PartitionSpec())
+
+    def place_like(leaf: Any, param: Any, place: Any) -> Any:
+        return place if leaf.shape == jnp.shape(param) else everywhere
+
+    places = jax.tree.map(lambda x: x.sharding if _is_named(x) else everywhere, params)
+    shapes = jax.eval_shape(tx.init, params)
+    of_state = map_params(
+        tx.init, place_like, shapes, params, places, transform_non_params=lambda leaf: everywhere
+    )
+    return jax.jit(fresh, out_shardings=(places, of_state))(params)
+
+
+def shardings_to_keep(tree: PyTree) -> PyTree:
+    """The shardings that a compiled step must give its results; None where it may choose."""
+    return jax.tree.map(lambda x: x.sharding if _is_named(x) else None, tree)
+
+
+def like(tree: PyTree) -> PyTree:
+    """Shapes, dtypes and shardings of arrays, which may then be freed."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), tree)
+
+
+def _is_named(x: Any) -> bool:
+    return isinstance(getattr(x, "sharding", None), NamedSharding)
+
+
+def _copy(x: Any) -> jax.Array:
+    """A copy, with a dtype that a Python number lacks."""
+    return jnp.copy(x) if is_key(x) else jnp.array(x, dtype=jnp.asarray(x).dtype, copy=True)
