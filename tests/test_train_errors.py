@@ -111,6 +111,7 @@ def test_what_does_not_fit_is_told_by_name(four: Path) -> None:
     ):
         fit(6, four, tx=gc.lion(1e-3))
     assert steps_in(four) == [2, 4]
+    assert json.loads((four / "gradchain.json").read_text())["transformation"] == repr(TX)
     assert_same(fit(6, four), six())
 
 
