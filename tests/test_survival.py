@@ -52,6 +52,7 @@ def test_killed_twenty_times_at_random_moments(server: Server, tmp_path: Path) -
     assert while_writing >= 5, "too few of them were writing"
     assert reached == sorted(reached), "lost a checkpoint"
     assert reached[-1] > 0
+    assert not (directory / "bad").exists(), "something was half written, or changed while it was written"
     assert_same_bits(server, server.result(str(directory), reached[-1] + 12))
     assert len(saved_in(directory)) == 3
     assert not any(UNFINISHED in p.name for p in directory.iterdir())

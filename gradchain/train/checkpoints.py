@@ -16,7 +16,7 @@ from . import contents
 from .contents import Saved
 from .directories import BAD, move_aside, prepare, steps_in
 from .placing import like
-from .together import all_agree, first_alone
+from .together import all_agree, first_alone, gathered
 
 
 class SaveError(RuntimeError):
@@ -26,8 +26,11 @@ class SaveError(RuntimeError):
 class Unsaved:
     """The checkpoints of a run that has no directory."""
 
-    def newest(self) -> None:
-        """There are none."""
+    steps: tuple[int, ...] = ()
+
+    def newest(self) -> Saved:
+        """There is none."""
+        raise LookupError("nothing is saved")
 
     def save(self, saved: Saved) -> None:
         """Saves nothing."""
@@ -55,26 +58,25 @@ class Checkpoints:
         specs = {e.name: [str(e.leaf.dtype), list(e.leaf.shape)] for e in parameter_entries(self.like[0])}
         first_alone(lambda: prepare(directory, {"transformation": repr(tx), "parameters": specs}))
         self.manager = _manager(directory, keep)
+        self.steps: list[int] = gathered(steps_in(directory))[0]  # that are there at first
 
-    def newest(self) -> Saved | None:
-        """The newest checkpoint that is whole; None if there are none. Bad ones are moved aside.
+    def newest(self) -> Saved:
+        """The newest checkpoint that is whole. Newer ones, which are not, are moved aside.
 
-        Raises: CheckpointError if one does not fit, or if there are some and none is whole.
+        Raises: CheckpointError if one does not fit, or none is whole.
         """
         bad: list[tuple[int, str]] = []
-        for step in reversed(steps_in(self.directory)):
+        for step in reversed(self.steps):
             found, reason = self._read(step)
             if found is not None:
                 self._set_aside(bad, step)
                 return found
             bad.append((step, reason))
-        if bad:
-            told = "; ".join(f"step {step}: {reason}" for step, reason in bad)
-            raise CheckpointError(
-                f"fit: no checkpoint in {self.directory} is whole ({told}). All are still there. Give "
-                "another directory to begin anew."
-            )
-        return None
+        told = "; ".join(f"step {step}: {reason}" for step, reason in bad)
+        raise CheckpointError(
+            f"fit: no checkpoint in {self.directory} is whole ({told}). All are still there. Give "
+            "another directory to begin anew."
+        )
 
     def save(self, saved: Saved) -> None:
         """Begins to write a checkpoint, when the one before is written. What is given may be donated then.
@@ -82,7 +84,7 @@ class Checkpoints:
         Raises: SaveError.
         """
         self.check(wait=True)
-        if saved.step in steps_in(self.directory):
+        if saved.step in self.manager.all_steps():
             return
         found = contents.named(self.tx, saved.params, saved.opt_state)
         about = contents.description(self.tx, saved, found)

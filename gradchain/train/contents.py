@@ -45,7 +45,10 @@ def description(tx: GradientTransformation, saved: Saved, found: list[Entry]) ->
         "schema": SCHEMA,
         "step": saved.step,
         "transformation": repr(tx),
-        "key": [str(jax.random.key_impl(saved.key)), np.asarray(jax.random.key_data(saved.key)).tolist()],
+        "key": [
+            spec_of("fit", Entry("key", ("key",), saved.key)).key,
+            np.asarray(jax.random.key_data(saved.key)).tolist(),
+        ],
         "positions": saved.positions,
         "entries": {entry.name: spec_of("fit", entry) for entry in found},
         "checksums": checksums(arrays_of(found)),

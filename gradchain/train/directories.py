@@ -29,11 +29,14 @@ def prepare(directory: Path, described: dict[str, Any]) -> None:
     from .. import __version__
 
     about = {"what": "checkpoints of gradchain.train.fit", "schema": SCHEMA, "gradchain": __version__}
+    text = json.dumps(about | described, indent=1)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        new = directory / f"{MARKER}.new"
-        new.write_text(json.dumps(about | described, indent=1))
-        os.replace(new, directory / MARKER)
+        marker, new = directory / MARKER, directory / f"{MARKER}.new"
+        if marker.exists() and steps_in(directory):
+            text = marker.read_text()  # of what is saved there; this run may not fit
+        new.write_text(text)  # which tries whether it can be written
+        os.replace(new, marker)
     except OSError as error:
         raise type(error)(
             error.errno,
@@ -57,7 +60,7 @@ def _check_ours(directory: Path) -> None:
     try:
         schema = int(json.loads(marker.read_text())["schema"])
     except (ValueError, KeyError, TypeError):
-        return  # damaged: it is written anew; each checkpoint says for itself what it is
+        return  # damaged: each checkpoint says for itself what it is
     if schema > SCHEMA:
         raise ValueError(
             f"fit: directory={str(directory)!r} is of schema {schema}; this version of gradchain reads "

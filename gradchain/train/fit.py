@@ -17,9 +17,10 @@ from .compiled import compiled_step, typed_key
 from .contents import Saved
 from .history import History, not_finite
 from .placing import placed_state
-from .position import of_all_processes, of_this_process, source_of
+from .position import of_this_process, source_of
 from .preemption import Signals
 from .progress import Bar
+from .together import gathered
 
 
 class FitResult(NamedTuple):
@@ -80,9 +81,9 @@ def fit(
     with contextlib.ExitStack() as stack:
         saves = Unsaved() if directory is None else Checkpoints(Path(directory), tx, run, keep)
         stack.callback(saves.close)
-        found = saves.newest()
-        if found is not None:
-            run = found
+        if saves.steps:
+            del run  # before its memory is needed twice
+            run = saves.newest()
             source.go_to(of_this_process(run.positions))
             _say(f"fit: goes on from step {run.step} of {directory}.")
         signals = stack.enter_context(Signals(directory is not None))
@@ -105,7 +106,7 @@ def fit(
                 _save(saves, run, source, history)
         _save(saves, run, source, history)
         saves.check(wait=True)
-    signals.tell(run.step, str(directory))
+    signals.end(run.step, str(directory))
     return FitResult(run.params, run.opt_state, run.step, history.metrics)
 
 
@@ -114,7 +115,7 @@ def _save(saves: Checkpoints | Unsaved, run: Saved, source: Any, history: Histor
     history.finish()
     if history.stops and has_nan(run.params):
         raise not_finite(f"the parameters after step {run.step} hold NaN")
-    saves.save(run._replace(positions=of_all_processes(source.position())))
+    saves.save(run._replace(positions=gathered(source.position())))
 
 
 def _check(**numbers: tuple[int, int]) -> None:

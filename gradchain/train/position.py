@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import jax
-import numpy as np
 
 from ..core.types import PyTree
 
@@ -126,20 +125,6 @@ def _as_json(state: Any) -> Any:
 
 def _from_json(position: Mapping[str, Any]) -> Any:
     return base64.b64decode(position["bytes"]) if "bytes" in position else position["json"]
-
-
-def of_all_processes(position: Any) -> list[Any]:
-    """The position of each process, in order, in every process."""
-    if jax.process_count() == 1:
-        return [position]
-    from jax.experimental import multihost_utils
-
-    text = np.frombuffer(json.dumps(position).encode(), np.uint8)
-    lengths = np.asarray(multihost_utils.process_allgather(np.asarray(len(text)))).reshape(-1)
-    padded = np.zeros(int(lengths.max()), np.uint8)
-    padded[: len(text)] = text
-    texts = np.asarray(multihost_utils.process_allgather(padded)).reshape(len(lengths), -1)
-    return [json.loads(row[:n].tobytes()) for row, n in zip(texts, lengths, strict=True)]
 
 
 def of_this_process(positions: list[Any]) -> Any:

@@ -4,6 +4,7 @@ The handlers raise no exception. JAX has callbacks that would drop it, and C++ c
 """
 
 import signal
+import sys
 import threading
 from types import FrameType
 from typing import Any
@@ -64,10 +65,12 @@ class Signals:
                 self.number = int(signal.SIGTERM)
         return self.number is not None
 
-    def tell(self, step: int, directory: str) -> None:
+    def end(self, step: int, directory: str) -> None:
         """Raises what the signal asks for, when the run is saved. Does nothing if none came."""
         if self.number == signal.SIGTERM:
-            raise Preempted(step, directory)
+            end = Preempted(step, directory)
+            print(f"fit: {end}.", file=sys.stderr, flush=True)  # Python says nothing of a SystemExit
+            raise end
         if self.number == signal.SIGINT:
             raise KeyboardInterrupt(f"step {step} is saved in {directory}")
 
