@@ -93,6 +93,9 @@ from .second_order import (
     power_iteration as power_iteration,
 )
 from .sharding import (
+    Collective as Collective,
+    bytes_sent as bytes_sent,
+    collectives as collectives,
     init_sharded as init_sharded,
     offload_state as offload_state,
     sharded_value_and_grad as sharded_value_and_grad,

@@ -53,7 +53,7 @@ assert u['w'].shape == (2, 3) and repr(tx) == 'scale_by_sign_momentum()'
         assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("name", ["inspect.md", "matrices.md", "precision.md", "sweep.md"])
+@pytest.mark.parametrize("name", ["inspect.md", "matrices.md", "precision.md", "scale.md", "sweep.md"])
 def test_the_code_of_a_page_runs_and_prints_what_it_shows(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

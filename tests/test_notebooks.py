@@ -17,6 +17,7 @@ PICTURES = {
     "02_watching_optimizers.ipynb": 7,
     "03_see_change_save.ipynb": 3,
     "04_low_precision.ipynb": 6,
+    "05_sharded_training.ipynb": 3,
     "06_matrix_optimizers.ipynb": 2,
 }
 
@@ -107,3 +108,17 @@ def test_matrix_optimizers_runs(tmp_path: Path):
     for name in list(ends)[1:]:
         assert ends[name] < ends["AdamW"] - 0.02
         assert steps[name] < steps["AdamW"] == 300
+
+
+def test_sharded_training_runs(tmp_path: Path):
+    """On eight simulated devices: the numbers of one, no state gathered, and the bits of an undisturbed run."""
+    notebook = run("05_sharded_training.ipynb", tmp_path)
+    text = printed(notebook)
+    assert pictures(notebook) == PICTURES["05_sharded_training.ipynb"]
+    assert "8 devices\n" in text
+    assert "[0].v_row['w1'] (256,) P('data',)" in text
+    gap = re.search(r"largest difference of a parameter: (\S+)", text)
+    assert gap
+    assert float(gap[1]) < 1e-3
+    assert text.count("reduce-scatter ") == text.count("all-gather ") == 6
+    assert "100 steps; the same bits: True" in text

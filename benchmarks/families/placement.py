@@ -14,7 +14,6 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import gradchain as gc
 
 from .. import worker
-from ..collectives import collectives, sent
 from ..harness import OURS, REFERENCE, Figure, benchmark, module
 from ..training import by_step, by_update
 from ..trees import abstract, gpt2
@@ -106,7 +105,7 @@ def exchanged(library: str, layout: str) -> float:
     state = jax.tree.map(place, jax.eval_shape(tx.init, params), places)
     batch = jax.tree.map(lambda p: place(p, split, DEVICES), params)
     compiled = jax.jit(step, donate_argnums=(0, 1)).lower(params, state, batch).compile()
-    return sent(collectives(compiled, DEVICES))
+    return gc.bytes_sent(compiled)
 
 
 @benchmark("placement", f"AdamW on GPT-2 small, {DEVICES} devices")
