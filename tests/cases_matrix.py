@@ -8,8 +8,9 @@ import gradchain as gc
 
 # fmt: off
 CASES = [
+    # A traced number of steps iterates without Gram matrices
     opt("muon", 0.02, "polar_express_safe", 4, heavy_ball=True, gram=True, scaling="spectral",
-        **MASKED).but(**ROWWISE, twin=False, injects=5e-5),  # a traced number of steps iterates without Gram matrices
+        **MASKED).but(**ROWWISE, twin=False, injects=5e-5),
     row("masked", gc.scale_by_normuon(0.8), FIXED).but(twin=False),
     row("masked", gc.scale_by_adamuon(0.8), FIXED).but(twin=False),
     opt("normuon", 0.02, 0.9, 0.8, 1e-4, ns_coeffs="dion", ns_steps=3, adam_learning_rate=LR,
@@ -29,7 +30,8 @@ CASES = [
         precondition_1d=True, normalize_grads=True, correct_bias=False, **MU32, **NU32, **MASKED),
     row("scale_by_shampoo", eps=1e-3, max_precond_dim=3, graft="rmsprop", one_sided=True).but(**WHOLE),
     opt("shampoo", LR, 0.8, 0.9, 0.7, 1e-2, precondition_frequency=2, start_step=3, max_precond_dim=2,
-        merge_dims=False, graft="adam", graft_b2=0.9, graft_eps=1e-3, **MU32, **MASKED).but(**WHOLE).per(
+        merge_dims=False, graft="adam", graft_b2=0.9, graft_eps=1e-3, **MU32, **MASKED).but(
+        **WHOLE, keeps_sharding=False).per(
         papers.shampoo, b3=None, eps=1e-3, start_step=None, graft_b2=None, graft_eps=None, mu_dtype=None,
         max_precond_dim=3,
         weight_decay_mask=None),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import arguments
+import jax
 import optax
 from arguments import matrices_only
 from trees import compiled, gradients
@@ -65,6 +66,7 @@ class Case:
     absent: bool = True  # a missing leaf changes nothing for the others
     checks_leaves: bool = True  # complains of gradients unlike the parameters
     keeps_sharding: bool = True
+    hosted: bool = False  # its state waits in another memory, which shapes do not tell
     gathers: tuple[str, ...] = ()  # of CUT: where its step gathers more than the parameters, see ROWWISE
     squares: tuple[str, ...] = ("nu", "nu_max", "e_g", "sum_of_squares")  # second moments in its state
     kinks: tuple[str, ...] = ()  # numbers without a derivative there: two sides of a maximum are equal
@@ -156,8 +158,15 @@ class Case:
 
     @property
     def by_value(self) -> bool:
-        """repr is code: every function in the arguments is gradchain's."""
-        return all(getattr(gc, f.__name__, None) is f for f in self.parts if inspect.isfunction(f))
+        """repr is code: every function in the arguments is gradchain's, and there is no mesh."""
+        return not self.meshed and all(
+            getattr(gc, f.__name__, None) is f for f in self.parts if inspect.isfunction(f)
+        )
+
+    @property
+    def meshed(self) -> bool:
+        """Whether it has devices of its own: a mesh is in the arguments, which cannot be copied."""
+        return any(isinstance(part, jax.sharding.Mesh) for part in self.parts)
 
     @property
     def any_tree(self) -> bool:
@@ -204,7 +213,7 @@ MASKED = {**DECAY, "weight_decay_mask": matrices_only}
 UNIFORM = {**DECAY, "weight_decay_mask": gc.decay_matrices_only}
 CUT = ("fully", "zero1")
 """How a matrix is cut in the laws of sharding: along both axes, along one."""
-ROWWISE = {"gathers": CUT[:1]}  # products of whole matrices: a sum over one axis, a gathered matrix over both
-WHOLE = {"gathers": CUT}  # singular vectors, triangles, blocks that no cut of an axis fits: of whole matrices
+ROWWISE = {"gathers": CUT[:1]}  # products of a matrix with itself: cut along one axis, sums suffice
+WHOLE = {"gathers": CUT}  # singular vectors, triangles, blocks that shards cut: of whole matrices
 FIXED = {"w": True, "deep": False}
 MEASURES = {"twin": False, "checks_leaves": False}  # columns

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from ._division import divided, padded
 from ._errors import LeafError
+from ._typed import typed_like, uncut
 
 
 class DimensionNumbers(Protocol):
@@ -106,12 +107,14 @@ class MatrixView(NamedTuple):
 
 
 def by_shape(f: Callable[[Any], Any], stacks: Sequence[Any]) -> list[Any]:
-    """`f` of stacks (matrices, rows, columns), all matrices of one shape and dtype in one call.
+    """`f`, which keeps shapes, of stacks (matrices, rows, columns), all of one shape and dtype in one call.
 
     `f` is traced once per shape, and its products are batched. Under `jax.set_mesh` the matrices are
     divided over the devices of the mesh.
     """
-    return [u for (u,) in together(lambda x: (f(x),), [(x,) for x in stacks])]
+    given = list(stacks)
+    done = [u for (u,) in together(lambda x: (f(x),), [(x,) for x in uncut(given)])]
+    return typed_like(done, given)
 
 
 def together(f: Callable[..., Any], rows: Sequence[Any]) -> list[Any]:

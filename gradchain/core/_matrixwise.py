@@ -20,6 +20,7 @@ from ._pair import GradientTransformationExtraArgs
 from ._rule import enclosing, fields_of, state_of_tree
 from ._stacks import StackView
 from ._treewise import TreeRule
+from ._typed import typed_like, uncut
 from .types import OptState, Params, PyTree
 
 Views = Callable[[PyTree], Sequence[StackView | None]]
@@ -77,6 +78,10 @@ class MatrixRule(TreeRule):
     @functools.cached_property
     def tree_fields(self) -> list[str]:  # type: ignore[override]
         return [f for f in fields_of(jax.eval_shape(self.example)) if f not in self.shared]
+
+    def step(self, gs: list[Any], state: Any, ps: list[Any], extra: Any, settings: Any) -> tuple[Any, Any]:
+        us, new = super().step(uncut(gs), uncut(state), uncut(ps), extra, settings)
+        return typed_like(us, gs), typed_like(new, state)
 
     def _list(self, leaves: Leaves, field: str, tree: PyTree) -> list[Any]:
         return leaves.of(f"state's {field}", tree, same_shape=field in self.like)

@@ -89,7 +89,7 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
             `(inner, ("inner_state",))`.
         masks: from the parameters, for each of `inside` the mask of those it sees; None if each sees all.
         remarks: from the parameters, what `describe` should say of some of them.
-        placement: from the parameters and their shardings, those of its state, if it decides on them itself.
+        placement: from the parameters and their shardings, those of its state, if it decides on them.
         labels: what keys of dicts among its arguments are called in the names of parts, if otherwise.
         traits: what it says about itself, see `Trait`.
         delegates: whether another factory's pair does the work; errors get the name of this one then.
@@ -117,8 +117,8 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         placement: Callable[[Params, PyTree], PyTree] | None = None,
     ) -> Self:
         traits, inside = frozenset(traits), tuple(inside)
-        made_of = (tuple(links), rule, traits, delegates, chained, inside, labels, masks, remarks, placement)
-        parts = Parts(init, update, step, *made_of)
+        about = (traits, delegates, chained, inside, labels, masks, remarks, placement)
+        parts = Parts(init, update, step, tuple(links), rule, *about)
         self = super().__new__(cls, init, update)  # type: ignore[arg-type]
         self.__dict__.update(call=call, parts=parts)
         return self

@@ -23,6 +23,8 @@ from ..core import (
     leaves_like,
     path_of_leaf,
     transformation,
+    typed_like,
+    uncut,
     widen,
     with_extra_args_support,
 )
@@ -195,10 +197,12 @@ def scale_by_galore(
                         f"does not fit its projector of shape {olds[i].shape}."
                     )
 
-                def anew(g: Array, plan: _Projection = plan, q: Array = olds[i]) -> Array:
+                g, old = uncut(g), uncut(olds[i])
+
+                def anew(g: Array, plan: _Projection = plan, q: Array = old) -> Array:
                     return cast(plan.basis(g), q.dtype)
 
-                bases[i] = jax.lax.cond(due, anew, lambda _, q=olds[i]: q, g)
+                bases[i] = jax.lax.cond(due, anew, lambda _, q=old: q, g)
                 low[i] = plan.project(g, bases[i])
         low_tree, base_state = base.update(
             jax.tree.unflatten(treedef, low), state.base_optimizer_state, None, **extra_args
@@ -208,7 +212,9 @@ def scale_by_galore(
         for i in leaves.present:
             plan = found[i]
             if plan is not None:
-                us[i] = cast(plan.back(us[i], bases[i], scale), dtype_of_step(gs[i], ps[i]))
+                full = plan.back(uncut(us[i]), uncut(bases[i]), scale)
+                us[i] = typed_like(cast(full, dtype_of_step(gs[i], ps[i])), gs[i])
+                bases[i] = typed_like(bases[i], olds[i])
         return jax.tree.unflatten(treedef, us), GaLoreState(
             safe_increment(state.count), base_state, jax.tree.unflatten(treedef, bases)
         )

@@ -1,26 +1,18 @@
 """Blocks of arrays with an explicit sharding: what shards cut is first brought together."""
 
 import math
-from typing import Any
 
 import jax
 from jax.sharding import PartitionSpec
 
+from ..core import sharding_in_type
 from ..core.types import Array
 from .blocks import Blocks
 
 
-def _explicit(x: Array) -> Any:
-    """The sharding in the type of an array, if that says one; JAX before 0.6 knows none."""
-    if not (hasattr(jax, "typeof") and hasattr(jax.sharding, "reshard")):
-        return None
-    found: Any = getattr(jax.typeof(x), "sharding", None)
-    return found if found is not None and any(part is not None for part in found.spec) else None
-
-
 def whole_blocks(x: Array, blocks: Blocks) -> Array:
     """The array, without a sharding of the axis with the blocks if shards cut some."""
-    sharding = _explicit(x)
+    sharding = sharding_in_type(x)
     if sharding is None or sharding.spec[blocks.axis] is None or blocks.number == 1:
         return x
     names = sharding.spec[blocks.axis]
@@ -33,5 +25,5 @@ def whole_blocks(x: Array, blocks: Blocks) -> Array:
 
 def sharded_as(x: Array, codes: Array) -> Array:
     """The second array with the explicit sharding of the first, which has its shape."""
-    sharding = _explicit(x)
+    sharding = sharding_in_type(x)
     return codes if sharding is None else jax.sharding.reshard(codes, sharding.spec)

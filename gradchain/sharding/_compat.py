@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.core import Tracer
+from jax.sharding import Mesh, NamedSharding
 
 from ..core.types import Array
 
@@ -42,6 +43,8 @@ def ambient_mesh() -> Any:
         mesh: Any = jax.sharding.get_abstract_mesh()
         if mesh is not None and mesh.axis_names:
             return mesh
+    if hasattr(jax, "set_mesh"):
+        return None
     from jax.interpreters import pxla
 
     resources: Any = getattr(pxla, "thread_resources", None)
@@ -62,11 +65,11 @@ def is_manual(axis: str) -> bool:
     return True
 
 
-def placed(x: Array, mesh: Any, spec: PartitionSpec) -> Array:
+def placed(x: Array, sharding: NamedSharding) -> Array:
     """The array with this sharding, in a program or outside of one."""
-    if is_explicit(mesh):
-        return jax.sharding.reshard(x, NamedSharding(mesh, spec))
-    return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, spec))
+    if is_explicit(sharding.mesh):
+        return jax.sharding.reshard(x, sharding)
+    return jax.lax.with_sharding_constraint(x, sharding)
 
 
 def shard_map(
@@ -86,18 +89,18 @@ def varying(x: Array, axis: str) -> Array:
     if hasattr(jax.lax, "pcast"):
         return jax.lax.pcast(x, (axis,), to="varying")
     if hasattr(jax.lax, "pvary"):
-        return jax.lax.pvary(x, (axis,))
+        return jax.lax.pvary(x, (axis,))  # type: ignore[attr-defined]
     return x
 
 
 def to_memory(x: Array, kind: str | None) -> Array:
     """The array in another memory of its devices; None for their default one."""
-    if isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer):
+    if isinstance(x, jax.Array) and not isinstance(x, Tracer):
         return jax.device_put(x, x.sharding.with_memory_kind(kind or default_memory(x)))
     memory: Any = getattr(jax, "memory", None)
     if memory is not None and kind in (None, "pinned_host"):
         return jax.device_put(x, memory.Space.Device if kind is None else memory.Space.Host)
-    from jax._src.sharding_impls import TransferToMemoryKind  # public nowhere
+    from jax._src.sharding_impls import TransferToMemoryKind  # type: ignore[attr-defined]
 
     return jax.device_put(x, TransferToMemoryKind(kind or jax.devices()[0].default_memory().kind))
 

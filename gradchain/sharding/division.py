@@ -46,9 +46,9 @@ def divided(who: str, params: Params, mesh: Mesh, axis: str, specs: PyTree) -> D
     for (path, p), spec in zip(leaves_with_path(params), given, strict=True):
         spec = _checked(who, path_name(path), p, spec, mesh, axis)
         dim = None if is_absent(p) else _dimension(jnp.shape(p), spec, mesh.shape[axis])
-        if dim is None and jnp.ndim(p) > 0 and jnp.size(p) > 0:
+        if dim is None and 0 not in (jnp.ndim(p), *jnp.shape(p)):
             left.append(path_name(path) or "the only leaf")
-        uncut += jnp.size(p) if dim is None else 0
+        uncut += math.prod(jnp.shape(p)) if dim is None else 0
         whole.append(spec)
         dims.append(dim)
         parts.append(spec if dim is None else _with(spec, dim, axis))
@@ -59,7 +59,9 @@ def divided(who: str, params: Params, mesh: Mesh, axis: str, specs: PyTree) -> D
 def _checked(who: str, name: str, p: Any, spec: Any, mesh: Mesh, axis: str) -> PartitionSpec:
     spec = PartitionSpec() if spec is None else spec
     if not isinstance(spec, PartitionSpec):
-        raise TypeError(f"{who}: the spec of parameter {name!r} must be a PartitionSpec, received {spec!r}.")
+        raise TypeError(
+            f"{who}: the spec of parameter {name!r} must be a PartitionSpec, received {spec!r}."
+        )
     check_spec(who, repr(name) if name else "(the only leaf)", jnp.shape(p), spec, mesh)
     if any(axis in names_in(entry) for entry in spec):
         raise ValueError(
@@ -87,6 +89,6 @@ def told(who: str, division: Division, mesh: Mesh, axis: str) -> str:
     some = ", ".join(division.left[:6])
     more = f" and {len(division.left) - 6} more" if len(division.left) > 6 else ""
     return (
-        f"{who}: no free dimension of {some}{more} is divided by {axis} of {shown(mesh)}; the state of these "
-        f"({division.share:.0%} of all entries) stays whole on every device."
+        f"{who}: no free dimension of {some}{more} is divided by {axis} of {shown(mesh)}; the state of "
+        f"these ({division.share:.0%} of all entries) stays whole on every device."
     )

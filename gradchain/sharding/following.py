@@ -14,7 +14,7 @@ from .owners import owners
 from .probing import Answers, Shape
 
 Axes = tuple[tuple[int, ...], ...]
-"""For each axis of an array, those of its parameter that it follows: () if none, several if it joins them."""
+"""For each axis of an array, those of its parameter that it follows: none, one, or several joined."""
 
 
 def following(
@@ -43,7 +43,9 @@ def following(
             alike = i is not None and shape == shapes[i] and i in asked
             found.append((i, None if alike else ((),) * len(shape)))
             continue
-        by_axis = {axis: answers.followers(j, axis) for axis in range(len(shapes[i])) if shapes[i][axis] > 1}
+        by_axis = {
+            axis: answers.followers(j, axis) for axis in range(len(shapes[i])) if shapes[i][axis] > 1
+        }
         axes = None
         if None in by_axis.values():
             types = _typed(tx, params) if types is None else types

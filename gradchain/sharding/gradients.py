@@ -10,16 +10,10 @@ from jax.sharding import Mesh, PartitionSpec
 from ..core.types import Params, PyTree
 from ._compat import shard_map, varying
 from .division import check_mesh, divided
-from .specs import no_axis
 
 
 def sharded_value_and_grad(
-    fun: Callable[..., Any],
-    mesh: Mesh,
-    axis: str = "data",
-    *,
-    has_aux: bool = False,
-    specs: PyTree = None,
+    fun: Callable[..., Any], mesh: Mesh, axis: str = "data", *, has_aux: bool = False, specs: PyTree = None
 ) -> Callable[..., Any]:
     """`jax.value_and_grad` of a mean over a batch: each device takes its share and keeps its part.
 
@@ -36,7 +30,7 @@ def sharded_value_and_grad(
     divide have an all-reduce.
 
     Args:
-        fun: `fun(params, *batch)`, a mean over the batch's leading axis: a device's mean is taken of its share.
+        fun: `fun(params, *batch)`, a mean over the batch's leading axis: each device's is of its share.
         mesh, axis, specs: see `zero1`. The batch is cut along its leading axis over `axis`.
         has_aux: whether `fun` gives `(value, aux)`: floating-point arrays, of which means are taken too.
 
@@ -56,8 +50,8 @@ def sharded_value_and_grad(
         def mean_over_axis(x: Any) -> Any:
             if not jnp.issubdtype(x.dtype, jnp.inexact):
                 raise TypeError(
-                    f"{who}: aux has an array of {x.dtype}; it must hold floating-point numbers, of which means "
-                    "are taken over the devices."
+                    f"{who}: aux has an array of {x.dtype}; it must hold floating-point numbers, of which "
+                    "means are taken over the devices."
                 )
             return jax.lax.pmean(x, axis)
 
@@ -89,6 +83,6 @@ def _check_batch(who: str, batch: Any, axis: str, parts: int) -> None:
     for path, x in jax.tree_util.tree_flatten_with_path(batch)[0]:
         if jnp.ndim(x) == 0 or jnp.shape(x)[0] % parts:
             raise ValueError(
-                f"{who}: batch argument {jax.tree_util.keystr(path)} has shape {jnp.shape(x)}; its leading axis "
-                f"must be a multiple of {parts}, the size of {axis!r}. Close over what is no batch."
+                f"{who}: batch argument {jax.tree_util.keystr(path)} has shape {jnp.shape(x)}; its leading "
+                f"axis must be a multiple of {parts}, the size of {axis!r}. Close over what is no batch."
             )

@@ -1,6 +1,6 @@
 """The sharding of each array of a state, from what its axes follow and from what wrappers decide."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
 from ..core import state_at, with_extra_args_support, with_state_at
-from ..core.types import Params, PyTree
+from ..core.types import OptState, Params, PyTree
 from ..transforms.masking import keep
 from ._compat import shards
 from .following import Axes, following
@@ -40,6 +40,13 @@ def laid(tx: Any, params: Params, given: Sequence[Any], state: PyTree, mesh: Any
             found.append(like(given[i], spec))
     result = treedef.unflatten(_fitting(s, x) for s, x in zip(found, shapes, strict=True))
     return _with_own_placements(pair, params, given, state, result)
+
+
+def made_in_place(init: Callable[[Params], OptState], params: Params, places: PyTree) -> OptState:
+    """The state, made by one program where it will lie; of shapes too."""
+    if any(isinstance(p, jax.ShapeDtypeStruct) for p in jax.tree.leaves(params)):
+        return jax.jit(lambda: init(params), out_shardings=places)()
+    return jax.jit(init, out_shardings=places)(params)
 
 
 def like(sharding: Any, spec: PartitionSpec) -> Any:

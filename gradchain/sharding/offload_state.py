@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from ..core import GradientTransformation, transformation, with_extra_args_support, wrapper
 from ..core.types import OptState, Params, PyTree, Updates
@@ -17,8 +18,8 @@ def offload_state(tx: GradientTransformation, memory_kind: str = "pinned_host"):
     """Keeps the arrays of the state of `tx` in the host's memory between steps.
 
     A step brings them to the device and back, in the same program; scalars stay on the device. It is worth
-    it where the state does not fit, for every step moves it twice over the bus. Around `zero1`, each device's
-    host keeps its part.
+    it where the state does not fit, for every step moves it twice over the bus. Around `zero1`, each
+    device's host keeps its part.
 
         tx = offload_state(adamw(1e-3))
 
@@ -61,7 +62,7 @@ def offload_state(tx: GradientTransformation, memory_kind: str = "pinned_host"):
 def check_memory(kind: str, params: Params) -> None:
     """Raises ValueError where the devices have no memory of this kind."""
     arrays = [p for p in jax.tree.leaves(params) if isinstance(p, jax.Array)]
-    here = [p for p in arrays if not isinstance(p, jax.core.Tracer)]
+    here = [p for p in arrays if not isinstance(p, Tracer)]
     device = next(iter(here[0].sharding.device_set)) if here else jax.devices()[0]
     kinds = [memory.kind for memory in device.addressable_memories()]
     if kind not in kinds:

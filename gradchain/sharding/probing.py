@@ -2,8 +2,8 @@
 
 Nothing is allocated. A state may depend on sizes in steps: what is factored, which side of a matrix is the
 longer one, how many blocks there are. So an axis is made larger and smaller, in each case without passing
-another axis of its parameter, and an answer counts only if each array has as many axes as before, and each of
-them is as it was or changed in proportion.
+another axis of its parameter, and an answer counts only if each array has as many axes as before, and each
+of them is as it was or changed in proportion.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,8 @@ class Answer(NamedTuple):
 class Answers:
     """The answers of all arrays of a state.
 
-    Args: init, of a transformation; params; state, its shapes; owners, see `owners`; asked, of which parameters.
+    Args: init, of a transformation; params; state, its shapes; owners, see `owners`; asked, the numbers of
+        the parameters that matter.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class Answers:
         self.keys = list(_shapes(state))
         self.state = list(_shapes(state).values())
         self.given: dict[tuple[int, int], list[Answer]] = {}  # by leaf of the state, and axis of its owner
-        self.unclear: set[tuple[int, int, bool]] = set()  # owner, axis, larger: an array of it gave no answer
+        self.unclear: set[tuple[int, int, bool]] = (
+            set()
+        )  # owner, axis, larger: an array of it gave no answer
         axes = max((len(self.shapes[i]) for i in asked), default=0)
         for axis in range(axes):
             for larger in (True, False):

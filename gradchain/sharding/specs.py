@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jax.sharding import NamedSharding, PartitionSpec
 
 from ..core import tree_mismatch
@@ -81,8 +82,8 @@ def check_spec(who: str, name: str, shape: tuple[int, ...], spec: PartitionSpec,
     """Raises ValueError for a spec that does not fit an array, or names an axis that is not in the mesh."""
     if len(spec) > len(shape):
         raise ValueError(
-            f"{who}: {spec} has {len(spec)} dimensions, but parameter {name} has {len(shape)}: its shape is "
-            f"{shape}."
+            f"{who}: {spec} has {len(spec)} dimensions, but parameter {name} has {len(shape)}: its shape "
+            f"is {shape}."
         )
     if mesh is None:
         return
@@ -93,7 +94,7 @@ def check_spec(who: str, name: str, shape: tuple[int, ...], spec: PartitionSpec,
         if size % shards(mesh, entry):
             raise ValueError(
                 f"{who}: {spec} cuts a dimension of parameter {name}, of shape {shape}, into "
-                f"{shards(mesh, entry)} parts, which does not divide {size}. Leave this dimension whole (None)."
+                f"{shards(mesh, entry)} parts, which does not divide {size}. Leave it whole (None)."
             )
 
 
@@ -144,7 +145,7 @@ def carried(who: str, params: Params) -> list[Any]:
 
 def _own(p: Any) -> Any:
     """The sharding that an array or a shape has; under a trace, the one in its type."""
-    if isinstance(p, jax.core.Tracer):
+    if isinstance(p, Tracer):
         p = jax.typeof(p) if hasattr(jax, "typeof") else None
         sharding: Any = getattr(p, "sharding", None)
         return sharding if sharding is not None and sharding.mesh.axis_names else None

@@ -8,32 +8,28 @@ from jax.sharding import NamedSharding, PartitionSpec
 from ..core import GradientTransformation, with_extra_args_support
 from ..core.types import OptState, Params, PyTree
 from ._compat import ambient_mesh
-from .laying import laid, with_memory
+from .laying import laid, made_in_place, with_memory
 from .specs import carried, checked, spec_of
 
 
 def state_sharding(
-    tx: GradientTransformation,
-    params: Params,
-    shardings: PyTree = None,
-    *,
-    memory_kind: str | None = None,
+    tx: GradientTransformation, params: Params, shardings: PyTree = None, *, memory_kind: str | None = None
 ) -> PyTree:
     """The sharding of each array in the state of any transformation: a tree like `tx.init(params)`.
 
         step = jax.jit(tx.step, out_shardings=(shardings, state_sharding(tx, params, shardings)))
 
-    Nothing is allocated: `init` is traced, also with other sizes, to see which axis of an array follows which
-    axis of its parameter. Rows, columns, factors, projections, codes of few bits and their scales are sharded
-    along the axes that they share with their parameter. Scalars, and what follows no axis, are replicated; so
-    is a dimension that the axes of the mesh do not divide, and one of two equal ones where nothing tells
-    which it follows. A mesh axis is used once: a square factor is sharded by rows.
+    Nothing is allocated: `init` is traced, also with other sizes, to see which axis of an array follows
+    which axis of its parameter. Rows, columns, factors, projections, codes of few bits and their scales are
+    sharded along the axes that they share with their parameter. Scalars, and what follows no axis, are
+    replicated; so is a dimension that the axes of the mesh do not divide, and one where nothing tells which
+    of two equal ones it follows. A mesh axis is used once: a square factor is sharded by rows.
 
     Args:
         tx: any transformation, of any library. Wrappers that place their state, such as `zero1`, are asked.
         params: arrays or `jax.ShapeDtypeStruct`s.
-        shardings: a tree like the parameters, or a prefix of it, of `NamedSharding`s or of `PartitionSpec`s;
-            None for those that `params` carry.
+        shardings: a tree like the parameters, or a prefix of it, of `NamedSharding`s or of
+            `PartitionSpec`s; None for those that `params` carry.
         memory_kind: of arrays that are not scalars, such as "pinned_host"; None for the parameters'.
 
     Returns: NamedShardings, or PartitionSpecs if `shardings` has them. Those are checked against the mesh
@@ -57,16 +53,12 @@ def state_sharding(
 
 
 def init_sharded(
-    tx: GradientTransformation,
-    params: Params,
-    shardings: PyTree = None,
-    *,
-    memory_kind: str | None = None,
+    tx: GradientTransformation, params: Params, shardings: PyTree = None, *, memory_kind: str | None = None
 ) -> OptState:
     """The state of `tx`, made where it will lie: no device ever has more than its part.
 
-    The same as `tx.init(params)`, as one program whose results have `state_sharding`'s shardings. Parameters
-    that do not lie as `shardings` say are put there first.
+    The same as `tx.init(params)`, as one program whose results have `state_sharding`'s shardings.
+    Parameters that do not lie as `shardings` say are put there first.
 
     Args: see `state_sharding`; params, arrays. With PartitionSpecs, a mesh must be set (`jax.set_mesh`).
     Raises: what `state_sharding` raises; TypeError for PartitionSpecs where no mesh is set.
@@ -81,7 +73,7 @@ def init_sharded(
         params = treedef.unflatten(map(_put, leaves, given))
         given = treedef.unflatten(given)
     places = state_sharding(tx, params, given, memory_kind=memory_kind)
-    return jax.jit(tx.init, out_shardings=places)(params)
+    return made_in_place(tx.init, params, places)
 
 
 def _set_mesh(who: str) -> Any:
@@ -95,6 +87,8 @@ def _set_mesh(who: str) -> Any:
 
 
 def _put(p: Any, sharding: NamedSharding) -> Any:
+    if isinstance(p, jax.ShapeDtypeStruct):
+        return p
     if isinstance(p, jax.Array) and p.sharding.is_equivalent_to(sharding, p.ndim):
         return p
     return jax.device_put(p, sharding)

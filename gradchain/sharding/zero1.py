@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ..core import (
@@ -19,7 +20,7 @@ from ..core.types import OptState, Params, PyTree, Updates
 from ..tree.placeholder import is_placeholder
 from ._compat import is_manual, placed
 from .division import check_mesh, divided, told
-from .laying import laid
+from .laying import laid, made_in_place
 
 MOST_UNCUT = 0.1
 """The part of all entries above which those that do not divide are warned of."""
@@ -30,10 +31,10 @@ def zero1(tx: GradientTransformation, mesh: Mesh, axis: str = "data", *, specs: 
     """Keeps 1/n of the state of `tx` on each of n devices that all have the parameters.
 
     A device takes its part of the gradients and the parameters, updates that part of the state, and the
-    new parameters are gathered: one all-gather for each, none of a state. The results are those of `tx`, for
-    any `tx`: parts are a matter of where arrays lie, norms and factors are of whole arrays. Each parameter
-    is cut along its largest dimension that the axis divides; the state of those without one stays whole,
-    which `describe(tx, params)` tells.
+    new parameters are gathered: one all-gather for each, none of a state. The results are those of `tx`,
+    for any `tx`: parts are a matter of where arrays lie, norms and factors are of whole arrays. Each
+    parameter is cut along its largest dimension that the axis divides; the state of those without one stays
+    whole, which `describe(tx, params)` tells.
 
         tx = zero1(adamw(1e-3), jax.make_mesh((8,), ("data",)))
 
@@ -60,14 +61,17 @@ def zero1(tx: GradientTransformation, mesh: Mesh, axis: str = "data", *, specs: 
     def division(params: Params) -> Any:
         return divided("zero1", params, mesh, axis, specs)
 
-    def state_places(params: Params, shapes: OptState = None) -> PyTree:
+    def state_places(params: Params) -> PyTree:
         """The shardings of the state; the same for equal shapes."""
         leaves, treedef = jax.tree.flatten(params)
         key = (treedef, *((jnp.shape(p), dtype_of(p)) for p in leaves))
         if key not in known:
             given = [NamedSharding(mesh, spec) for spec in division(params).parts]
             like = treedef.unflatten(jax.ShapeDtypeStruct(jnp.shape(p), dtype_of(p)) for p in leaves)
-            known[key] = laid(inner, like, given, jax.eval_shape(inner.init, like))
+            shapes = jax.eval_shape(inner.init, like)
+            found = jax.tree.structure(shapes).flatten_up_to(laid(inner, like, given, shapes))
+            whole = NamedSharding(mesh, PartitionSpec())  # where there is no parameter
+            known[key] = jax.tree.unflatten(jax.tree.structure(shapes), [s or whole for s in found])
         return known[key]
 
     def put(tree: PyTree, *where: list[PartitionSpec]) -> PyTree:
@@ -75,13 +79,13 @@ def zero1(tx: GradientTransformation, mesh: Mesh, axis: str = "data", *, specs: 
         leaves, treedef = jax.tree.flatten(tree)
         for specs in where:
             pairs = zip(leaves, specs, strict=True)
-            leaves = [x if is_absent(x) else placed(x, mesh, spec) for x, spec in pairs]
+            leaves = [x if is_absent(x) else placed(x, NamedSharding(mesh, spec)) for x, spec in pairs]
         return treedef.unflatten(leaves)
 
     def put_state(state: OptState, params: Params) -> OptState:
         shardings = jax.tree.structure(state).flatten_up_to(state_places(params))
         leaves, treedef = jax.tree.flatten(state)
-        return treedef.unflatten(placed(x, mesh, s.spec) for x, s in zip(leaves, shardings, strict=True))
+        return treedef.unflatten(map(placed, leaves, shardings))
 
     def init(params: Params) -> OptState:
         if is_placeholder(params):
@@ -89,19 +93,21 @@ def zero1(tx: GradientTransformation, mesh: Mesh, axis: str = "data", *, specs: 
         found = division(params)
         if found.share > MOST_UNCUT and found.left:
             warn_user(told("zero1", found, mesh, axis))
-        if any(isinstance(p, jax.core.Tracer) for p in jax.tree.leaves(params)):
+        if any(isinstance(p, Tracer) for p in jax.tree.leaves(params)):
             return put_state(inner.init(params), params)
         leaves, treedef = jax.tree.flatten(params)
+        if any(isinstance(p, jax.ShapeDtypeStruct) for p in leaves):
+            return made_in_place(inner.init, params, state_places(params))
         here = treedef.unflatten(_on(p, mesh, spec) for p, spec in zip(leaves, found.whole, strict=True))
-        return jax.jit(inner.init, out_shardings=state_places(params))(here)
+        return made_in_place(inner.init, here, state_places(params))
 
     def run(
         whole: bool, updates: Updates, state: OptState, params: Any = None, **extra_args: Any
     ) -> tuple[Any, OptState]:
         if is_manual(axis):
             raise RuntimeError(
-                f"zero1: this runs inside a shard_map over {axis!r}, where each device has its own program and "
-                "zero1 cannot divide the state. Take the gradients inside of shard_map "
+                f"zero1: this runs inside a shard_map over {axis!r}, where each device has its own program "
+                "and zero1 cannot divide the state. Take the gradients inside of shard_map "
                 "(sharded_value_and_grad does), and call update or step outside of it, under jit."
             )
         found = division(updates)

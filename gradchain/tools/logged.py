@@ -16,6 +16,7 @@ from ..core import (
     identity,
     parts,
     relaxed_promotion,
+    sharding_in_type,
     state_at,
     transformation,
     widen,
@@ -212,7 +213,7 @@ def _square_sum(x: Any) -> Array:
     """The sum of |x|^2, by rows: in one sum XLA's CPU would use one core."""
     with relaxed_promotion():
         wide = widen(jnp.asarray(x))
-        if wide.ndim < 2 or jnp.iscomplexobj(wide):
+        if wide.ndim < 2 or jnp.iscomplexobj(wide) or sharding_in_type(wide) is not None:
             total = jnp.sum(abs_sq(wide))
         else:
             rows = wide.reshape(-1, wide.shape[-1])

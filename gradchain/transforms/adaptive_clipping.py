@@ -49,7 +49,7 @@ def unitwise_clip(g_norm: Array, max_norm: Array, grad: Array, div_eps: Numeric 
         raise ValueError(
             f"unitwise_clip: g_norm, max_norm and grad must have one shape, received {shapes}."
         )
-    return jnp.where(g_norm < max_norm, grad, grad * (max_norm / jnp.maximum(g_norm, div_eps)))
+    return grad * jnp.where(g_norm < max_norm, 1, max_norm / jnp.maximum(g_norm, div_eps))
 
 
 @transformation

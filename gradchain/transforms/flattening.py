@@ -6,13 +6,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import GradientTransformation, dtype_of, transformation, wider, with_extra_args_support, wrapper
+from ..core import (
+    GradientTransformation,
+    dtype_of,
+    transformation,
+    typed_like,
+    uncut,
+    wider,
+    with_extra_args_support,
+    wrapper,
+)
 from ..core.types import Array, OptState, Params, PyTree, Updates
 from ..tree.placeholder import is_placeholder
 
 
 def _join(tree: PyTree) -> Array:
-    leaves = jax.tree.leaves(tree)
+    leaves = jax.tree.leaves(uncut(tree))
     if not leaves:
         return jnp.zeros((0,))
     dtype = wider(*map(dtype_of, leaves))
@@ -59,7 +68,7 @@ def flatten(inner: GradientTransformation):
         flat, joined = None if params is None else _join(params), _join(updates)
         result, state = tx.run(whole, joined, state, flat, **extra_args)
         if whole:
-            return _split(result, params, result.dtype), state
-        return _split(result, updates, joined.dtype), state
+            return typed_like(_split(result, params, result.dtype), params), state
+        return typed_like(_split(result, updates, joined.dtype), updates), state
 
     return wrapper(init, run, inside=[(inner, ())])
