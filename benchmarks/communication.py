@@ -76,8 +76,8 @@ def mesh() -> Mesh:
     return Mesh(np.array(jax.devices()[:DEVICES]), (AXIS,))
 
 
-def each_own(f: Callable[..., Any]) -> Callable[..., Any]:
-    """`f` on every device, with its own arrays: those it gets and gives have an axis of devices in front."""
+def each_own(f: Callable[..., Any]) -> Any:
+    """`f` on every device, with its own arrays: all it gets and gives has an axis of devices in front."""
 
     def own(*args: Any) -> Any:
         return jax.tree.map(lambda x: x[None], f(*jax.tree.map(lambda x: x[0], args)))

@@ -22,7 +22,9 @@ MOST = {
 
 @functools.cache
 def _sent(recipe: str) -> float:
-    found = [Collective(op, tuple(shapes), n, c) for op, shapes, n, c in call(FLAGS, gpt2_exchanges, recipe)]
+    found = [
+        Collective(op, tuple(shapes), n, c) for op, shapes, n, c in call(FLAGS, gpt2_exchanges, recipe)
+    ]
     return sent(found, RECIPES[recipe].every)
 
 
