@@ -4,7 +4,7 @@ Generators as in `papers.py`: they give the parameters and take gradients, a lis
 Where workers go different ways, both are lists. Given one array, they are for one worker.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ import numpy as np
 
 from .problems import MATRIX, Array
 
-Algorithm = Iterator[Any]
+Algorithm = Generator[Any, Any, None]
 PROBLEM = MATRIX
 
 
@@ -81,6 +81,6 @@ def two_ways(p: Array, learning_rate=0.1) -> Algorithm:
         a = [g + e for g, e in zip(gs, errors or [0.0] * len(gs), strict=True)]
         size = np.mean([mean_size(x) for x in a])
         errors = [x - size * np.sign(x) for x in a]
-        v = np.mean([size * np.sign(x) for x in a], axis=0) + f
+        v = size * np.mean([np.sign(x) for x in a], axis=0) + f  # a tie is exactly 0
         u = mean_size(v) * np.sign(v)
         p, f = p - learning_rate * u, v - u
