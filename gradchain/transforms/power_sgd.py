@@ -20,6 +20,8 @@ from ..core import (
     transformation,
     treewise,
     typed_as,
+    typed_like,
+    uncut,
     varying,
     views_of,
 )
@@ -175,7 +177,8 @@ def power_sgd(
         updates: Updates, state: PowerSgdState, params: Params | None = None, **extra_args: Any
     ) -> tuple[Updates, PowerSgdState]:
         check_own_gradients("power_sgd", updates, axis)
-        return rule.update(updates, state, params, **extra_args)  # type: ignore[return-value]
+        result, new = rule.update(uncut(updates), uncut(state), params, **extra_args)
+        return typed_like(result, updates), typed_like(new, state)  # type: ignore[return-value]
 
     return GradientTransformationExtraArgs(init_here, update_here)
 
