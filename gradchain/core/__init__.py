@@ -93,7 +93,7 @@ from ._siblings import Siblings
 from ._stacks import StackView
 from ._tree_function import TreeFunction
 from ._treewise import treewise
-from ._typed import sharding_in_type, typed_like, uncut
+from ._typed import resharded, sharding_in_type, typed_like, uncut
 from ._values import as_plain, code_of, key_of_value, name_of, signature
 from .numerics import bias_correction, safe_increment, safe_int32_increment
 from .types import (

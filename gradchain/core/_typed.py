@@ -1,9 +1,11 @@
 """Shardings in the types of arrays, on meshes of explicit axes: what no type can say is computed whole."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
-from jax.sharding import PartitionSpec
+from jax.core import Tracer
+from jax.sharding import NamedSharding, PartitionSpec
 
 from .types import PyTree
 
@@ -16,6 +18,15 @@ def sharding_in_type(x: Any) -> Any:
     return found if found is not None and any(part is not None for part in found.spec) else None
 
 
+def resharded(x: Any, entries: Sequence[Any], mesh: Any = None) -> Any:
+    """The array with another sharding in its type, on its own mesh; none needs to be set."""
+    if not isinstance(x, Tracer):
+        mesh = getattr(x.sharding, "mesh", mesh)
+    if mesh is None:
+        mesh = jax.typeof(x).sharding.mesh
+    return jax.sharding.reshard(x, NamedSharding(mesh, PartitionSpec(*entries)))
+
+
 def uncut(tree: PyTree) -> PyTree:
     """The arrays of a tree, each on every device where its type says that it is cut.
 
@@ -24,8 +35,7 @@ def uncut(tree: PyTree) -> PyTree:
     """
 
     def of_array(x: Any) -> Any:
-        cut = sharding_in_type(x) is not None
-        return jax.sharding.reshard(x, PartitionSpec(*[None] * x.ndim)) if cut else x
+        return resharded(x, [None] * x.ndim) if sharding_in_type(x) is not None else x
 
     return jax.tree.map(of_array, tree)
 
@@ -35,6 +45,6 @@ def typed_like(tree: PyTree, like: PyTree) -> PyTree:
 
     def of_array(x: Any, like: Any) -> Any:
         sharding = sharding_in_type(like)
-        return x if sharding is None else jax.sharding.reshard(x, sharding.spec)
+        return x if sharding is None else resharded(x, sharding.spec, sharding.mesh)
 
     return jax.tree.map(of_array, tree, like)

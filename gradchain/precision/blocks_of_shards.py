@@ -2,10 +2,7 @@
 
 import math
 
-import jax
-from jax.sharding import PartitionSpec
-
-from ..core import sharding_in_type
+from ..core import resharded, sharding_in_type
 from ..core.types import Array
 from .blocks import Blocks
 
@@ -20,10 +17,10 @@ def whole_blocks(x: Array, blocks: Blocks) -> Array:
     if blocks.number % shards == 0 and not blocks.padding:
         return x
     parts = [None if axis == blocks.axis else part for axis, part in enumerate(sharding.spec)]
-    return jax.sharding.reshard(x, PartitionSpec(*parts))
+    return resharded(x, parts)
 
 
 def sharded_as(x: Array, codes: Array) -> Array:
     """The second array with the explicit sharding of the first, which has its shape."""
     sharding = sharding_in_type(x)
-    return codes if sharding is None else jax.sharding.reshard(codes, sharding.spec)
+    return codes if sharding is None else resharded(codes, sharding.spec, sharding.mesh)

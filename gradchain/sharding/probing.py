@@ -24,6 +24,7 @@ class Answer(NamedTuple):
 
     larger: bool  # whether the axis was made larger
     axes: frozenset[int]  # those of the array that changed with it
+    small: bool  # whether it changed by one entry, by which a number of blocks may not change
 
 
 class Answers:
@@ -77,7 +78,8 @@ class Answers:
             if axes is None:
                 self.unclear.add((owner, axis, larger))
             else:
-                self.given.setdefault((j, axis), []).append(Answer(larger, axes))
+                small = abs(sizes[owner] - self.shapes[owner][axis]) == 1
+                self.given.setdefault((j, axis), []).append(Answer(larger, axes, small))
 
     def tied(self, owner: int, axis: int) -> bool:
         """Whether another axis of a parameter has the size of this one."""
@@ -89,13 +91,22 @@ class Answers:
         Where two axes are of one size, either change may decide between them otherwise than the state
         did, so that both have to agree.
         """
-        found = self.given.get((leaf, axis), [])
+        found = self._heard(leaf, axis)
         same = len({answer.axes for answer in found}) == 1
         owner = self.owners[leaf]
         assert owner is not None
         if same and (len(found) == 2 or not self.tied(owner, axis)):
             return found[0].axes
         return None
+
+    def _heard(self, leaf: int, axis: int) -> list[Answer]:
+        """The answers that count. That one entry more changes nothing is none for what counts blocks."""
+        found = self.given.get((leaf, axis), [])
+        owner = self.owners[leaf]
+        assert owner is not None
+        size = self.shapes[owner][axis]
+        parts = {k for answer in found for k in answer.axes if self.state[leaf][k] != size}
+        return [answer for answer in found if answer.axes or not (answer.small and parts)]
 
     def likely(self, leaf: int, axis: int) -> frozenset[int]:
         """The same, from the one change to which every array of the parameter gave an answer."""
