@@ -9,7 +9,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from ..core import GradientTransformation
 from ..core.numerics import is_key
 from ..core.types import OptState, Params, PyTree
-from ..tree import map_params
+from ..sharding import state_sharding
 
 
 def placed_state(tx: GradientTransformation, params: Params, shardings: PyTree) -> tuple[Params, OptState]:
@@ -17,7 +17,7 @@ def placed_state(tx: GradientTransformation, params: Params, shardings: PyTree) 
 
     Args:
         shardings: of the parameters, a tree or a prefix of one; None: the parameters are where they
-            should be. What has a parameter's shape in the state lies as that parameter does.
+            should be. The state lies as `state_sharding` says.
     """
     if shardings is not None:
         params = jax.device_put(params, shardings)
@@ -29,16 +29,8 @@ def placed_state(tx: GradientTransformation, params: Params, shardings: PyTree) 
     if not named:
         return jax.jit(fresh)(params)
     everywhere = NamedSharding(named[0].mesh, PartitionSpec())
-
-    def place_like(leaf: Any, param: Any, place: Any) -> Any:
-        return place if leaf.shape == jnp.shape(param) else everywhere
-
     places = jax.tree.map(lambda x: x.sharding if _is_named(x) else everywhere, params)
-    shapes = jax.eval_shape(tx.init, params)
-    of_state = map_params(
-        tx.init, place_like, shapes, params, places, transform_non_params=lambda leaf: everywhere
-    )
-    return jax.jit(fresh, out_shardings=(places, of_state))(params)
+    return jax.jit(fresh, out_shardings=(places, state_sharding(tx, params, places)))(params)
 
 
 def shardings_to_keep(tree: PyTree) -> PyTree:
