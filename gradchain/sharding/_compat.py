@@ -105,6 +105,11 @@ def to_memory(x: Array, kind: str | None) -> Array:
     return jax.device_put(x, TransferToMemoryKind(kind or jax.devices()[0].default_memory().kind))
 
 
+def is_hosted(x: Any) -> bool:
+    """Whether an array lies in another memory than the one in which its devices compute."""
+    return isinstance(x, jax.Array) and x.sharding.memory_kind not in (None, default_memory(x))
+
+
 def default_memory(x: Array) -> str:
     """The kind of memory in which an array's devices compute."""
     return next(iter(x.sharding.device_set)).default_memory().kind
