@@ -38,14 +38,16 @@ class Collective(NamedTuple):
 
 
 def collectives(compiled: Any) -> list[Collective]:
-    """The exchanges between devices in a compiled program, in the order of its text; one in a loop stands once.
+    """The exchanges between devices in a compiled program, in the order of its text.
+
+    One in a loop stands once.
 
         compiled = jax.jit(train_step).lower(params, state, batch).compile()
         for c in collectives(compiled):
             print(c.kind, c.arrays, c.sent)
 
     Args: compiled, what `jax.jit(f).lower(...).compile()` gives, or its text.
-    Returns: a list of `Collective(kind, arrays, group, conditional)`, whose properties `size` and `sent` are
+    Returns: a list of `Collective(kind, arrays, group, conditional)`, with the properties `size` and `sent` in
         bytes; see `bytes_sent` for their sum.
     """
     text = compiled if isinstance(compiled, str) else compiled.as_text()
@@ -105,7 +107,7 @@ def _group(line: str, devices: int) -> int:
 
 
 def _result(text: str, kind: str, began: bool) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """The arrays of a result. What is only begun gives its operands first, where they are of another shape."""
+    """The arrays of a result. What is only begun gives operands of another shape before them."""
     arrays = tuple((d, tuple(int(n) for n in dims.split(",") if n)) for d, dims in _ARRAY.findall(text))
     if began and kind == "all-gather":
         return arrays[len(arrays) // 2 :]
