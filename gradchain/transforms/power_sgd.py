@@ -10,6 +10,7 @@ from ..core import (
     Axis,
     GradientTransformationExtraArgs,
     MatrixView,
+    by_shape,
     check_axis,
     check_own_gradients,
     compute_dtype,
@@ -66,8 +67,8 @@ def power_sgd(
 
         tx = chain(power_sgd(4), sgd(0.1, momentum=0.9))  # inside jax.shard_map over "data"
 
-    Two exchanges a step. e is what the device's own part lost: its mean is the paper's e, which would also
-    sum up what devices differ by. R alone differs from the paper, u does not.
+    Two exchanges a step. e is what the device's own part lost. The paper's e also sums up what devices
+    differ by, without end; the mean is the same, and so is u.
 
     Args:
         rank: of the averages, at least 1; at most the shorter side of a matrix.
@@ -145,7 +146,7 @@ def power_sgd(
             m = each_with(_with_error, views, [g[i] for i in matrices], [s.error[i] for i in matrices])
             parts = each(product, m, [s.q[i] for i in matrices])
             means = means_at_once(axis, parts + [g[i] for i in others])
-            left = each(basis_of, means[: len(m)])
+            left = by_shape(basis_of, means[: len(m)])
             own = each(lambda m, left: product(adjoint(m), left), m, left)
             right = means_at_once(axis, own)
             u, error, q = list(g), list(s.error), list(s.q)

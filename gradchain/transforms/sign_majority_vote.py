@@ -47,7 +47,7 @@ def sign_majority_vote(axis: Axis = "data", *, error_feedback: bool = False):
 
     u = sign(sum of sign(g)). An entry that is 0 abstains; a tie gives 0; NaN on any device gives NaN.
 
-        tx = chain(trace(0.9), sign_majority_vote(), scale_by_learning_rate(1e-3))  # Signum's
+        tx = chain(trace(0.9), sign_majority_vote(), scale_by_learning_rate(1e-3))  # Signum
 
     Every device reaches the verdicts of its share of the entries. With two bits for each entry it sends a
     quarter of a byte for the votes, another for the verdicts; a float32 mean takes 8 bytes.
