@@ -84,6 +84,34 @@ def test_a_step_is_one_reduce_scatter_and_one_all_gather_for_each_parameter(
     check_close((q, state, value), (expected, plain, expected_value), 1e-5)
 
 
+def test_everything_is_computed_on_parts_whatever_is_given() -> None:
+    """A state that was restored whole is cut; gradients and parameters come to `tx` in parts."""
+    seen: list[Any] = []
+
+    def update(g: Any, state: Any, params: Any) -> Any:
+        for a in (g["w"], params["w"]):
+            jax.debug.inspect_array_sharding(a, callback=seen.append)
+        return g, state
+
+    inner = gc.chain(gc.GradientTransformation(lambda p: (), update), gc.trace(0.9))
+    tx = gc.zero1(inner, DATA)
+    q = jax.device_put(p, NamedSharding(DATA, P()))
+    new, state = jax.jit(tx.step)(q, jax.device_put(inner.init(p), NamedSharding(DATA, P())), q)
+    assert bytes_per_device((new, state)) < 1.15 * bytes_per_device(p) + 64
+    assert len(seen) == 2
+    assert all(s.is_equivalent_to(NamedSharding(DATA, P("data")), 2) for s in seen)
+
+
+def test_what_is_gathered_is_as_narrow_as_the_parameters() -> None:
+    tx = gc.zero1(gc.with_master_weights(gc.adam(1e-2)), DATA)
+    q = jax.device_put(jax.tree.map(lambda a: a.astype("float16"), p), NamedSharding(DATA, P()))
+    program = jax.jit(tx.step).lower(q, tx.init(q), q).compile()
+    assert {(c.dtype, c.shape) for c in collectives(program, "all-gather")} == {
+        ("f16", (64, 16)),
+        ("f16", (16,)),
+    }
+
+
 def test_outside_of_a_program_and_with_update() -> None:
     tx = gc.zero1(gc.adam(1e-2), DATA)
     q = jax.device_put(p, NamedSharding(DATA, P()))
