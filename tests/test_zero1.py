@@ -139,12 +139,13 @@ def test_the_largest_dimension_that_is_free_and_divides_is_cut() -> None:
     }
     told = gc.describe(tx, tree).remarks
     assert len(told) == 1
-    assert "no free dimension of e is divided by data of Mesh(data=4, model=2)" in told[0]
+    assert "the state of e stays whole" in told[0]
+    assert "a multiple of 4, the size of 'data'" in told[0]
 
 
 def test_what_is_not_cut_is_warned_of_if_it_is_much() -> None:
     tx = gc.zero1(gc.adam(1e-2), DATA)
-    with pytest.warns(UserWarning, match=r"of odd is divided .* \(27% of all entries\)"):
+    with pytest.warns(UserWarning, match=r"state of odd stays whole .* \(27% of all entries\)"):
         tx.init({"w": jnp.ones((8,)), "odd": jnp.ones((3,))})
     tx.init({"w": jnp.ones((80,)), "odd": jnp.ones((3,))})
 
