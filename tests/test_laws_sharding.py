@@ -90,6 +90,28 @@ def test_zero1_steps_agree_with_one_device_and_gather_parameters_alone(case: Cas
             assert x.addressable_shards[0].data.size == x.size // 8
 
 
+@pytest.mark.parametrize(
+    "case", **ids([case for case in ANY_TREE if case.optimizer and not case.extra][::30])
+)
+def test_data_parallel_steps_agree_with_one_device(case: Case) -> None:
+    """Parameters and state on every device, the batch divided: the compiler sums the gradients."""
+    tx, p, batch = case.make(), parameters(), jnp.linspace(-1, 1, 128).reshape(16, 8)
+
+    def loss(p: Any, batch: Any) -> Any:
+        return jnp.mean(jnp.square(batch @ p["w"] + p["b"].sum()))
+
+    @jax.jit
+    def step(p: Any, state: Any, batch: Any) -> Any:
+        return tx.step(jax.grad(loss)(p, batch), state, p)
+
+    expected = step(p, tx.init(p), batch)
+    whole = jax.device_put(p, NamedSharding(DATA, P()))
+    state = gc.init_sharded(tx, whole)
+    found = step(whole, state, jax.device_put(batch, NamedSharding(DATA, P("data"))))
+    check_close(found, expected, 1e-5)
+    assert all(x.sharding.is_fully_replicated for x in jax.tree.leaves(found))
+
+
 @pytest.mark.skipif(not hasattr(jax, "set_mesh"), reason="explicit shardings are of JAX 0.7 on")
 @pytest.mark.parametrize("case", **ids(ANY_TREE))
 def test_types_of_states_keep_their_shardings(case: Case) -> None:

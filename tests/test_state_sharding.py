@@ -82,12 +82,20 @@ def test_joined_axes_follow_the_first_of_them_and_blocks_their_axis() -> None:
     assert specs(blocks, (24, 8), P("data", "model")) == {}  # 6 blocks on 4 devices
 
 
+def test_an_axis_does_not_pass_another_when_its_size_is_changed() -> None:
+    middle = made_by(lambda p: jnp.zeros((sorted(p.shape)[1],)))
+    assert specs(middle, (6, 8, 12), P(None, "data")) == {"[0]['w']": ("data",)}
+
+
 def test_what_nothing_tells_is_replicated() -> None:
     """The longer side of a square matrix that only zeros tell of, and no update does."""
     longer = made_by(lambda p: jnp.zeros((max(p.shape),)))
     assert specs(longer, (8, 8), P("data", "model")) == {}
     assert specs(longer, (8, 16), P("data", "model")) == {"[0]['w']": ("model",)}
     assert specs(made_by(lambda p: jnp.zeros((8,))), (8, 16), P("data", "model")) == {}
+    # Smaller than 8, nothing is kept: one change alone tells, and for each of the two axes it tells another
+    large = made_by(lambda p: jnp.zeros((max(p.shape) if min(p.shape) >= 8 else 1,)))
+    assert specs(large, (8, 8), P("data")) == {}
     assert specs(gc.flatten(gc.adam(1e-3)), (8, 16), P("data", "model")) == {}
 
 

@@ -98,8 +98,8 @@ def to_memory(x: Array, kind: str | None) -> Array:
     if isinstance(x, jax.Array) and not isinstance(x, Tracer):
         return jax.device_put(x, x.sharding.with_memory_kind(kind or default_memory(x)))
     memory: Any = getattr(jax, "memory", None)
-    if memory is not None and kind in (None, "pinned_host"):
-        return jax.device_put(x, memory.Space.Device if kind is None else memory.Space.Host)
+    if memory is not None:
+        return jax.device_put(x, memory.Space.Host if kind == "pinned_host" else memory.Space.Device)
     from jax._src.sharding_impls import TransferToMemoryKind  # type: ignore[attr-defined]
 
     return jax.device_put(x, TransferToMemoryKind(kind or jax.devices()[0].default_memory().kind))
@@ -108,6 +108,14 @@ def to_memory(x: Array, kind: str | None) -> Array:
 def is_hosted(x: Any) -> bool:
     """Whether an array lies in another memory than the one in which its devices compute."""
     return isinstance(x, jax.Array) and x.sharding.memory_kind not in (None, default_memory(x))
+
+
+def memories_in_programs(device: Any) -> list[str]:
+    """The kinds of memory of a device to which a program can move its arrays."""
+    kinds = [memory.kind for memory in device.addressable_memories()]
+    if hasattr(jax, "memory"):
+        return [kind for kind in kinds if kind in ("pinned_host", device.default_memory().kind)]
+    return kinds
 
 
 def default_memory(x: Array) -> str:

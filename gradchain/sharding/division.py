@@ -11,7 +11,7 @@ from jax.sharding import Mesh, PartitionSpec
 from ..core import is_absent
 from ..core.types import Params, PyTree
 from ..tree.paths import leaves_with_path, path_name
-from .specs import check_spec, each, names_in, no_axis, shown
+from .specs import check_spec, each, names_in, no_axis
 
 
 class Division(NamedTuple):
@@ -89,6 +89,6 @@ def told(who: str, division: Division, mesh: Mesh, axis: str) -> str:
     some = ", ".join(division.left[:6])
     more = f" and {len(division.left) - 6} more" if len(division.left) > 6 else ""
     return (
-        f"{who}: no free dimension of {some}{more} is divided by {axis} of {shown(mesh)}; the state of "
-        f"these ({division.share:.0%} of all entries) stays whole on every device."
+        f"{who}: the state of {some}{more} stays whole on every device ({division.share:.0%} of all "
+        f"entries): no free dimension is a multiple of {mesh.shape[axis]}, the size of {axis!r}."
     )

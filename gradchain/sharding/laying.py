@@ -84,12 +84,12 @@ def _spec(shape: tuple[int, ...], axes: Axes, spec: PartitionSpec, mesh: Any) ->
     An axis that joins several follows the first of them if the others are whole. Every axis of the mesh is
     used once, and only where it divides.
     """
-    entries = list(spec) + [None] * 64
+    entries = dict(enumerate(spec))
     used: set[str] = set()
     found: list[Any] = []
     for size, followed in zip(shape, axes, strict=True):
-        entry = entries[followed[0]] if followed else None
-        if any(names_in(entries[axis]) for axis in followed[1:]):
+        entry = entries.get(followed[0]) if followed else None
+        if any(names_in(entries.get(axis)) for axis in followed[1:]):
             entry = None
         names = names_in(entry)
         divides = mesh is None or size % shards(mesh, names) == 0

@@ -9,7 +9,7 @@ from jax.core import Tracer
 from ..core import GradientTransformation, transformation, with_extra_args_support, wrapper
 from ..core.types import OptState, Params, PyTree, Updates
 from ..tree.placeholder import is_placeholder
-from ._compat import to_memory
+from ._compat import memories_in_programs, to_memory
 from .laying import laid, with_memory
 
 
@@ -64,9 +64,9 @@ def check_memory(kind: str, params: Params) -> None:
     arrays = [p for p in jax.tree.leaves(params) if isinstance(p, jax.Array)]
     here = [p for p in arrays if not isinstance(p, Tracer)]
     device = next(iter(here[0].sharding.device_set)) if here else jax.devices()[0]
-    kinds = [memory.kind for memory in device.addressable_memories()]
+    kinds = memories_in_programs(device)
     if kind not in kinds:
         raise ValueError(
-            f"offload_state: {device.platform} devices have no memory {kind!r}; they have "
-            f"{', '.join(map(repr, kinds))}."
+            f"offload_state: {device.platform} devices have no memory {kind!r} to which a program can move "
+            f"arrays; they have {', '.join(map(repr, kinds))}."
         )
