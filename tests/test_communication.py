@@ -150,9 +150,8 @@ def test_rounds_in_low_precision_meet_in_one_point(whole: bool) -> None:
     p, g = {"w": jnp.full((1,), 256.0, low)}, 2 * np.arange(8.0) - 20.5
     tx = gc.diloco(gc.sgd(0.25), gc.sgd(0.25), 3)
     given = {"w": jnp.broadcast_to(jnp.asarray(g, low)[:, None, None], (8, 24, 1))}
-    way, state = jax.jit(jax.vmap(train(tx, whole), axis_name="data"))(
-        for_all(p), for_all(tx.init(p)), given
-    )
+    run = jax.jit(jax.vmap(train(tx, whole), axis_name="data"))
+    way, state = run(for_all(p), for_all(tx.init(p)), given)
     start, points, expected = 256.0, np.full(8, 256.0), []
     for t in range(24):
         points = wide((points - 0.25 * g).astype(low))

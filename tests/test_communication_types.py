@@ -40,6 +40,21 @@ def test_what_all_devices_share_is_typed_so() -> None:
     check_close(jax.jit(run)(p, g), jax.tree.map(lambda x: x[0, -1], trained("diloco")[0]), 1e-6)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_links_go_through_wrappers(whole: bool) -> None:
+    """What a step gives is typed as the same on all devices, and what another leaves is not."""
+    p, g = problem()
+    link = gc.chain(gc.sign_majority_vote(), gc.sgd(LR))
+    ways = {}
+    for tx in (gc.accumulate_gradients(link, 2), gc.apply_if_finite(link, 2)):
+        ways[tx.factory], _ = on_devices(train(tx, whole))(for_all(p), for_all(tx.init(p)), g)
+    check_close(ways[gc.apply_if_finite], trained("vote")[0], 1e-5)
+    held = np.asarray(ways[gc.accumulate_gradients]["w"])
+    assert np.all(np.ptp(held, axis=0) == 0)
+    assert np.array_equal(held[0, 1], held[0, 2])
+    assert not np.array_equal(held[0, 2], held[0, 3])
+
+
 def test_two_axes_are_one() -> None:
     both = Mesh(np.array(jax.devices()[:8]).reshape(4, 2), ("x", "y"))
     _, g = problem(steps=1)

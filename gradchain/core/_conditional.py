@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._apply import apply_updates
+from ._devices import taken_axes, varies_over, varying_over
 from ._dtypes import cast, dtype_of, dtype_of_step
 from ._leaves import is_absent, is_none, leaves_like
 from ._pair import GradientTransformationExtraArgs
@@ -48,7 +49,15 @@ def either(wanted: Any, yes: Branch, no: Branch, like: PyTree) -> Any:
         new = treedef.flatten_up_to(branch())
         return [cast(new[i], dtype_of(leaves[i])) for i in arrays]
 
-    for i, leaf in zip(arrays, jax.lax.cond(wanted, lambda: packed(yes), lambda: packed(no)), strict=True):
+    axes = [frozenset[str]()] * len(arrays)
+    if taken_axes():  # a mean over devices is typed as the same on all of them, what stays as it is may not
+        types = (jax.eval_shape(lambda: packed(yes)), jax.eval_shape(lambda: packed(no)))
+        axes = [varies_over(a) | varies_over(b) for a, b in zip(*types, strict=True)]
+
+    def typed(branch: Branch) -> list[Any]:
+        return [varying_over(x, over) for x, over in zip(packed(branch), axes, strict=True)]
+
+    for i, leaf in zip(arrays, jax.lax.cond(wanted, lambda: typed(yes), lambda: typed(no)), strict=True):
         leaves[i] = leaf
     return jax.tree.unflatten(treedef, leaves)
 

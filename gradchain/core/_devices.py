@@ -55,20 +55,25 @@ def check_bound(name: str, axis: Axis) -> None:
             ) from None
 
 
-def _bound_instead() -> str:
-    """The axes of the mesh that `shard_map` has taken, for an error; nothing is known of `vmap`'s."""
+def taken_axes() -> tuple[str, ...]:
+    """The axes of the mesh that `shard_map` has taken. Nothing is known of those of `vmap`."""
     mesh: Any = getattr(jax.sharding, "get_abstract_mesh", lambda: None)()
-    names = () if mesh is None else getattr(mesh, "manual_axes", ())
+    return () if mesh is None else tuple(getattr(mesh, "manual_axes", ()))
+
+
+def _bound_instead() -> str:
+    """The axes that there are instead, for an error."""
+    names = taken_axes()
     return f"; bound are {', '.join(map(repr, names))}" if names else ""
 
 
 def varies_over(x: Any) -> frozenset[str]:
-    """The axes along which the type of an array says that it differs."""
-    if not hasattr(jax, "typeof") or not isinstance(x, jax.Array):
+    """The axes along which the type of an array, or of its shape, says that it differs."""
+    if not hasattr(jax, "typeof") or not isinstance(x, (jax.Array, jax.ShapeDtypeStruct)):
         return frozenset()
-    kind: Any = jax.typeof(x)
+    kind: Any = jax.typeof(x) if isinstance(x, jax.Array) else x
     known = getattr(kind, "manual_axis_type", None)  # since JAX 0.10; `vma` before
-    return frozenset(getattr(kind, "vma", ()) if known is None else known.varying)
+    return frozenset((getattr(kind, "vma", None) or ()) if known is None else known.varying)
 
 
 def typed_axes(axis: Axis) -> frozenset[str]:
@@ -87,7 +92,8 @@ def is_bound(axis: Axis) -> bool:
     return True
 
 
-def _varying(x: Any, axes: frozenset[str]) -> Any:
+def varying_over(x: Any, axes: frozenset[str]) -> Any:
+    """An array typed as differing along these axes too."""
     missing = tuple(sorted(axes - varies_over(x))) if isinstance(x, jax.Array) else ()
     if not missing:
         return x
@@ -99,12 +105,12 @@ def _varying(x: Any, axes: frozenset[str]) -> Any:
 def varying(tree: PyTree, axis: Axis, like: PyTree = ()) -> PyTree:
     """The tree, typed as differing along the axis, and along the axes of any leaf of `like`."""
     axes = typed_axes(axis).union(*map(varies_over, jax.tree.leaves(like)))
-    return jax.tree.map(lambda x: _varying(x, axes), tree)
+    return jax.tree.map(lambda x: varying_over(x, axes), tree)
 
 
 def typed_as(tree: PyTree, like: PyTree) -> PyTree:
     """The tree, each leaf typed as differing where that of `like` does: a state keeps its types."""
-    return jax.tree.map(lambda x, old: _varying(x, varies_over(old)), tree, like)
+    return jax.tree.map(lambda x, old: varying_over(x, varies_over(old)), tree, like)
 
 
 def check_own_gradients(name: str, updates: Updates, axis: Axis) -> None:
