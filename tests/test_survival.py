@@ -82,54 +82,81 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_saved(server: Server, tmp_p
 
 
 SHARDED = """
-import os, signal
+import os, pathlib, signal
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 import training_runs as runs
 import xla
 from gradchain import train
+from gradchain.train.checksums import checksums
 
 os.environ["XLA_FLAGS"] += " " + " ".join(xla.fast_compilation())
 train.join_processes(f"127.0.0.1:{PORT}", 2, PROCESS, timeout=60)
 mesh = Mesh(np.asarray(jax.devices()), ("x",))
 whole, columns, rows = (NamedSharding(mesh, P(*spec)) for spec in ((), (None, "x"), ("x",)))
 
-def data(step):
-    if (PROCESS, step) == (1, 7):
-        os.kill(os.getpid(), signal.SIGTERM)
+def placed(step):
     x = runs.data(step)
     return jax.make_array_from_callback(x.shape, rows, lambda index: x[index])
 
-try:
-    found = train.fit(
-        runs.loss, runs.parameters(), runs.optimizer(), data, 200,
-        directory=os.environ["DIRECTORY"], save_every=5, shardings={"w": columns, "b": whole},
+class Batches:
+    "Each process has a position of its own."
+    def __init__(self):
+        self.at = 100 * PROCESS
+    def __next__(self):
+        self.at += 1
+        return placed(self.at - 1 - 100 * PROCESS)
+    def __iter__(self):
+        return self
+    def get_state(self):
+        return self.at
+    def set_state(self, state):
+        assert state // 100 == PROCESS
+        self.at = state
+
+def fit(data, steps, directory):
+    return train.fit(
+        runs.loss, runs.parameters(), runs.optimizer(), data, steps,
+        directory=directory, save_every=5, shardings={"w": columns, "b": whole},
     )
+
+first = pathlib.Path(os.environ["DIRECTORY"], "first")
+fit(Batches(), 7, first)
+(first / "7" / "about" / "metadata").write_text("damaged")
+resumed, expected = fit(Batches(), 8, first), fit(placed, 8, None)
+same = checksums(resumed.params) == checksums(expected.params) and (first / "bad" / "7").exists()
+
+def data(step):
+    if (PROCESS, step) == (1, 7):
+        os.kill(os.getpid(), signal.SIGTERM)
+    return placed(step)
+
+try:
+    fit(data, 200, os.path.join(os.environ["DIRECTORY"], "second"))
 except train.Preempted as end:
-    tell([end.step, end.code])
+    tell([same, end.step, end.code])
 """
 
 
-def test_sigterm_to_one_of_two_processes_saves_one_step_that_one_process_goes_on_from(
+def test_two_processes_fall_back_and_stop_together_and_one_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DIRECTORY", str(tmp_path))
-    (step, code), other = together(SHARDED, processes=2, devices=2, join=False)
-    assert other == [step, code]
+    (same, step, code), other = together(SHARDED, processes=2, devices=2, join=False)
+    assert other == [same, step, code]
+    assert same
     assert code == 143
     assert 7 <= step < 200
-    assert saved_in(tmp_path)[-1] == step
+    assert saved_in(tmp_path / "second")[-1] == step
 
     def ended(directory: Path | None) -> Any:
-        return train.fit(
-            runs.loss, runs.parameters(), runs.optimizer(), runs.data, step + 3, directory=directory
-        )
+        given = (runs.loss, runs.parameters(), runs.optimizer(), runs.data, step + 3)
+        return train.fit(*given, directory=directory)
 
-    resumed, expected = ended(tmp_path), ended(None)
-    assert resumed.metrics["step"] == [step + 3]
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), resumed.params, expected.params
-    )
+    resumed, expected = ended(tmp_path / "second"), ended(None)
+    assert resumed.metrics["step"][-1] == step + 3
+    for name, x in expected.params.items():
+        np.testing.assert_allclose(resumed.params[name], x, rtol=2e-4, atol=2e-5)
 
 
 def test_a_process_that_never_comes_is_named() -> None:

@@ -26,7 +26,6 @@ def test_it_is_the_loop_that_one_would_write() -> None:
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), six().params, p)
     np.testing.assert_allclose(six().metrics["loss"], losses, rtol=1e-5)
     assert six().metrics["step"] == [1, 2, 3, 4, 5, 6]
-    assert six().step == 6
 
 
 @pytest.mark.parametrize("tx", [gc.lbfgs(), gc.polyak_sgd(), gc.sam(gc.sgd(0.1), gc.sgd(0.1))], ids=repr)
@@ -47,7 +46,6 @@ def test_metrics() -> None:
     assert found.metrics["step"] == [2, 4, 5]
     assert set(found.metrics) == {"step", "loss", "grad_norm", "size", "pair", "global_norm"}
     assert [step for step, _ in told] == [2, 4, 5]
-    assert isinstance(told[0][1]["size"], float)
     assert told[0][1]["size"] == pytest.approx(float(data(1).sum()), rel=1e-5)
     assert found.metrics["global_norm"] == pytest.approx(found.metrics["grad_norm"], rel=1e-5)
     with pytest.raises(TypeError, match="metrics a dict"):
@@ -129,10 +127,13 @@ def test_an_end_of_the_data_is_saved(tmp_path: Path) -> None:
     assert steps_in(tmp_path) == [2, 3]
 
 
+def mesh_of(devices: int) -> Mesh:
+    return Mesh(np.asarray(jax.devices()[:devices]), ("x",))
+
+
 def test_other_numbers_of_devices(tmp_path: Path) -> None:
     for devices, steps in ((8, 2), (2, 4), (1, 5)):
-        mesh = Mesh(np.asarray(jax.devices()[:devices]), ("x",))
-        rows, whole = NamedSharding(mesh, P("x")), NamedSharding(mesh, P())
+        rows, whole = NamedSharding(mesh_of(devices), P("x")), NamedSharding(mesh_of(devices), P())
         placed = {
             "shardings": {"b": whole, "w": rows},
             "data": lambda i, to=whole: jax.device_put(data(i), to),
@@ -141,6 +142,10 @@ def test_other_numbers_of_devices(tmp_path: Path) -> None:
         assert found.step == steps
         for tree in (found.params, found.opt_state[0].mu):
             assert tree["w"].sharding.is_equivalent_to(rows, 2)
+    split = NamedSharding(mesh_of(8), P(None, "x"))  # by which XLA would also split the parameters
+    whole = NamedSharding(mesh_of(8), P())
+    found = fit(5, shardings=whole, data=lambda i: jax.device_put(data(i), split))
+    assert found.params["w"].sharding.is_equivalent_to(whole, 2)
     last = fit(6, tmp_path)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), last.params, six().params)
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,36 @@ def test_a_bad_checkpoint_is_told_kept_and_written_anew(four: Path) -> None:
     with pytest.raises(train.CheckpointError, match=r"no checkpoint in .* is whole \(step 6: .*step 2: "):
         fit(6, four)
     assert steps_in(four) == [2, 4, 6]
+
+
+def test_a_changed_description_is_noticed(four: Path) -> None:
+    file = four / "4" / "about" / "metadata"
+    file.write_text(file.read_text().replace("learning_rate=0.01", "learning_rate=0.02"))
+    with pytest.warns(UserWarning, match="the checksum of its description differs"):
+        assert newest(four).step == 2
+
+
+def test_what_is_not_finished_is_removed(four: Path) -> None:
+    unfinished = four / "3.orbax-checkpoint-tmp"
+    unfinished.mkdir()
+    fit(6, four)
+    assert not unfinished.exists()
+
+
+def test_a_directory_that_is_lost_while_training(tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+
+    def batch(step: int) -> Any:
+        if step == 3:
+            while steps_in(directory) != [2]:  # which is written in the background
+                time.sleep(0.01)
+            directory.rename(tmp_path / "elsewhere")
+            directory.write_text("no folder any more")
+        return data(step)
+
+    with pytest.raises(train.SaveError, match=r"step 4 could not be saved in .*There is no other one"):
+        fit(6, directory, data=batch)
+    assert steps_in(tmp_path / "elsewhere") == [2]
 
 
 def test_what_does_not_fit_is_told_by_name(four: Path) -> None:

@@ -179,7 +179,11 @@ def _manager(directory: Path, keep: int) -> Any:
         def reached_preemption(self, step: int) -> bool:
             return False
 
-    options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
+    # Where a folder cannot be made in the background, other threads of Orbax wait for it for ten minutes.
+    writing = ocp.AsyncOptions(create_directories_asynchronously=False)
+    options = ocp.CheckpointManagerOptions(
+        max_to_keep=keep, cleanup_tmp_directories=True, async_options=writing
+    )
     return Manager(directory.absolute(), options=options, item_names=("arrays", "about"))
 
 

@@ -35,10 +35,9 @@ def join_processes(
             "join_processes: give coordinator_address, num_processes and process_id, or none of them, "
             f"received {coordinator_address!r}, {num_processes!r}, {process_id!r}."
         )
-    if "jax_cpu_collectives_implementation" in jax.config.values:
-        jax.config.update("jax_cpu_collectives_implementation", "gloo")
     begun = time.monotonic()
     if coordinator_address is None or num_processes is None or process_id is None:
+        _use_gloo()
         jax.distributed.initialize(initialization_timeout=max(int(timeout), 1))
         return
     if not 0 <= process_id < num_processes:
@@ -52,4 +51,11 @@ def join_processes(
         )
     meet(coordinator_address, num_processes, process_id, timeout)
     left = max(int(timeout - (time.monotonic() - begun)), 10)
+    _use_gloo()
     jax.distributed.initialize(coordinator_address, num_processes, process_id, initialization_timeout=left)
+
+
+def _use_gloo() -> None:
+    """On a CPU, arrays travel by Gloo. Not before all are there: alone, older JAX would start no more."""
+    if "jax_cpu_collectives_implementation" in jax.config.values:
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
