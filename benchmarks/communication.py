@@ -12,7 +12,6 @@ from jax.sharding import Mesh, PartitionSpec
 import gradchain as gc
 from gradchain.compare.tasks import find, load
 
-from .collectives import Collective, collectives
 from .trees import abstract, gpt2
 
 DEVICES, AXIS, STEPS, BATCH = 8, "data", 300, 16
@@ -91,7 +90,7 @@ def on_each(tree: Any) -> Any:
     return jax.tree.map(lambda x: jnp.broadcast_to(x, (DEVICES, *x.shape)), tree)
 
 
-def exchanges(recipe: str, shapes: Any) -> list[Collective]:
+def exchanges(recipe: str, shapes: Any) -> list[gc.Collective]:
     """What a step of a recipe around AdamW exchanges, for parameters of these shapes."""
     tx = RECIPES[recipe].around(gc.adamw(1e-3))
     params = abstract(shapes)
@@ -99,12 +98,12 @@ def exchanges(recipe: str, shapes: Any) -> list[Collective]:
     given = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct((DEVICES, *x.shape), x.dtype), (params, state, params)
     )
-    return collectives(each_own(tx.step).lower(*given).compile(), DEVICES)
+    return gc.collectives(each_own(tx.step).lower(*given).compile())
 
 
-def gpt2_exchanges(recipe: str) -> list[Any]:
-    """The same for GPT-2 small, in plain values."""
-    return [tuple(c) for c in exchanges(recipe, gpt2())]
+def gpt2_sent(recipe: str) -> float:
+    """The bytes that each device sends at such a step of GPT-2 small."""
+    return gc.bytes_sent(exchanges(recipe, gpt2()), RECIPES[recipe].every)
 
 
 @functools.cache

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from devices import eight
 from jax.sharding import Mesh, PartitionSpec as P
 
 import gradchain as gc
@@ -19,7 +20,7 @@ if shard_map is None:
 
 
 def mesh(devices: int = N) -> Mesh:
-    return Mesh(np.array(jax.devices()[:devices]), ("data",))
+    return Mesh(np.array(eight()[:devices]), ("data",))
 
 
 def problem(devices: int = N, steps: int = STEPS) -> tuple[Any, Any]:

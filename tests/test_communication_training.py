@@ -14,8 +14,8 @@ pytest.importorskip("flax")
 pytest.importorskip("sklearn")
 sys.path.append(str(Path(__file__).parents[1]))  # the benchmarks are not installed
 
+import gradchain as gc
 from benchmarks import communication
-from benchmarks.collectives import Collective, collectives, sent
 from benchmarks.communication import PLAIN, RECIPES, exchanges
 
 SHAPES = {"embed": (1000, 256), "deep": {"in": (256, 512), "out": (512, 256)}, "bias": (512,)}
@@ -26,7 +26,7 @@ SHAPES = {"embed": (1000, 256), "deep": {"in": (256, 512), "out": (512, 256)}, "
 
 @functools.cache
 def bytes_of(recipe: str) -> float:
-    return sent(exchanges(recipe, SHAPES), RECIPES[recipe].every)
+    return gc.bytes_sent(exchanges(recipe, SHAPES), RECIPES[recipe].every)
 
 
 @pytest.mark.parametrize(
@@ -51,45 +51,9 @@ def test_what_is_sent_now_and_then_is_in_a_branch(name: str) -> None:
     tx = TXS[name]
     step = on_devices(tx.step)
     given = jax.tree.map(lambda x: x[:, 0], g), for_all(tx.init(p)), for_all(p)
-    found = collectives(step.lower(*given).compile())
+    found = gc.collectives(step.lower(*given).compile())
     assert found
     assert all(c.conditional for c in found)
-
-
-TEXT = """
-%sum (a: f32[], b: f32[]) -> f32[] {
-  ROOT %add = f32[] add(%a, %b)
-}
-
-%later (p: (f32[8])) -> (f32[8]) {
-  %all-reduce.1 = f32[8]{0} all-reduce(%x), replica_groups=[2,4]<=[8], to_apply=%sum
-}
-
-%branch_1 (p: (f32[8])) -> (f32[8]) {
-  %call = (f32[8]) call(%p), to_apply=%later
-}
-
-ENTRY %main.2 (p: f32[8]) -> f32[8] {
-  %ag = (bf16[2,3]{1,0}, bf16[8,3]{1,0}) all-gather-start(%x), replica_groups={{0,1,2,3},{4,5,6,7}}
-  %done = bf16[8,3]{1,0} all-gather-done(%ag)
-  %rs = f32[2]{0:T(128)} reduce-scatter(%y), replica_groups={{0,1},{2,3}}, to_apply=%sum
-  %a2a = (u8[1,5]{1,0}, u8[1,5]{1,0}) all-to-all(%a, %b), replica_groups={}
-  %cp = (f32[4], f32[4], u32[], u32[]) collective-permute-start(%z), source_target_pairs={{0,1},{1,0}}
-  %conditional.3 = (f32[8]) conditional(%i, %t, %u), branch_computations={%branch_0, %branch_1}
-}
-"""
-
-
-def test_texts_are_read() -> None:
-    assert collectives(TEXT, 2) == [
-        Collective("all-reduce", ("f32[8]",), 4, True),
-        Collective("all-gather", ("bf16[8,3]",), 4, False),
-        Collective("reduce-scatter", ("f32[2]",), 2, False),
-        Collective("all-to-all", ("u8[1,5]", "u8[1,5]"), 2, False),
-        Collective("collective-permute", ("f32[4]",), 2, False),
-    ]
-    assert [c.sent for c in collectives(TEXT, 2)] == [2 * 3 / 4 * 32, 3 / 4 * 48, 8, 5, 16]
-    assert sent(collectives(TEXT, 2), every=10) == 4.8 + 36 + 8 + 5 + 16
 
 
 # What is learned

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from communication import LR, OUTER, TXS, for_all, mesh, on_devices, problem, shard_map, train, trained
+from devices import eight
 from jax.sharding import Mesh, PartitionSpec as P
 from trees import check_close
 
@@ -56,7 +57,7 @@ def test_links_go_through_wrappers(whole: bool) -> None:
 
 
 def test_two_axes_are_one() -> None:
-    both = Mesh(np.array(jax.devices()[:8]).reshape(4, 2), ("x", "y"))
+    both = Mesh(np.array(eight()).reshape(4, 2), ("x", "y"))
     _, g = problem(steps=1)
     first = jax.tree.map(lambda x: x[:, 0], g)
     for make in (gc.sign_majority_vote, lambda axis: gc.sign_majority_vote(axis, error_feedback=True)):

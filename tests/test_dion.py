@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from devices import mesh_of
 from test_matrices import collectives, polar, random
 from trees import check_close, enable_x64
 
@@ -169,7 +170,7 @@ def test_matrices_move_by_dion_and_the_rest_by_adamw() -> None:
 @pytest.mark.skipif(not hasattr(jax, "set_mesh"), reason="the mesh in use is told by jax.set_mesh")
 def test_devices_talk_no_more_than_for_muon() -> None:
     """`collectives` compares with the step on one device too."""
-    mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    mesh = mesh_of((8,), "data")
     muon = collectives(gc.scale_by_muon(), mesh)
     low, full = (collectives(gc.scale_by_dion(rank=r), mesh) for r in (1, 6))
     assert 0 < low == full

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from devices import mesh_of
 from trees import check_close, enable_x64
 
 import gradchain as gc
@@ -292,7 +293,7 @@ def test_a_tree_without_arrays_counts_its_steps() -> None:
 
 
 def test_devices_share_the_arrays() -> None:
-    mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    mesh = mesh_of((8,), "data")
     split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
     g = {str(i): random(8, 4, seed=i) for i in range(3)}
     tx = gc.scale_by_kron()

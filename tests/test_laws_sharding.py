@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from cases import CASES, Case, ids
-from hlo import collectives
+from devices import exchanged, mesh_of
 from jax.sharding import NamedSharding, PartitionSpec as P
 from trees import check_close, gradients
 
@@ -15,14 +15,6 @@ import gradchain as gc
 
 ANY_TREE = [case for case in CASES if case.any_tree and not case.meshed]
 STEPS = 3
-
-
-def mesh_of(sizes: tuple[int, ...], *names: str, explicit: bool = False) -> Any:
-    """A mesh of the tests' devices."""
-    if not hasattr(jax.sharding, "AxisType"):
-        return jax.make_mesh(sizes, names)
-    kind = jax.sharding.AxisType.Explicit if explicit else jax.sharding.AxisType.Auto
-    return jax.make_mesh(sizes, names, axis_types=(kind,) * len(sizes))
 
 
 def parameters() -> Any:
@@ -76,14 +68,14 @@ def assert_lie(tree: Any, shardings: Any) -> None:
 @pytest.mark.parametrize("case", **ids(ANY_TREE))
 def test_fully_sharded_steps_agree_with_one_device_and_gather_nothing(case: Case) -> None:
     program, _ = steps_in_place(case, case.make(), FULLY)
-    assert "fully" in case.gathers or collectives(program, "all-gather") == []
+    assert "fully" in case.gathers or exchanged(program, "all-gather") == []
 
 
 @pytest.mark.parametrize("case", **ids(ANY_TREE))
 def test_zero1_steps_agree_with_one_device_and_gather_parameters_alone(case: Case) -> None:
     tx = gc.zero1(case.make(), DATA)
     program, state = steps_in_place(case, tx, on(DATA, {"w": P(), "b": P()}))
-    gathered = sorted(x.shape for x in collectives(program, "all-gather"))
+    gathered = exchanged(program, "all-gather")
     assert "zero1" in case.gathers or gathered == [(8,), (8, 4)]
     for x in jax.tree.leaves(state):
         if x.shape in ((8, 4), (8,)):

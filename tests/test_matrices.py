@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from devices import mesh_of
 from trees import check_close, enable_x64, gradients
 
 import gradchain as gc
@@ -145,7 +146,7 @@ def collectives(tx: Any, mesh: Any) -> int:
 @pytest.mark.skipif(not hasattr(jax, "set_mesh"), reason="the mesh in use is told by jax.set_mesh")
 def test_devices_do_not_talk_inside_iterations() -> None:
     """Whole matrices lie on one device: more iterations need no more talk."""
-    mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    mesh = mesh_of((8,), "data")
     few, many = (collectives(gc.scale_by_muon("polar_express", n), mesh) for n in (1, 8))
     assert few == many
     assert few > 0  # the matrices came in pieces

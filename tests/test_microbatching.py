@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from devices import eight
+from devices import eight, mesh_of
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 
@@ -433,7 +433,7 @@ class TestSharding:
     def mesh(kind: str) -> Any:
         if kind == "automatic":
             return Mesh(np.array(eight()), ("data",))
-        return jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Explicit,))
+        return mesh_of((8,), "data", explicit=True)
 
     @pytest.mark.parametrize("kind", ["automatic", "explicit"])
     @pytest.mark.parametrize("accumulator", ["SUM", "CONCAT", "MEAN"])

@@ -111,7 +111,7 @@ def test_matrix_optimizers_runs(tmp_path: Path):
 
 
 def test_sharded_training_runs(tmp_path: Path):
-    """On eight simulated devices: the numbers of one, no state gathered, and the bits of an undisturbed run."""
+    """On eight simulated devices: one's numbers, no state gathered, the bits of an undisturbed run."""
     notebook = run("05_sharded_training.ipynb", tmp_path)
     text = printed(notebook)
     assert pictures(notebook) == PICTURES["05_sharded_training.ipynb"]

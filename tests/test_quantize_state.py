@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from devices import eight
+from devices import eight, mesh_of
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from trees import check_close, enable_x64, gradients, params, signature_of, worst
 
@@ -362,10 +362,9 @@ def test_codes_are_sharded_as_the_parameters_are(bits: Any) -> None:
 @pytest.mark.skipif(not hasattr(jax.sharding, "reshard"), reason="this JAX has no explicit sharding")
 @pytest.mark.parametrize("bits", [8, 4])
 def test_explicit_shardings_are_kept_also_where_they_cut_blocks(bits: int) -> None:
-    axes = (jax.sharding.AxisType.Explicit,) * 2
     tx, p = gc.quantize_state(gc.adamw(0.1), bits, 16, min_size=1), small()
     expected, _ = jax.jit(tx.step)(p, tx.init(p), p)
-    with jax.set_mesh(jax.make_mesh((4, 2), ("data", "model"), axis_types=axes)):
+    with jax.set_mesh(mesh_of((4, 2), "data", "model", explicit=True)):
         specs = {"w": PartitionSpec("data", "model"), "b": PartitionSpec("model")}
         there = jax.tree.map(jax.device_put, p, specs)
         found, state = jax.jit(tx.step)(there, tx.init(there), there)

@@ -7,10 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from hlo import collectives
+from devices import mesh_of
 from jax.sharding import NamedSharding, PartitionSpec as P
 from processes import together
-from test_laws_sharding import mesh_of
 
 import gradchain as gc
 
@@ -202,7 +201,7 @@ def test_a_state_is_made_in_place() -> None:
     sharded = jax.device_put(p, place)
     program = jax.jit(tx.init, out_shardings=gc.state_sharding(tx, sharded)).lower(sharded).compile()
     sizes, part = program.memory_analysis(), 2 * 1024 * 64 * 4 // 8
-    assert collectives(program) == []
+    assert gc.collectives(program) == []
     assert sizes.output_size_in_bytes < part + 256
     assert sizes.temp_size_in_bytes < 256
     shapes = gc.init_sharded(tx, {"w": S((1024, 64), jnp.float32)}, {"w": place})

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from devices import eight, mesh_of
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 from small_runs import TX, assert_same, data, fit, loss, params, six, steps_in
 
@@ -128,7 +129,7 @@ def test_an_end_of_the_data_is_saved(tmp_path: Path) -> None:
 
 
 def mesh_of(devices: int) -> Mesh:
-    return Mesh(np.asarray(jax.devices()[:devices]), ("x",))
+    return Mesh(np.asarray(eight()[:devices]), ("x",))
 
 
 def test_other_numbers_of_devices(tmp_path: Path) -> None:
@@ -153,7 +154,7 @@ def test_other_numbers_of_devices(tmp_path: Path) -> None:
 def test_explicit_shardings(tmp_path: Path) -> None:
     if not hasattr(jax.sharding, "AxisType"):
         pytest.skip("this JAX has no explicit shardings")
-    mesh = jax.make_mesh((8,), ("x",), axis_types=(jax.sharding.AxisType.Explicit,))
+    mesh = mesh_of((8,), "x", explicit=True)
     rows, whole = NamedSharding(mesh, P("x")), NamedSharding(mesh, P())
 
     def explicit(p: Any, batch: Any, key: Any) -> Any:
@@ -205,7 +206,7 @@ DTYPES = [
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_checksums(dtype: str) -> None:
     x = np.random.default_rng(0).integers(0, 2, (8, 3)).astype(jnp.dtype(dtype))
-    mesh = Mesh(np.asarray(jax.devices()).reshape(4, 2), ("x", "y"))
+    mesh = Mesh(np.asarray(eight()).reshape(4, 2), ("x", "y"))
     places = [NamedSharding(mesh, P(*spec)) for spec in (("x",), (("x", "y"),), ())]
     (number,) = {checksums({"x": y})["x"] for y in (x, *(jax.device_put(x, place) for place in places))}
     others = {"swapped": x[::-1].copy()}

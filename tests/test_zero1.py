@@ -6,9 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import pytest
-from hlo import collectives
+from devices import exchanged, mesh_of
 from jax.sharding import NamedSharding, PartitionSpec as P
-from test_laws_sharding import mesh_of
 from trees import check_close, signature_of
 
 import gradchain as gc
@@ -26,10 +25,6 @@ def loss(p: Any, x: Any, y: Any) -> Any:
 
 def bytes_per_device(tree: Any) -> int:
     return sum(a.addressable_shards[0].data.nbytes for a in jax.tree.leaves(tree))
-
-
-def kinds(program: Any, kind: str) -> list[tuple[int, ...]]:
-    return sorted(c.shape for c in collectives(program, kind))
 
 
 def test_a_device_keeps_its_part_of_the_state() -> None:
@@ -72,8 +67,8 @@ def test_a_step_is_one_reduce_scatter_and_one_all_gather_for_each_parameter(
     tx: Any, explicit: bool
 ) -> None:
     program, q, state, value = whole_step(tx, explicit)
-    assert kinds(program, "reduce-scatter") == [(2,), (8, 16)]
-    gathered = kinds(program, "all-gather")
+    assert exchanged(program, "reduce-scatter") == [(2,), (8, 16)]
+    gathered = exchanged(program, "all-gather")
     # With explicit types, what orthogonalizes has whole matrices
     assert gathered == [(16,), (64, 16)] if not (explicit and tx != CLIPPED) else (64, 16) in gathered
     expected, plain = p, tx.init(p)
@@ -108,7 +103,7 @@ def test_what_is_gathered_is_as_narrow_as_the_parameters() -> None:
     tx = gc.zero1(gc.with_master_weights(gc.adam(1e-2)), DATA)
     q = jax.device_put(jax.tree.map(lambda a: a.astype("float16"), p), NamedSharding(DATA, P()))
     program = jax.jit(tx.step).lower(q, tx.init(q), q).compile()
-    assert {(c.dtype, c.shape) for c in collectives(program, "all-gather")} == {
+    assert {x for c in gc.collectives(program) if c.kind == "all-gather" for x in c.arrays} == {
         ("f16", (64, 16)),
         ("f16", (16,)),
     }

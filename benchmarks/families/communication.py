@@ -2,8 +2,7 @@
 
 import functools
 
-from ..collectives import Collective, sent
-from ..communication import BATCH, DEVICES, PLAIN, RECIPES, STEPS, accuracy, gpt2_exchanges
+from ..communication import BATCH, DEVICES, PLAIN, RECIPES, STEPS, accuracy, gpt2_sent
 from ..harness import OURS, Figure, Limit, benchmark
 from ..worker import call
 
@@ -24,9 +23,7 @@ WRONG = 12
 
 @functools.cache
 def _sent(recipe: str) -> float:
-    told = call(FLAGS, gpt2_exchanges, recipe)
-    found = [Collective(op, tuple(shapes), n, inside) for op, shapes, n, inside in told]
-    return sent(found, RECIPES[recipe].every)
+    return call(FLAGS, gpt2_sent, recipe)
 
 
 @functools.cache

@@ -47,8 +47,8 @@ def collectives(compiled: Any) -> list[Collective]:
             print(c.kind, c.arrays, c.sent)
 
     Args: compiled, what `jax.jit(f).lower(...).compile()` gives, or its text.
-    Returns: a list of `Collective(kind, arrays, group, conditional)`, with the properties `size` and `sent` in
-        bytes; see `bytes_sent` for their sum.
+    Returns: a list of `Collective(kind, arrays, group, conditional)`, whose `size` and `sent` are bytes;
+        `bytes_sent` gives their sum.
     """
     text = compiled if isinstance(compiled, str) else compiled.as_text()
     everyone = _ALL.search(text)
@@ -99,7 +99,7 @@ def _group(line: str, devices: int) -> int:
     counted = re.search(r"replica_groups=\[(?:\d+,)*(\d+)\]<=", line)
     if counted:
         return int(counted[1])
-    named = re.search(r"replica_groups=mesh\[(.*?)\] \{(.*?)\}", line)
+    named = re.search(r"replica_groups=mesh\[(.*?)\][^{]*\{(.*?)\}", line)
     if named:
         sizes = dict(re.findall(r"'(\w+)'=(\d+)", named[1]))
         return math.prod(int(sizes[name]) for name in re.findall(r"'(\w+)'", named[2]))
