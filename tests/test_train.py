@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from devices import eight, mesh_of
-from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
+from devices import mesh_of
+from jax.sharding import NamedSharding, PartitionSpec as P
 from small_runs import TX, assert_same, data, fit, loss, params, six, steps_in
 
 import gradchain as gc
@@ -128,13 +128,12 @@ def test_an_end_of_the_data_is_saved(tmp_path: Path) -> None:
     assert steps_in(tmp_path) == [2, 3]
 
 
-def mesh_of(devices: int) -> Mesh:
-    return Mesh(np.asarray(eight()[:devices]), ("x",))
-
-
 def test_other_numbers_of_devices(tmp_path: Path) -> None:
     for devices, steps in ((8, 2), (2, 4), (1, 5)):
-        rows, whole = NamedSharding(mesh_of(devices), P("x")), NamedSharding(mesh_of(devices), P())
+        rows, whole = (
+            NamedSharding(mesh_of((devices,), "x"), P("x")),
+            NamedSharding(mesh_of((devices,), "x"), P()),
+        )
         placed = {
             "shardings": {"b": whole, "w": rows},
             "data": lambda i, to=whole: jax.device_put(data(i), to),
@@ -143,8 +142,8 @@ def test_other_numbers_of_devices(tmp_path: Path) -> None:
         assert found.step == steps
         for tree in (found.params, found.opt_state[0].mu):
             assert tree["w"].sharding.is_equivalent_to(rows, 2)
-    split = NamedSharding(mesh_of(8), P(None, "x"))  # by which XLA would also split the parameters
-    whole = NamedSharding(mesh_of(8), P())
+    split = NamedSharding(mesh_of((8,), "x"), P(None, "x"))  # by which XLA would also split the parameters
+    whole = NamedSharding(mesh_of((8,), "x"), P())
     found = fit(5, shardings=whole, data=lambda i: jax.device_put(data(i), split))
     assert found.params["w"].sharding.is_equivalent_to(whole, 2)
     last = fit(6, tmp_path)
@@ -206,7 +205,7 @@ DTYPES = [
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_checksums(dtype: str) -> None:
     x = np.random.default_rng(0).integers(0, 2, (8, 3)).astype(jnp.dtype(dtype))
-    mesh = Mesh(np.asarray(eight()).reshape(4, 2), ("x", "y"))
+    mesh = mesh_of((4, 2), "x", "y")
     places = [NamedSharding(mesh, P(*spec)) for spec in (("x",), (("x", "y"),), ())]
     (number,) = {checksums({"x": y})["x"] for y in (x, *(jax.device_put(x, place) for place in places))}
     others = {"swapped": x[::-1].copy()}
@@ -249,3 +248,24 @@ def test_the_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     monkeypatch.setitem(sys.modules, "rich.console", None)
     with pytest.raises(ImportError, match=r"gradchain\[train\]"):
         Bar(10, 0, shown=True)
+
+
+@pytest.mark.parametrize("hosted", [False, True])
+def test_states_that_say_where_they_lie_go_on(tmp_path: Path, hosted: bool) -> None:
+    """ZeRO-1's parts, also in the host's memory."""
+    mesh = mesh_of((8,), "x")
+    tx = gc.zero1(gc.quantize_state(gc.adam(0.1), block=4, min_size=1), mesh, "x")
+    tx = gc.offload_state(tx) if hosted else tx
+    p = {"w": jnp.ones((8, 4)), "b": jnp.ones(8)}
+
+    def run(steps: int, directory: Path | None) -> Any:
+        where = {"directory": directory, "shardings": NamedSharding(mesh, P())}
+        pull = lambda p, batch, key: jnp.sum((p["w"] - batch) ** 2) + jnp.sum(p["b"] ** 2)  # noqa: E731
+        return gc.train.fit(pull, p, tx, lambda step: np.float32(step), steps, progress=False, **where)
+
+    run(2, tmp_path)
+    found, expected = run(4, tmp_path), run(4, None)
+    assert_same(found, expected)
+    codes = jax.tree.leaves(found.opt_state)[1]
+    assert codes.addressable_shards[0].data.size == codes.size // 8
+    assert (codes.sharding.memory_kind == "pinned_host") is hosted
