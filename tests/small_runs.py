@@ -49,3 +49,15 @@ def assert_same(a: train.FitResult, b: train.FitResult) -> None:
 def steps_in(directory: Path) -> list[int]:
     """The steps that are saved."""
     return sorted(int(p.name) for p in directory.iterdir() if p.name.isdecimal())
+
+
+def flip(path: Path) -> None:
+    """Changes a bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    path.write_bytes(content)
+
+
+def truncate(path: Path) -> None:
+    """Cuts off half of a file."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -70,6 +70,15 @@ def test_sigterm_saves_the_step_and_ends_with_143(server: Server, tmp_path: Path
     assert_same_bits(server, found)
 
 
+def test_two_runs_in_one_directory(server: Server, tmp_path: Path) -> None:
+    given = (runs.loss, runs.parameters(), runs.optimizer(), runs.data, 1)
+    with server.run(str(tmp_path), 10**6, stops_at=(b"s", 3)) as run:
+        run.until(b"S")
+        with pytest.raises(BlockingIOError, match="another process trains in"):
+            train.fit(*given, directory=tmp_path)
+    assert train.fit(*given, directory=tmp_path).step == 1
+
+
 def test_a_full_disk_stops_the_run_and_keeps_what_is_saved(server: Server, tmp_path: Path) -> None:
     text = server.result(str(tmp_path), 30, full_at=12)
     failed = re.search(r"step (10|15) could not be saved", text)  # 10 may still be written at step 12

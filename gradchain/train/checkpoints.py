@@ -2,9 +2,9 @@
 
 import contextlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import jax
 
@@ -14,7 +14,7 @@ from ..tools.saving.document import CheckpointError
 from ..tools.saving.entries import parameter_entries
 from . import contents
 from .contents import Saved
-from .directories import BAD, move_aside, prepare, steps_in
+from .directories import BAD, locked, move_aside, prepare, steps_in
 from .placing import like
 from .together import all_agree, first_alone, gathered
 
@@ -56,8 +56,16 @@ class Checkpoints:
         self.like = like((run.params, run.opt_state))
         self.pending: int | None = None  # the step that is being written
         specs = {e.name: [str(e.leaf.dtype), list(e.leaf.shape)] for e in parameter_entries(self.like[0])}
-        first_alone(lambda: prepare(directory, {"transformation": repr(tx), "parameters": specs}))
-        self.manager = _manager(directory, keep)
+        described = {"transformation": repr(tx), "parameters": specs}
+        self.lock: IO[str] | None = None  # of process 0
+
+        def begin() -> None:
+            prepare(directory, described)
+            self.lock = locked(directory)
+
+        make_manager = _manager_of(directory, keep)
+        first_alone(begin)
+        self.manager = make_manager()
         self.steps: list[int] = gathered(steps_in(directory))[0]  # that are there at first
 
     def newest(self) -> Saved:
@@ -114,6 +122,8 @@ class Checkpoints:
         """Ends the background work. An error of it was told by `check`, or another one is on its way."""
         with contextlib.suppress(Exception):
             self.manager.close()
+        if self.lock is not None:
+            self.lock.close()
 
     def _failed(self, error: Exception) -> SaveError:
         step, self.pending = self.pending, None
@@ -164,7 +174,8 @@ class Checkpoints:
             self.manager.reload()
 
 
-def _manager(directory: Path, keep: int) -> Any:
+def _manager_of(directory: Path, keep: int) -> Callable[[], Any]:
+    """What makes Orbax's manager. Raises: ImportError at once."""
     try:
         import orbax.checkpoint as ocp
     except ImportError as error:
@@ -184,7 +195,7 @@ def _manager(directory: Path, keep: int) -> Any:
     options = ocp.CheckpointManagerOptions(
         max_to_keep=keep, cleanup_tmp_directories=True, async_options=writing
     )
-    return Manager(directory.absolute(), options=options, item_names=("arrays", "about"))
+    return lambda: Manager(directory.absolute(), options=options, item_names=("arrays", "about"))
 
 
 def _item(restored: Any, name: str) -> Any:

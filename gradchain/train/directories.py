@@ -1,10 +1,11 @@
 """The directory of a run: whether it is one, and whether it can be written, before any training."""
 
+import errno
 import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 MARKER = "gradchain.json"
 """The file that says what a directory is."""
@@ -43,6 +44,28 @@ def prepare(directory: Path, described: dict[str, Any]) -> None:
             f"fit: nothing can be saved in directory={str(directory)!r} ({error.strerror}): give one that "
             "this process may write to",
         ) from error
+
+
+def locked(directory: Path) -> IO[str]:
+    """Holds the directory for this process, until the file is closed or the process ends, however it does.
+
+    Raises: BlockingIOError if another process holds it.
+    """
+    file = (directory / f"{MARKER}.lock").open("a")
+    try:
+        import fcntl  # which Windows lacks
+
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:
+        file.close()
+        raise BlockingIOError(
+            errno.EAGAIN,
+            f"fit: another process trains in directory={str(directory)!r}: let it end, or end it, or give "
+            "another directory",
+        ) from error
+    except (ImportError, OSError):
+        pass  # not every file system has locks
+    return file
 
 
 def _check_ours(directory: Path) -> None:
