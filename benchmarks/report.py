@@ -77,7 +77,9 @@ def number(figure: Figure, library: str) -> str:
 
 def times(ratio: float | None) -> str:
     """A ratio as people say it; nothing for none."""
-    return "" if ratio is None else f"{ratio:.2f}x"
+    if ratio is None:
+        return ""
+    return f"{ratio:.2f}x" if ratio >= 0.1 or ratio == 0 else f"{ratio:.2g}x"
 
 
 def verdict(figure: Figure, limit: Limit) -> str:

@@ -13,6 +13,7 @@ os.environ["XLA_FLAGS"] = " ".join(
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JAX_PLATFORMS"] += "" if "cpu" in os.environ["JAX_PLATFORMS"] else ",cpu"  # the host's eight
 os.environ.setdefault("MPLBACKEND", "agg")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads hang where devices decompose at once
 
 import jax  # reads the environment
 
