@@ -60,23 +60,28 @@ def path_of_leaf(tree: Any, index: int) -> str:
     return list(_paths(tree))[index]
 
 
+def _verb(what: str, one: str, many: str) -> str:
+    """The form of a verb for one thing or for several, as "parameters" and "dimension numbers" are."""
+    return many if what.endswith("s") else one
+
+
 def tree_mismatch(name: str, what: str, tree: Any, other_what: str, other: Any) -> ValueError:
     """The error for two trees that should have the same structure: names the paths that differ."""
     here, there = _paths(tree), _paths(other)
     clauses = [
-        f"{which} has {', '.join(extra[:3]) or '(a leaf)'}"
+        f"the {which} {_verb(which, 'has', 'have')} {', '.join(extra[:3]) or '(a leaf)'}"
         + (f" and {len(extra) - 3} more" if len(extra) > 3 else "")
-        + f" that the {lacks} lacks"
+        + f" that the {lacks} {_verb(lacks, 'lacks', 'lack')}"
         for which, lacks, extra in (
-            (f"the {what}", other_what, [p for p in here if p not in there]),
-            (f"the {other_what}", what, [p for p in there if p not in here]),
+            (what, other_what, [p for p in here if p not in there]),
+            (other_what, what, [p for p in there if p not in here]),
         )
         if extra
     ]
     if not clauses:
         clauses = [f"the containers differ: {jax.tree.structure(tree)} and {jax.tree.structure(other)}"]
     return ValueError(
-        f"{name}: the {what} does not have the structure of the {other_what}; "
+        f"{name}: the {what} {_verb(what, 'does', 'do')} not have the structure of the {other_what}; "
         f"{'; '.join(clauses)}. Both must be pytrees of the same structure."
     )
 
