@@ -15,7 +15,7 @@ from gradchain.core import OrderWarning, conflicts, with_extra_args_support
 @pytest.mark.parametrize(
     ("links", "message"),
     [
-        (lambda: (gc.scale(2.0), gc.scale_by_adam()), r"scale\(step_size=2.0\) has no effect before"),
+        (lambda: (gc.scale(2.25), gc.scale_by_adam()), r"scale\(step_size=2.25\) has no effect before"),
         (lambda: (gc.scale_by_schedule(gc.constant_schedule(0.1)), gc.scale_by_adam()), "no effect"),
         (lambda: (gc.sgd(0.1), gc.scale_by_rms()), "undoes the learning rate of sgd"),
         (lambda: (gc.adam(1e-3), gc.scale_by_learning_rate(1.0)), "a second learning rate"),
