@@ -138,6 +138,22 @@ def test_the_largest_dimension_that_is_free_and_divides_is_cut() -> None:
     assert "a multiple of 4, the size of 'data'" in told[0]
 
 
+def test_blocks_with_one_scale_are_cut_between_them() -> None:
+    """A larger dimension divides, but its nine blocks of 256 do not."""
+    q = {"w": jax.ShapeDtypeStruct((16, 2304), "float32", sharding=NamedSharding(DATA, P()))}
+    tx = gc.zero1(gc.quantize_state(gc.adam(1e-2), min_size=1), DATA)
+    places = gc.state_sharding(tx, q)
+    assert places.inner_state[0].mu["w"].codes.spec == P("data")
+    assert places.inner_state[0].mu["w"].scales.spec == P("data")
+    shapes = jax.tree.map(
+        lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),
+        jax.eval_shape(tx.init, q),
+        places,
+    )
+    program = jax.jit(tx.step).lower(q, shapes, q).compile()
+    assert [(c.kind, c.arrays) for c in gc.collectives(program)] == [("all-gather", (("f32", (16, 2304)),))]
+
+
 def test_what_is_not_cut_is_warned_of_if_it_is_much() -> None:
     tx = gc.zero1(gc.adam(1e-2), DATA)
     with pytest.warns(UserWarning, match=r"state of odd stays whole .* \(27% of all entries\)"):

@@ -1,7 +1,8 @@
 """Along which dimension each replicated parameter is cut over a mesh axis: what ZeRO's parts agree on."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -35,17 +36,25 @@ def check_mesh(who: str, mesh: Any, axis: Any) -> None:
         raise ValueError(no_axis(who, axis, mesh))
 
 
-def divided(who: str, params: Params, mesh: Mesh, axis: str, specs: PyTree) -> Division:
-    """Cuts each parameter along its largest dimension that the axis divides and `specs` leave whole.
+def divided(
+    who: str,
+    params: Params,
+    mesh: Mesh,
+    axis: str,
+    specs: PyTree,
+    chosen: Mapping[str, int] = MappingProxyType({}),
+) -> Division:
+    """Cuts each parameter along the first of its `dimensions`, or along the one that is chosen, by path.
 
-    Of two equal ones, the first. Raises: ValueError for specs that do not fit the parameters.
+    Raises: ValueError for specs that do not fit the parameters.
     """
     leaves = jax.tree.leaves(params)
     given = [PartitionSpec()] * len(leaves) if specs is None else each(who, "specs", specs, params)
     whole, parts, dims, left, uncut = [], [], [], [], 0
     for (path, p), spec in zip(leaves_with_path(params), given, strict=True):
         spec = _checked(who, path_name(path), p, spec, mesh, axis)
-        dim = None if is_absent(p) else _dimension(jnp.shape(p), spec, mesh.shape[axis])
+        fits = () if is_absent(p) else dimensions(jnp.shape(p), spec, mesh.shape[axis])
+        dim = chosen.get(path_name(path), fits[0]) if fits else None
         if dim is None and 0 not in (jnp.ndim(p), *jnp.shape(p)):
             left.append(path_name(path) or "the only leaf")
         uncut += math.prod(jnp.shape(p)) if dim is None else 0
@@ -71,11 +80,11 @@ def _checked(who: str, name: str, p: Any, spec: Any, mesh: Mesh, axis: str) -> P
     return spec
 
 
-def _dimension(shape: Sequence[int], spec: PartitionSpec, parts: int) -> int | None:
-    """The largest dimension that is free and divides."""
+def dimensions(shape: Sequence[int], spec: PartitionSpec, parts: int) -> tuple[int, ...]:
+    """The dimensions that are free and divide, the largest first."""
     taken = {i for i, entry in enumerate(spec) if entry is not None}
     free = [i for i, n in enumerate(shape) if i not in taken and n > 0 and n % parts == 0]
-    return max(free, key=lambda i: shape[i], default=None)
+    return tuple(sorted(free, key=lambda i: -shape[i]))
 
 
 def _with(spec: PartitionSpec, dim: int, axis: str) -> PartitionSpec:

@@ -19,8 +19,9 @@ from ..core import (
 from ..core.types import OptState, Params, PyTree, Updates
 from ..tree.placeholder import is_placeholder
 from ._compat import is_manual, placed
-from .division import check_mesh, divided, told
-from .laying import laid, made_in_place
+from .division import Division, check_mesh, divided, told
+from .laying import made_in_place
+from .planning import planned
 
 MOST_UNCUT = 0.1
 """The part of all entries above which those that do not divide are warned of."""
@@ -33,8 +34,8 @@ def zero1(tx: GradientTransformation, mesh: Mesh, axis: str = "data", *, specs: 
     A device takes its part of the gradients and the parameters, updates that part of the state, and the
     new parameters are gathered: one all-gather for each, none of a state. The results are those of `tx`,
     for any `tx`: parts are a matter of where arrays lie, norms and factors are of whole arrays. Each
-    parameter is cut along its largest dimension that the axis divides; the state of those without one stays
-    whole, which `describe(tx, params)` tells.
+    parameter is cut along its largest dimension that the axis divides, or along the one that leaves less of
+    its state on a device; the state of those without one stays whole, which `describe(tx, params)` tells.
 
         tx = zero1(adamw(1e-3), jax.make_mesh((8,), ("data",)))
 
@@ -56,23 +57,19 @@ def zero1(tx: GradientTransformation, mesh: Mesh, axis: str = "data", *, specs: 
     """
     inner = with_extra_args_support(tx)
     check_mesh("zero1", mesh, axis)
-    known: dict[Any, PyTree] = {}
+    known: dict[Any, tuple[dict[str, int], PyTree]] = {}
 
-    def division(params: Params) -> Any:
-        return divided("zero1", params, mesh, axis, specs)
-
-    def state_places(params: Params) -> PyTree:
-        """The shardings of the state; the same for equal shapes."""
+    def plan(params: Params) -> tuple[dict[str, int], PyTree]:
+        """The dimensions that are cut, and where the state lies; the same for equal shapes."""
         leaves, treedef = jax.tree.flatten(params)
         key = (treedef, *((jnp.shape(p), dtype_of(p)) for p in leaves))
         if key not in known:
-            given = [NamedSharding(mesh, spec) for spec in division(params).parts]
             like = treedef.unflatten(jax.ShapeDtypeStruct(jnp.shape(p), dtype_of(p)) for p in leaves)
-            shapes = jax.eval_shape(inner.init, like)
-            found = jax.tree.structure(shapes).flatten_up_to(laid(inner, like, given, shapes))
-            whole = NamedSharding(mesh, PartitionSpec())  # where there is no parameter
-            known[key] = jax.tree.unflatten(jax.tree.structure(shapes), [s or whole for s in found])
+            known[key] = planned(inner, like, mesh, axis, specs)
         return known[key]
+
+    def division(params: Params, chosen: dict[str, int]) -> Division:
+        return divided("zero1", params, mesh, axis, specs, chosen)
 
     def put(tree: PyTree, *where: list[PartitionSpec]) -> PyTree:
         """The arrays of a tree like the parameters, brought to one place after another."""
@@ -83,23 +80,24 @@ def zero1(tx: GradientTransformation, mesh: Mesh, axis: str = "data", *, specs: 
         return treedef.unflatten(leaves)
 
     def put_state(state: OptState, params: Params) -> OptState:
-        shardings = jax.tree.structure(state).flatten_up_to(state_places(params))
+        shardings = jax.tree.structure(state).flatten_up_to(plan(params)[1])
         leaves, treedef = jax.tree.flatten(state)
         return treedef.unflatten(map(placed, leaves, shardings))
 
     def init(params: Params) -> OptState:
         if is_placeholder(params):
             return inner.init(params)
-        found = division(params)
+        chosen, places = plan(params)
+        found = division(params, chosen)
         if found.share > MOST_UNCUT and found.left:
             warn_user(told("zero1", found, mesh, axis))
         if any(isinstance(p, Tracer) for p in jax.tree.leaves(params)):
             return put_state(inner.init(params), params)
         leaves, treedef = jax.tree.flatten(params)
         if any(isinstance(p, jax.ShapeDtypeStruct) for p in leaves):
-            return made_in_place(inner.init, params, state_places(params))
+            return made_in_place(inner.init, params, places)
         here = treedef.unflatten(_on(p, mesh, spec) for p, spec in zip(leaves, found.whole, strict=True))
-        return made_in_place(inner.init, here, state_places(params))
+        return made_in_place(inner.init, here, places)
 
     def run(
         whole: bool, updates: Updates, state: OptState, params: Any = None, **extra_args: Any
@@ -110,20 +108,20 @@ def zero1(tx: GradientTransformation, mesh: Mesh, axis: str = "data", *, specs: 
                 "and zero1 cannot divide the state. Take the gradients inside of shard_map "
                 "(sharded_value_and_grad does), and call update or step outside of it, under jit."
             )
-        found = division(updates)
-        updates = put(updates, found.parts)
-        theirs = None if params is None else put(params, division(params).parts)
-        result, state = inner.run(whole, updates, state, theirs, **extra_args)
         like = updates if params is None else params
-        out = division(result)
+        chosen, _ = plan(like)
+        updates = put(updates, division(updates, chosen).parts)
+        theirs = None if params is None else put(params, division(params, chosen).parts)
+        result, state = inner.run(whole, updates, state, theirs, **extra_args)
+        out = division(result, chosen)
         return put(result, out.parts, out.whole), put_state(state, like)
 
     def remarks(params: Params) -> list[str]:
-        found = division(params)
+        found = division(params, {})
         return [told("zero1", found, mesh, axis)] if found.left else []
 
     def placement(params: Params, shardings: PyTree) -> PyTree:
-        return state_places(params)
+        return plan(params)[1]
 
     return wrapper(init, run, inside=[(tx, ())], remarks=remarks, placement=placement)
 
