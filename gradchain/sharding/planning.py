@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import jax
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ..core.types import Params, PyTree
 from ..tree.paths import leaves_with_path, path_name
@@ -26,8 +26,11 @@ def planned(
     own, arrays = owners(inner.init, params, shapes), jax.tree.leaves(shapes)
 
     def places(chosen: dict[str, int]) -> PyTree:
-        found = divided("zero1", params, mesh, axis, specs, chosen)
-        return laid(inner, params, [NamedSharding(mesh, spec) for spec in found.parts], shapes)
+        cut = divided("zero1", params, mesh, axis, specs, chosen)
+        given = [NamedSharding(mesh, spec) for spec in cut.parts]
+        found = jax.tree.structure(shapes).flatten_up_to(laid(inner, params, given, shapes))
+        whole = NamedSharding(mesh, PartitionSpec())  # where there is no parameter
+        return jax.tree.unflatten(jax.tree.structure(shapes), [s or whole for s in found])
 
     def kept(chosen: dict[str, int]) -> list[int]:
         """The bytes of each parameter's state on a device."""
