@@ -84,15 +84,6 @@ def shard_map(
     return older(f, mesh, in_specs, out_specs, check_rep=False, auto=others)  # type: ignore[call-arg]
 
 
-def varying(x: Array, axis: str) -> Array:
-    """The same array, as one that may differ between the devices along an axis: its derivatives stay so."""
-    if hasattr(jax.lax, "pcast"):
-        return jax.lax.pcast(x, (axis,), to="varying")
-    if hasattr(jax.lax, "pvary"):
-        return jax.lax.pvary(x, (axis,))  # type: ignore[attr-defined]
-    return x
-
-
 def to_memory(x: Array, kind: str | None) -> Array:
     """The array in another memory of its devices; None for their default one."""
     if isinstance(x, jax.Array) and not isinstance(x, Tracer):

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
+from ..core import varying
 from ..core.types import Params, PyTree
-from ._compat import shard_map, varying
+from ._compat import shard_map
 from .division import check_mesh, divided
 
 
@@ -56,7 +57,7 @@ def sharded_value_and_grad(
             return jax.lax.pmean(x, axis)
 
         def own(params: Params, *batch: Any) -> Any:
-            differing = jax.tree.map(lambda p: varying(p, axis), params)
+            differing = varying(params, axis)  # or `grad` would sum over the devices already
             value, grads = jax.value_and_grad(fun, has_aux=has_aux)(differing, *batch)
             value = jax.tree.map(mean_over_axis, value)
             pairs = zip(treedef.flatten_up_to(grads), found.dims, strict=True)
