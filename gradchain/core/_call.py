@@ -4,7 +4,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from ._errors import nearest
 from ._values import (
@@ -156,7 +156,7 @@ class Remembers:
         """The arguments it was made with by name, defaults included: a copy."""
         return frozen(self.call.arguments) if self.call else {}
 
-    def replace(self, **changes: Any) -> Any:
+    def replace(self, **changes: Any) -> Self:
         """The same call with some arguments changed: `adam(1e-3).replace(b1=0.8)`.
 
         An argument of a part goes by its dotted name, or by its plain one if no other part has it:
@@ -180,7 +180,7 @@ class Remembers:
         own = {change: value for change, value in changes.items() if change in known}
         return replaced(self.replace(**own) if own else self, others, name)
 
-    def __replace__(self, **changes: Any) -> Any:
+    def __replace__(self, **changes: Any) -> Self:
         return self.replace(**changes)  # what copy.replace calls, from Python 3.13 on
 
     def __repr__(self) -> str:

@@ -173,7 +173,7 @@ class GradientTransformationExtraArgs(Remembers, GradientTransformation):
         raise AttributeError(f"{type(self).__name__} does not change: make another one.")
 
     @property
-    def links(self) -> tuple[Any, ...]:
+    def links(self) -> tuple["GradientTransformationExtraArgs", ...]:
         """The links of the chain this is, or `(self,)` for a single link.
 
         `adam(1e-3).links` is `(scale_by_adam(), scale_by_learning_rate(learning_rate=0.001))`.
