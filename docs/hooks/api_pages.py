@@ -72,9 +72,10 @@ def index() -> str:
     """All names in the order of the alphabet, with the pages that show them."""
     parts = [
         "# All public names",
-        "Names are flat where they stand alone here (`gradchain.adam`); others have the module before them. `import "
-        "gradchain as gc` is enough for all but `gradchain.integrations`. Each name is shown in full on one page; "
-        "Optax's other paths to it (`gradchain.contrib`, `gradchain.tree_utils`) lead to the same object.",
+        "Names are flat where they stand alone here (`gradchain.adam`); others have a module first. "
+        "`import gradchain as gc` is enough for all but `gradchain.integrations`. Each name is shown in "
+        "full on one page. Optax's other paths to it (`gradchain.contrib`, `gradchain.tree_utils`) lead to "
+        "the same object.",
         "| Section | Names |\n| --- | --- |\n" + "\n".join(_sections()),
     ]
     ordered = sorted(entries().values(), key=lambda e: shown(e).lower())

@@ -3,7 +3,7 @@
 import re
 import textwrap
 
-LABELS = "Args|Attributes|State|Memory|Raises|Returns|Yields|Warns|Reference|References|Note|Example|Examples|Fields"
+LABELS = "Args|Attributes|Fields|State|Memory|Raises|Returns|Yields|Warns|References?|Note|Examples?"
 _SECTION = re.compile(rf"^({LABELS}):(?: |$)")
 _INNER = re.compile(r"(?<=[.)`:]) (?=(?:Memory|Raises|Returns|Reference): )")
 _ENTRY = re.compile(r"([\w*]+(?:, [\w*]+)*): ")
@@ -41,11 +41,11 @@ def _cut(line: str) -> list[str]:
 def _section(label: str, text: str) -> str:
     shown = _SHOWN.get(label, label)
     if label.startswith("Example"):
-        return f"**{shown}**\n\n{_code(textwrap.dedent(text))}"
+        return f"**{shown}:**\n\n{_code(textwrap.dedent(text))}"
     if label in ("Args", "Attributes", "Fields") and text.startswith("    "):
-        return f"**{shown}**\n\n{_entries(text)}"
+        return f"**{shown}:**\n\n{_entries(text)}"
     words = " ".join(text.split())
-    return f"**{shown}** {inline(words)}"
+    return f"**{shown}:** {inline(words)}"
 
 
 def _entries(text: str) -> str:

@@ -12,7 +12,7 @@ _TOKENS = re.compile(
     r"|^#+ .*?$"  # a heading
     r"|\[(?:[^\[\]]|\[[^\]]*\])*\]\([^)]*\)|\[(?:[^\[\]])*\]\[[^\]]*\]"  # a link
     r"|``+[^`].*?``+)"
-    r"|`(?P<name>(?:gc\.|gradchain\.)?[A-Za-z_][\w.]*)(?P<call>\(\))?`",
+    r"|`(?P<name>(?:gc\.|gradchain\.)?[A-Za-z_][\w.]*)(?P<call>\([^`]*\))?`",
     re.M | re.S,
 )
 

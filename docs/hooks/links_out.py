@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def absolute(markdown: str, page: str, repository: str) -> str:
-    """The page's Markdown with such links made absolute. Raises FileNotFoundError if a file is not there."""
+    """The page's Markdown with such links made absolute; FileNotFoundError if a file is not there."""
 
     def replaced(found: re.Match[str]) -> str:
         path, mark, anchor = found[1].partition("#")

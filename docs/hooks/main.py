@@ -1,6 +1,6 @@
 """The events of MkDocs at which the site's pages are made. Nothing here is committed: see `mkdocs.yml`.
 
-GRADCHAIN_DOCS_PICTURES=0 leaves out the pictures of optimizers, which take minutes when they are made first.
+GRADCHAIN_DOCS_PICTURES=0 leaves out the pictures of optimizers, which take minutes the first time.
 """
 
 import os
@@ -11,8 +11,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-from hooks import api_pages, links_out, linking, optimizer_pages, stubs  # noqa: E402
-from mkdocs.structure.files import File, Files  # noqa: E402
+from mkdocs.structure.files import File, Files
+
+from hooks import api_pages, linking, links_out, optimizer_pages, pictures, stubs
 
 WITH_PICTURES = os.environ.get("GRADCHAIN_DOCS_PICTURES", "1") != "0"
 
@@ -33,9 +34,13 @@ def on_files(files: Files, config: Any) -> Files:
     """Adds the made pages and pictures; the page of optimizers is another than on GitHub."""
     if old := files.get_file_from_path("optimizers.md"):
         files.remove(old)
-    pages = api_pages.pages() | optimizer_pages.pages({})
+    drawn = pictures.made() if WITH_PICTURES else None
+    pages = api_pages.pages() | optimizer_pages.pages(drawn)
     for path, content in pages.items():
         files.append(File.generated(config, path, content=content))
+    for name in drawn or ():
+        path = str(pictures.folder() / f"{name}.png")
+        files.append(File.generated(config, f"optimizers/{name}.png", abs_src_path=path))
     return files
 
 

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 
 import gradchain as gc
 
-from . import drives
+from . import drives, pictures, stubs
 from .api_pages import full, summary
 from .linking import linked
-from .public import Entry, optimizers, pages as pages_of_entries
+from .public import optimizers, pages as pages_of_entries
 
+NOTEBOOK = "notebooks/02_watching_optimizers.ipynb"
 HERE = Path(__file__).parent
 FAMILIES: dict[str, dict[str, str]] = tomllib.loads((HERE / "families.toml").read_text())
 """By family: its text, and by optimizer when to use it."""
@@ -39,43 +40,60 @@ def navigation() -> list[dict[str, Any]]:
     return [{family: [{n: f"optimizers/{n}.md"} for n in names]} for family, names in members().items()]
 
 
-def pages(captions: dict[str, str]) -> dict[str, str]:
-    """The Markdown of all pages of optimizers, by path."""
-    made = {f"optimizers/{name}.md": page(name, captions) for name in optimizers()}
+Drawn = dict[str, dict[str, list[float | None]]]
+"""By optimizer and landscape: the learning rate, and the height at the end."""
+
+
+def pages(drawn: Drawn | None) -> dict[str, str]:
+    """The Markdown of all pages of optimizers, by path; None leaves out the pictures."""
+    made = {f"optimizers/{name}.md": page(name, drawn) for name in optimizers()}
     return {"optimizers.md": index(), **made}
 
 
-def page(name: str, captions: dict[str, str]) -> str:
+def page(name: str, drawn: Drawn | None) -> str:
     """An optimizer's page."""
-    own = pages_of_entries()[f"optimizers/{name}.md"]
-    first, rest = own[0], own[1:]
+    first, *rest = pages_of_entries()[f"optimizers/{name}.md"]
     assert first.name == name
     parts = [
         f"# {name}",
-        f"**When to use it** {when_linked(name)}",
+        f"**When to use it:** {linked(when(name), but={name})}",
         full(first),
-        *picture(name, captions),
+        *(picture(name, drawn) if drawn is not None else []),
         *memory(name),
         *cited(name),
-        *parts_of(rest),
+        *map(full, rest),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def when_linked(name: str) -> str:
-    """When to use an optimizer, with links."""
-    return linked(when(name), but={name})
-
-
-def picture(name: str, captions: dict[str, str]) -> list[str]:
+def picture(name: str, drawn: Drawn) -> list[str]:
     """The picture and what it shows, or why there is none."""
-    if not captions:
-        return []
     heading = "## On three landscapes"
-    if name not in captions:
-        return []
-    drawn = captions[name]
-    return [heading, drawn]
+    if name in pictures.NOT_DRAWN:
+        return [heading, pictures.NOT_DRAWN[name]]
+    steps = drives.steps_of(name)
+    every = steps // drives.STEPS
+    dots = "a dot for each step" if every == 1 else f"a dot for every {every} steps"
+    sentences = [
+        f"{steps} steps on each, {dots}, from the ring to the diamond. Stars are minima.",
+        _how_chosen(name, drawn[name]),
+        "The two numbers are the diagonal of a 2 x 2 matrix." if name in drives.ON_MATRICES else "",
+        pictures.REMARKS.get(name, ""),
+        f"The [notebook]({stubs.source_link(NOTEBOOK)}) tells what they show.",
+    ]
+    shown = f"![Walks of {name} on a ravine, a saddle and a plateau]({name}.png)"
+    return [heading, shown, linked(" ".join(filter(None, sentences)), but={name})]
+
+
+def _how_chosen(name: str, walks: dict[str, list[float | None]]) -> str:
+    rates = [f"{rate:.2g}" for rate, _ in walks.values() if rate is not None]
+    if not rates:
+        return "Nothing is tuned: all arguments have their defaults."
+    return (
+        f"Each has the learning rate, out of {len(drives.RATES)} from {drives.RATES[0]:g} to "
+        f"{drives.RATES[-1]:g}, whose last {drives.LAST} steps are lowest: {', '.join(rates)}. "
+        "There is no weight decay."
+    )
 
 
 def memory(name: str) -> list[str]:
@@ -85,8 +103,8 @@ def memory(name: str) -> list[str]:
     rows = [f"| {dtype} | {drives.memory(name, dtype):.3g} |" for dtype in ("float32", "bfloat16")]
     return [
         "## Memory",
-        f"Bytes of the state for each parameter, of a matrix of 512 x 512 and a bias of 512, by `gc.memory` of "
-        f"`{drives.call_text(name)}`:".replace("`gc.memory`", "[`gc.memory`][gradchain.memory]"),
+        "Bytes of the state for each parameter, of a matrix of 512 x 512 and a bias of 512, by "
+        f"[`gc.memory`][gradchain.memory] of `{drives.call_text(name)}`:",
         "\n".join(["| Parameters | Bytes |", "| --- | ---: |", *rows]),
     ]
 
@@ -99,19 +117,14 @@ def cited(name: str) -> list[str]:
     return ["## Cite", f"```bibtex\n{text.strip()}\n```"]
 
 
-def parts_of(rest: list[Entry]) -> list[str]:
-    """The other names of the same file."""
-    return [full(entry) for entry in rest]
-
-
 def index() -> str:
     """All optimizers by family."""
     parts = [
         "# Optimizers",
-        "Each has a page: its rule and arguments, its walk on three landscapes, the memory of its state, its papers. "
-        "[Choosing](choosing.md) helps to begin. Any of them is a chain of [links](api/links.md), and what stands "
-        "around it is a [wrapper](api/wrappers.md). Bytes are those of the state for each float32 parameter of a "
-        "matrix.",
+        "Each has a page: when to use it, its rule and arguments, its walk on three landscapes, the memory "
+        "of its state, its papers. [Choosing](choosing.md) helps to begin. Most are chains of "
+        "[links](api/links.md), and what stands around one is a [wrapper](api/wrappers.md). Bytes are "
+        "those of the state for each float32 parameter of a matrix of 512 x 512 and a bias.",
     ]
     on_pages = pages_of_entries()
     for family, names in members().items():
@@ -124,6 +137,3 @@ def index() -> str:
         table = "\n".join(["| Name | Rule | Bytes |", "| --- | --- | ---: |", *rows])
         parts += [f"## {family}", FAMILIES.get(family, {}).get("text", ""), table]
     return "\n\n".join(parts) + "\n"
-
-
-__all__ = ["FAMILIES", "index", "members", "navigation", "page", "pages", "when"]

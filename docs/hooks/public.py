@@ -128,7 +128,7 @@ def entries() -> dict[str, Entry]:
 
 
 def is_defined(value: Any) -> bool:
-    """Whether it is a function or a class, which is itself wherever it is; other values go by their names."""
+    """Whether it is a function or a class, itself wherever it is; other values go by their names."""
     return value is not Any and (inspect.isfunction(value) or inspect.isclass(value))
 
 
@@ -179,11 +179,11 @@ def alias_text(name: str) -> str:
 
 
 def pages() -> dict[str, list[Entry]]:
-    """The entries of each page: functions of a file before its classes."""
+    """The entries of each page: what it is named after, the other functions, the classes."""
     found: dict[str, list[Entry]] = {}
     for entry in entries().values():
         found.setdefault(entry.page, []).append(entry)
     for page, on_it in found.items():
         main = page.removeprefix("optimizers/").removesuffix(".md")
-        on_it.sort(key=lambda e: (e.name != main, e.source, inspect.isclass(e.value), e.name.lower()))
+        on_it.sort(key=lambda e: (e.name != main, inspect.isclass(e.value), e.name.lower()))
     return dict(sorted(found.items()))

@@ -1,12 +1,13 @@
 """A package for mkdocstrings to read: every public name where users find it, with what `help()` shows.
 
-The real files are of no use to a static reader: an optimizer has the name of its file, arguments are described once for
-all factories, and some names are imported when they are first asked for.
+The real files are of no use to a static reader: an optimizer has the name of its file, arguments are
+described once for all factories, and some names are imported when they are first asked for.
 """
 
 import ast
 import functools
 import inspect
+import re
 import shutil
 import textwrap
 from collections.abc import Callable
@@ -61,7 +62,7 @@ def description(entry: Entry) -> str:
     else:
         parts = [markdown(alias_text(entry.name)) or f"A type alias: `{entry.value!r}`."]
     if others := [a for a in entry.aliases if a.rpartition(".")[2] != entry.name]:
-        parts.append("**Other names** " + ", ".join(f"`{a}`" for a in sorted(others)))
+        parts.append("**Other names:** " + ", ".join(f"`{a}`" for a in sorted(others)))
     parts.append(f"[Source]({source_link(entry.source)}){{.source}}")
     return "\n\n".join(part for part in parts if part)
 
@@ -77,7 +78,7 @@ def fields(cls: type) -> str:
     for node, comment in _commented(cls):
         remark = f": {inline(comment)}" if comment else ""
         items.append(f"- `{node.target.id}: {ast.unparse(node.annotation)}`{remark}")
-    return "**Fields**\n\n" + "\n".join(items) if items else ""
+    return "**Fields:**\n\n" + "\n".join(items) if items else ""
 
 
 def _commented(cls: type) -> list[tuple[Any, str]]:
@@ -108,7 +109,7 @@ def methods(cls: type) -> str:
             continue
         shown = name if isinstance(value, property) else name + _flat(signature(function))
         items.append(f"- `{shown}`: {inline(' '.join(doc.split()))}")
-    return "**Methods**\n\n" + "\n".join(items) if items else ""
+    return "**Methods:**\n\n" + "\n".join(items) if items else ""
 
 
 def _flat(text: str) -> str:
@@ -176,5 +177,6 @@ def _annotations(function: Callable[..., Any]) -> dict[str, str]:
 
 
 def _plain(text: str) -> str:
-    """An annotation without the quotes of one that names what comes later."""
-    return text[1:-1] if text[:1] == text[-1:] == "'" else text
+    """An annotation as users know it: without quotes, and without kinds that matter to rules alone."""
+    text = text[1:-1] if text[:1] == text[-1:] == "'" else text
+    return re.sub(r"\b(AddedNumber|Hyperparameter)\b", "ScalarOrSchedule", text)  # as `help()` has it
