@@ -5,7 +5,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 
 import gradchain as gc
 
@@ -18,6 +17,9 @@ NOTEBOOK = "notebooks/02_watching_optimizers.ipynb"
 HERE = Path(__file__).parent
 FAMILIES: dict[str, dict[str, str]] = tomllib.loads((HERE / "families.toml").read_text())
 """By family: its text, and by optimizer when to use it."""
+
+
+bytes_of = functools.cache(drives.memory)
 
 
 @functools.cache
@@ -100,7 +102,7 @@ def memory(name: str) -> list[str]:
     """What the state takes."""
     if name in drives.NOT_TRANSFORMATIONS:
         return []
-    rows = [f"| {dtype} | {drives.memory(name, dtype):.3g} |" for dtype in ("float32", "bfloat16")]
+    rows = [f"| {dtype} | {bytes_of(name, dtype):.3g} |" for dtype in ("float32", "bfloat16")]
     return [
         "## Memory",
         "Bytes of the state for each parameter, of a matrix of 512 x 512 and a bias of 512, by "
@@ -131,7 +133,7 @@ def index() -> str:
         rows = []
         for name in names:
             entry = on_pages[f"optimizers/{name}.md"][0]
-            size = "" if name in drives.NOT_TRANSFORMATIONS else f"{drives.memory(name, jnp.float32):.3g}"
+            size = "" if name in drives.NOT_TRANSFORMATIONS else f"{bytes_of(name, 'float32'):.3g}"
             rule = summary(entry)
             rows.append(f"| [`{name}`](optimizers/{name}.md) | {rule} | {size} |")
         table = "\n".join(["| Name | Rule | Bytes |", "| --- | --- | ---: |", *rows])
