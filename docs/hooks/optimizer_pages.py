@@ -5,7 +5,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-
 import gradchain as gc
 
 from . import drives, pictures, stubs
