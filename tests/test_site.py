@@ -105,6 +105,8 @@ def settings() -> Any:
 def test_every_page_is_in_the_navigation() -> None:
     docs = ROOT / "docs"
     written = {str(f.relative_to(docs)) for f in docs.rglob("*.md")}
+    # The hook adds the answers in howto/.
+    written = {page for page in written if not page.startswith("howto/") or page == "howto/index.md"}
     listed = list(in_navigation(settings()["nav"]))
     assert len(listed) == len(set(listed))
     assert set(listed) - {"api/index.md"} == written

@@ -18,11 +18,19 @@ from hooks import api_pages, linking, links_out, optimizer_pages, pictures, stub
 WITH_PICTURES = os.environ.get("GRADCHAIN_DOCS_PICTURES", "1") != "0"
 
 
+def how_to() -> list[str]:
+    """The answers to single questions: one file each, in the order of their names."""
+    docs = Path(__file__).parents[1]
+    return sorted(str(file.relative_to(docs)) for file in (docs / "howto").glob("*.md"))
+
+
 def on_config(config: Any) -> Any:
     """Writes what mkdocstrings reads, and puts the made pages into the navigation."""
     stubs.write()
     for section in config.nav:
         for title, children in section.items():
+            if title == "How to":
+                children.extend(page for page in how_to() if page not in children)
             if title == "Optimizers":
                 children.extend(optimizer_pages.navigation())
             if title == "API":

@@ -50,7 +50,7 @@ def stub(entry: Entry) -> str:
 def _own(entry: Entry) -> set[str]:
     """Words in a description that are not links: the name itself and its arguments."""
     arguments = set(inspect.signature(entry.value).parameters) if inspect.isfunction(entry.value) else set()
-    return {entry.name, *arguments}
+    return {entry.name, *entry.aliases, *arguments}
 
 
 def description(entry: Entry) -> str:
