@@ -18,7 +18,11 @@ FAMILIES: dict[str, dict[str, str]] = tomllib.loads((HERE / "families.toml").rea
 """By family: its text, and by optimizer when to use it."""
 
 
-bytes_of = functools.cache(drives.memory)
+@functools.cache
+def bytes_of(name: str, dtype: str) -> str:
+    """Bytes of the state for a parameter, for a table: a single counter is none."""
+    size = drives.memory(name, dtype)
+    return "0" if size < 1e-3 else f"{size:.3g}"
 
 
 @functools.cache
@@ -82,7 +86,7 @@ def picture(name: str, drawn: Drawn) -> list[str]:
         pictures.REMARKS.get(name, ""),
         f"The [notebook]({stubs.source_link(NOTEBOOK)}) tells what they show.",
     ]
-    shown = f"![Walks of {name} on a ravine, a saddle and a plateau]({name}.png)"
+    shown = f"[![Walks of {name} on a ravine, a saddle and a plateau]({name}.png)]({name}.png)"
     return [heading, shown, linked(" ".join(filter(None, sentences)), but={name})]
 
 
@@ -101,7 +105,7 @@ def memory(name: str) -> list[str]:
     """What the state takes."""
     if name in drives.NOT_TRANSFORMATIONS:
         return []
-    rows = [f"| {dtype} | {bytes_of(name, dtype):.3g} |" for dtype in ("float32", "bfloat16")]
+    rows = [f"| {dtype} | {bytes_of(name, dtype)} |" for dtype in ("float32", "bfloat16")]
     return [
         "## Memory",
         "Bytes of the state for each parameter, of a matrix of 512 x 512 and a bias of 512, by "
@@ -132,7 +136,7 @@ def index() -> str:
         rows = []
         for name in names:
             entry = on_pages[f"optimizers/{name}.md"][0]
-            size = "" if name in drives.NOT_TRANSFORMATIONS else f"{bytes_of(name, 'float32'):.3g}"
+            size = "" if name in drives.NOT_TRANSFORMATIONS else bytes_of(name, "float32")
             rule = summary(entry)
             rows.append(f"| [`{name}`](optimizers/{name}.md) | {rule} | {size} |")
         table = "\n".join(["| Name | Rule | Bytes |", "| --- | --- | ---: |", *rows])

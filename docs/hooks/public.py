@@ -179,11 +179,11 @@ def alias_text(name: str) -> str:
 
 
 def pages() -> dict[str, list[Entry]]:
-    """The entries of each page: what it is named after, the other functions, the classes."""
+    """The entries of each page: what it is named after, the other functions, the types."""
     found: dict[str, list[Entry]] = {}
     for entry in entries().values():
         found.setdefault(entry.page, []).append(entry)
     for page, on_it in found.items():
         main = page.removeprefix("optimizers/").removesuffix(".md")
-        on_it.sort(key=lambda e: (e.name != main, inspect.isclass(e.value), e.name.lower()))
+        on_it.sort(key=lambda e: (e.name != main, not inspect.isfunction(e.value), e.name.lower()))
     return dict(sorted(found.items()))
