@@ -173,3 +173,28 @@ def test_pictures_are_drawn_anew_when_the_code_changes() -> None:
     assert code("x = 1") != code("x = 2")
     assert gc.__version__
     assert set(pictures.names()) | set(pictures.NOT_DRAWN) == set(public.optimizers())
+
+
+def test_what_is_wrong_with_a_built_site_is_found(tmp_path: Path) -> None:
+    import check_site
+
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "a.css").write_text("@import 'https://host/b.css'; b { background: url(//host/c.png) }")
+    (tmp_path / "folder" / "other.html").write_text('<p id="here"></p>')
+    right = (
+        '<a href="folder/other.html#here"></a><a href="https://host"></a><a href="#top"></a><b id="top">'
+        '<link rel="stylesheet" href="a.css"><link rel="canonical" href="https://host/page">'
+    )
+    (tmp_path / "page.html").write_text(right)
+    sheet = ["a.css loads https://host/b.css", "a.css loads //host/c.png"]
+    assert check_site.broken(tmp_path) == sheet
+    wrong = (
+        '<a href="no.html"></a><a href="folder/other.html#no"></a><script src="https://host/x.js"></script>'
+    )
+    (tmp_path / "page.html").write_text(right + wrong)
+    assert check_site.broken(tmp_path) == [
+        "page.html: no anchor for folder/other.html#no",
+        "page.html loads https://host/x.js",
+        "page.html: no file for no.html",
+        *sheet,
+    ]
