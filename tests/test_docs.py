@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def check(script: Path) -> subprocess.CompletedProcess[str]:
@@ -53,7 +53,18 @@ assert u['w'].shape == (2, 3) and repr(tx) == 'scale_by_sign_momentum()'
         assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("name", ["inspect.md", "matrices.md", "precision.md", "scale.md", "sweep.md"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "from/keras.md",
+        "from/pytorch.md",
+        "inspect.md",
+        "matrices.md",
+        "precision.md",
+        "scale.md",
+        "sweep.md",
+    ],
+)
 def test_the_code_of_a_page_runs_and_prints_what_it_shows(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

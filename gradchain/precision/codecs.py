@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
-from jax.experimental.shard_alike import shard_alike
 
 from ..core.rounding import rounded_at_random, spacing
 from ..core.types import Array
@@ -56,8 +55,11 @@ class Dynamic:
 
 
 def _sharded_as(x: Array, codes: Array) -> Array:
-    """The codes, sharded as the array is, also where shards cut blocks."""
-    return sharded_as(x, shard_alike(x, codes)[1])
+    """The codes, sharded as the array is, also where shards cut blocks.
+
+    A choice entry by entry ties the two shardings. What is not a number has a scale that is none either.
+    """
+    return sharded_as(x, jnp.where(jnp.isnan(x), jnp.zeros_like(codes), codes))
 
 
 def _times(numbers: Array, scales: Array, blocks: Blocks) -> Array:

@@ -1,11 +1,13 @@
 """Writes `torch.json`: what PyTorch's optimizers do, in float64, for the tests to compare with.
 
-Run with torch installed (`pip install torch==2.13.0`): `python tests/references/make_torch.py`.
+Run with torch installed (`pip install torch==2.14.1`): `python tests/references/make_torch.py`.
 The table `CASES` says which arguments of gradchain coincide with which of PyTorch's, and where the
 two libraries' conventions differ. The tests read only the file, so they need no torch.
 """
 
+import inspect
 import json
+from collections.abc import Collection
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -87,6 +89,21 @@ CASES = [
         "PyTorch's default learning rate is 1; gradchain's (as Optax's) is None, which leaves out "
         "rate and sign.",
     ),
+    Case(
+        "sgd_maximize",
+        "SGD",
+        {"lr": 0.05, "momentum": 0.9, "maximize": True},
+        "chain(scale(-1.0), sgd(0.05, 0.9))",
+        "The sign is a link of its own.",
+    ),
+    Case("asgd", "ASGD", {"lr": 0.05}, "asgd(0.05)"),
+    Case(
+        "adagrad_lr_decay",
+        "Adagrad",
+        {"lr": 0.1, "lr_decay": 0.2, "eps": 0.0},
+        "adagrad(lambda count: 0.1 / (1 + 0.2 * count), initial_accumulator_value=0.0, eps=0.0)",
+        "lr_decay is a schedule of the learning rate; count begins at 0.",
+    ),
     Case("adam", "Adam", {"lr": 0.01}, "adam(0.01)"),
     Case(
         "adam_large_eps",
@@ -107,6 +124,13 @@ CASES = [
         {"lr": 0.01, "weight_decay": 0.1},
         "adamw(0.01, weight_decay=0.1)",
         "The same rule; the default weight_decay is 0.01 in PyTorch, 0.0001 in gradchain.",
+    ),
+    Case(
+        "adamw_amsgrad",
+        "AdamW",
+        {"lr": 0.01, "weight_decay": 0.1, "amsgrad": True},
+        "amsgrad(0.01, correct_after_max=True, weight_decay=0.1)",
+        "As amsgrad.",
     ),
     Case("adamax", "Adamax", {"lr": 0.01}, "adamax(0.01)"),
     Case(
@@ -134,6 +158,13 @@ CASES = [
         "radam(0.01, eps=0.0)",
         "PyTorch adds eps to sqrt(v) before the bias correction, gradchain (as Optax and the paper's "
         "Adam) after it. They coincide for eps = 0.",
+    ),
+    Case(
+        "radam_eps",
+        "RAdam",
+        {"lr": 0.01, "eps": 0.01},
+        "radam(0.01, eps=lambda count: 0.01 / (1 - 0.999 ** (count + 1)) ** 0.5)",
+        "PyTorch's eps is gradchain's times the root of the bias correction: a schedule says so.",
     ),
     Case(
         "rprop",
@@ -205,6 +236,25 @@ def trajectory(case: Case, params: dict[str, Any], grads: list[dict[str, Any]]) 
     return visited
 
 
+SHOWN = [
+    "SGD", "Adagrad", "RMSprop", "Adadelta", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD",
+    "Adafactor", "LBFGS", "SparseAdam", "Muon",
+]  # fmt: skip
+"""The classes on the page `docs/from/pytorch.md`."""
+
+
+def defaults(module: Any, names: list[str], without: Collection[str]) -> dict[str, dict[str, str]]:
+    """The arguments of classes, each with its default as code."""
+    return {
+        name: {
+            argument: "" if parameter.default is parameter.empty else repr(parameter.default)
+            for argument, parameter in inspect.signature(getattr(module, name)).parameters.items()
+            if argument not in without
+        }
+        for name in names
+    }
+
+
 def lines(steps: list[Any]) -> str:
     """JSON with one step per line."""
     return "[\n" + ",\n".join(json.dumps(step) for step in steps) + "\n]"
@@ -221,7 +271,8 @@ def main() -> None:
         for case in CASES
     ]
     FILE.write_text(
-        f'{{"torch": "{torch.__version__.partition("+")[0]}",\n"params": {json.dumps(params)},\n'
+        f'{{"torch": "{torch.__version__.partition("+")[0]}",\n"defaults": '
+        f'{json.dumps(defaults(torch.optim, SHOWN, {"params"}))},\n"params": {json.dumps(params)},\n'
         f'"grads": {lines(grads)},\n"cases": [\n' + ",\n".join(cases) + "\n]}\n"
     )
 
