@@ -1,0 +1,1 @@
+"""What builds the site: pages from the package, pictures, links. `mkdocs.yml` names `main.py`."""
