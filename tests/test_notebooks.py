@@ -206,7 +206,7 @@ def test_layerwise_rates_runs(tmp_path: Path):
     first, last, decayed = re.findall(r"images turned (\S+) %   labels renamed (\S+) %", text)
     assert float(first[0]) > float(last[0])
     assert float(first[1]) < float(last[1])
-    assert min(map(float, decayed)) > 50
+    assert float(decayed[0]) < 50 < float(decayed[1])  # where the head is fastest
     assert len(numbers(r" best rate \S+ +test loss (\S+) ", text)) == 4
 
 
