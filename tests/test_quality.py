@@ -130,6 +130,7 @@ def test_rows_and_scores_of_results() -> None:
     assert (adamw.name, adamw.steps.median, muon.verdict, adamw.verdict) == ("adamw", 35, "faster", "")
     assert muon.time == 75
     assert muon.time_ratio is not None
+    assert muon.time_verdict == "slower"
     assert (muon.time_ratio.low, muon.time_ratio.high) == (pytest.approx(2.0), pytest.approx(2.25))
     assert figures.ranking(figures.by_steps(data))[0] == ("muon", 1.0)
     assert figures.ranking(figures.by_time(data) or {})[0] == ("adamw", 1.0)
@@ -139,7 +140,9 @@ def test_rows_and_scores_of_results() -> None:
 def test_an_optimizer_that_loses_is_called_a_loser() -> None:
     text = tables.generated(results(TWO))  # type: ignore[arg-type]
     line = next(line for line in text.splitlines() if line.startswith("| muon"))
-    assert "loses to AdamW" in line  # by time
+    assert "1 faster, 0 slower" in line  # in steps
+    assert "0 faster, 1 slower" in line  # in time, with steps three times as long
+    assert "loses to AdamW" in line
     text = tables.generated(results(TWO) | {"timing": {}})  # type: ignore[arg-type]
     line = next(line for line in text.splitlines() if line.startswith("| muon"))
     assert "beats AdamW" in line  # by steps
@@ -195,7 +198,7 @@ def test_a_rate_at_the_edge_is_marked() -> None:
 
 
 @pytest.mark.parametrize("name", list(WORKLOADS))
-def test_every_optimizer_trains_every_workload(name: str) -> None:
+def test_every_optimizer_begins_on_every_workload(name: str) -> None:
     trainer = Trainer(WORKLOADS[name])
     params = jax.eval_shape(lambda: jax.tree.map(lambda p: p[0], trainer.params(jnp.zeros(1, jnp.uint32))))
     order = trainer.order(0)
@@ -203,8 +206,7 @@ def test_every_optimizer_trains_every_workload(name: str) -> None:
     assert order.max() < len(trainer.parts.train)
     for contender in CONTENDERS.values():
         tx = trainer.optimizer(contender, 0.1, 0.1)
-        labels = jax.eval_shape(tx.init, params)
-        assert jax.tree.leaves(labels)
+        assert jax.tree.leaves(jax.eval_shape(tx.init, params))
 
 
 def test_small_command_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,10 @@ class Row(NamedTuple):
     step_seconds: float | None
     step_ratio: tuple[float, float, float] | None  # of seconds per step, to the yardstick: quartiles
     time: float  # seconds to the target; infinite if it was not reached, NaN if it was not timed
-    time_ratio: Summary | None  # of seeds, to the yardstick's time with the same seed
+    time_ratio: (
+        Summary | None
+    )  # of seeds, to the yardstick's with the same seed; 0 where that never arrived
+    time_verdict: str  # as `verdict`, in time
     loss: float | None  # median validation loss in the end
     test_accuracy: float | None  # median
     test_loss: float | None  # median
@@ -61,6 +64,7 @@ def _row(data: Data, workload: str, name: str) -> Row:
         (ratio["low"], ratio["median"], ratio["high"]) if ratio else None,
         math.nan if per_step is None else counted.median * per_step,
         _time_ratio(own, theirs, ratio["median"]) if ratio else None,
+        "" if name == YARDSTICK or not ratio else _time_verdict(own, theirs, ratio["median"]),
         _middle([curve[-1] for curve in kept["curves"]]),
         _middle(kept["test_accuracy"]),
         _middle(kept["test_loss"]),
@@ -75,6 +79,10 @@ def _time_ratio(own: list[int | None], theirs: list[int | None], step_ratio: flo
     pairs = zip(own, theirs, strict=True)
     found = [INFINITE if a is None else 0.0 if b is None else a / b * step_ratio for a, b in pairs]
     return Summary(median(found), min(found), max(found), sum(map(math.isfinite, found)), len(found))
+
+
+def _time_verdict(own: list[int | None], theirs: list[int | None], step_ratio: float) -> str:
+    return verdict([None if a is None else a * step_ratio for a in own], theirs)
 
 
 def _middle(values: list[float | None]) -> float | None:

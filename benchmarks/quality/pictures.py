@@ -82,6 +82,10 @@ def _steps(figure: Any, data: Data) -> Any:
         of = data["facts"]["workloads"][workload]
         _panel(axes, figures.rows(data, workload), of["steps"])
         axes.set_title(f"{workload}: steps to a validation loss of {of['target']:g}")
+    seeds = data["facts"]["seeds"]
+    picture.supxlabel(
+        f"Dots: medians of {seeds} seeds; bars: their ranges; dashed: AdamW's median.", fontsize=10
+    )
     return picture
 
 

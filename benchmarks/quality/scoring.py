@@ -55,7 +55,7 @@ def coverage(seeds: int) -> float:
     return 1 - 2.0 ** (1 - seeds)
 
 
-def verdict(ours: Sequence[int | None], reference: Sequence[int | None]) -> str:
+def verdict(ours: Sequence[float | None], reference: Sequence[float | None]) -> str:
     """ "faster" or "slower" if every pair of seeds says so and none is a tie; else "not told apart".
 
     By chance alone all of n pairs agree with probability 2^(1 - n).

@@ -38,7 +38,7 @@ def _scores(data: Data) -> str:
     lines = []
     for name, value in figures.ranking(by_steps):
         each = [next(r for r in figures.rows(data, w) if r.name == name) for w in by_steps]
-        told = [[r.verdict for r in each].count(word) for word in ("faster", "slower")]
+        in_steps, in_seconds = ([r.verdict for r in each], [r.time_verdict for r in each])
         reached = sum(math.isfinite(r.steps.median) for r in each)
         lines.append(
             [
@@ -46,41 +46,42 @@ def _scores(data: Data) -> str:
                 f"{value:.2f}",
                 f"{in_time[name]:.2f}" if name in in_time else "",
                 f"{reached}/{len(each)}",
-                *(["", ""] if name == YARDSTICK else map(str, told)),
-                _than(in_time or dict(figures.ranking(by_steps)), name),
+                *(["", "", ""] if name == YARDSTICK else _told(in_steps, in_seconds if by_time else None)),
             ]
         )
     heads = [
-        "optimizer", "score by steps", "score by time", "targets reached",
-        "faster than AdamW", "slower than AdamW", "by score",
+        "optimizer", "score by steps", "score by time", "targets reached", "steps, against AdamW",
+        "time, against AdamW", "in all",
     ]  # fmt: skip
     text = (
         f"## The scores\n\nThe mean of the performance profile from 1 to {MAX_TAU:g}; 1 is the best "
-        "everywhere. *Faster* and *slower* count the workloads where all seeds agree, in steps. The last "
-        f"column says who {'by time' if in_time else 'by steps'} has less than AdamW's score.\n\n"
+        "everywhere. *Faster* and *slower* count the workloads where all seeds agree. Who is slower in "
+        f"{'time' if in_time else 'steps'} on more workloads than faster loses to AdamW.\n\n"
     )
     return text + table(heads, lines)
 
 
-def _than(scores: dict[str, float], name: str) -> str:
-    if name == YARDSTICK or YARDSTICK not in scores:
-        return ""
-    own, theirs = round(scores[name], 2), round(scores[YARDSTICK], 2)
-    return "loses to AdamW" if own < theirs else "beats AdamW" if own > theirs else "level"
+def _told(in_steps: list[str], in_time: list[str] | None) -> list[str]:
+    """How often all seeds agree, in steps and in time, and who wins by time, or by steps if not timed."""
+    count = lambda of: (of.count("faster"), of.count("slower"))  # noqa: E731
+    words = [f"{f} faster, {s} slower" for f, s in map(count, filter(None, (in_steps, in_time)))]
+    faster, slower = count(in_steps if in_time is None else in_time)
+    whole = "loses to AdamW" if slower > faster else "beats AdamW" if faster > slower else "not told apart"
+    return [*words, *([""] if in_time is None else []), whole]
 
 
 def _workload(data: Data, workload: str) -> str:
     of = data["facts"]["workloads"][workload]
-    lines = [_cells(row, workload) for row in figures.rows(data, workload)]
+    lines = [_cells(row) for row in figures.rows(data, workload)]
     heads = [
-        "optimizer", "steps to target", "range", "seeds", "against AdamW", "step / AdamW's",
-        "time / AdamW's", "range", "loss at the end", "test loss", "test accuracy",
+        "optimizer", "steps to target", "range", "seeds", "in steps", "step / AdamW's",
+        "time / AdamW's", "range", "in time", "loss at the end", "test loss", "test accuracy",
     ]  # fmt: skip
     title = f"## {workload}: validation loss {of['target']:g} within {of['steps']} steps\n\n"
     return title + table(heads, lines)
 
 
-def _cells(row: Row, workload: str) -> list[str]:
+def _cells(row: Row) -> list[str]:
     step, time = row.step_ratio, row.time_ratio
     return [
         f"**{row.name}**" if row.name == YARDSTICK else row.name,
@@ -91,6 +92,7 @@ def _cells(row: Row, workload: str) -> list[str]:
         f"{step[1]:.2f} ({step[0]:.2f} to {step[2]:.2f})" if step else "",
         _times(time.median) if time else "",
         _range(time) if time else "",
+        row.time_verdict,
         _loss(row.loss),
         _loss(row.test_loss),
         "" if row.test_accuracy is None else f"{row.test_accuracy:.1%}",
@@ -102,6 +104,8 @@ def _count(value: float) -> str:
 
 
 def _times(value: float) -> str:
+    if not value:
+        return "AdamW never"
     return f"{value:.2f}" if math.isfinite(value) else "not reached"
 
 
@@ -137,6 +141,6 @@ def _machine(data: Data) -> str:
     about = table(["where", ""], [[key, f"{value}"] for key, value in facts["machine"].items()])
     sure = coverage(facts["seeds"])
     return (
-        f"## The machine\n\nA machine shared with others. Ranges are those of {facts['seeds']} seeds; "
+        f"## The machine\n\nRanges are those of {facts['seeds']} seeds; "
         f"whatever the distribution, they cover the median with {sure:.1%}.\n\n{about}"
     )
