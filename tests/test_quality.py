@@ -56,10 +56,13 @@ def test_summary_and_coverage() -> None:
     assert scoring.coverage(7) == 0.984375
 
 
-def test_verdict_needs_every_pair() -> None:
+def test_verdict_needs_pairs_that_agree() -> None:
     assert scoring.verdict([10, 20, 30], [20, 30, None]) == "faster"
     assert scoring.verdict([20, None], [10, 20]) == "slower"
-    assert scoring.verdict([10, 20, 30], [20, 30, 30]) == "not told apart"  # a tie
+    assert scoring.verdict([10, 20, 30], [20, 30, 30]) == "faster"  # but for one tie
+    assert scoring.verdict([10, 20, 30], [20, 20, 30]) == "not told apart"
+    assert scoring.verdict([10, 20, 50], [20, 30, 40]) == "not told apart"
+    assert scoring.verdict([10], [10]) == "not told apart"
     assert scoring.verdict([10, 40], [20, 30]) == "not told apart"
     assert scoring.verdict([None, None], [None, None]) == "not told apart"
 

@@ -16,9 +16,8 @@ class Row(NamedTuple):
     name: str
     steps: Summary  # to the target
     verdict: str  # in steps, against the yardstick, seed by seed
-    step_seconds: float | None
     step_ratio: tuple[float, float, float] | None  # of seconds per step, to the yardstick: quartiles
-    time: float  # seconds to the target; infinite if it was not reached, NaN if it was not timed
+    time: float  # to the target, in steps of the yardstick; infinite if not reached, NaN if not timed
     time_ratio: (
         Summary | None
     )  # of seeds, to the yardstick's with the same seed; 0 where that never arrived
@@ -54,15 +53,13 @@ def _row(data: Data, workload: str, name: str) -> Row:
     own = steps(data, workload, name)
     theirs = steps(data, workload, YARDSTICK)
     counted = summary(own)
-    per_step = timed["seconds"]["median"] if timed else None
     ratio = timed["ratio"] if timed else None
     return Row(
         name,
         counted,
         "" if name == YARDSTICK else verdict(own, theirs),
-        per_step,
         (ratio["low"], ratio["median"], ratio["high"]) if ratio else None,
-        math.nan if per_step is None else counted.median * per_step,
+        counted.median * ratio["median"] if ratio else math.nan,
         _time_ratio(own, theirs, ratio["median"]) if ratio else None,
         "" if name == YARDSTICK or not ratio else _time_verdict(own, theirs, ratio["median"]),
         _middle([curve[-1] for curve in kept["curves"]]),
@@ -103,7 +100,7 @@ def by_steps(data: Data) -> Times:
 
 
 def by_time(data: Data) -> Times | None:
-    """Median steps times seconds of a step; None unless all were timed."""
+    """Median steps times the ratio of a step's time to the yardstick's; None unless all were timed."""
     found = times(data, lambda row: row.time)
     return None if any(math.isnan(t) for row in found.values() for t in row.values()) else found
 

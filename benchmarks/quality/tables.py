@@ -55,14 +55,14 @@ def _scores(data: Data) -> str:
     ]  # fmt: skip
     text = (
         f"## The scores\n\nThe mean of the performance profile from 1 to {MAX_TAU:g}; 1 is the best "
-        "everywhere. *Faster* and *slower* count the workloads where all seeds agree. Who is slower in "
+        "everywhere. *Faster* and *slower* count the workloads where the seeds agree. Who is slower in "
         f"{'time' if in_time else 'steps'} on more workloads than faster loses to AdamW.\n\n"
     )
     return text + table(heads, lines)
 
 
 def _told(in_steps: list[str], in_time: list[str] | None) -> list[str]:
-    """How often all seeds agree, in steps and in time, and who wins by time, or by steps if not timed."""
+    """How often the seeds agree, in steps and in time, and who wins by time, or by steps if not timed."""
     count = lambda of: (of.count("faster"), of.count("slower"))  # noqa: E731
     words = [f"{f} faster, {s} slower" for f, s in map(count, filter(None, (in_steps, in_time)))]
     faster, slower = count(in_steps if in_time is None else in_time)

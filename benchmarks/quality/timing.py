@@ -27,7 +27,7 @@ class Steps:
             return trainer.step(tx, params, state, *batch)[:2]
 
         params = jax.tree.map(lambda p: p[0], trainer.params(jnp.zeros(1, jnp.uint32)))
-        state = tx.init(params)
+        state = jax.tree.map(jnp.copy, tx.init(params))  # what is donated must be no one else's
         self.step = jax.jit(step, donate_argnums=(0, 1)).lower(params, state, *self.batch).compile()
         self.carry: tuple[Any, Any] = params, state
 
