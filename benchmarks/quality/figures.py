@@ -54,6 +54,8 @@ def _row(data: Data, workload: str, name: str) -> Row:
     theirs = steps(data, workload, YARDSTICK)
     counted = summary(own)
     ratio = timed["ratio"] if timed else None
+    if ratio and name == YARDSTICK:  # measured against itself to see the noise, which `noise` gives
+        ratio = dict.fromkeys(ratio, 1.0)
     return Row(
         name,
         counted,
@@ -69,6 +71,12 @@ def _row(data: Data, workload: str, name: str) -> Row:
         kept["decay"],
         kept["edge"],
     )
+
+
+def noise(data: Data) -> dict[str, float]:
+    """By workload, the ratio of a step's time that the yardstick measured against itself."""
+    timed = {w: data["timing"].get(w, {}).get(YARDSTICK) for w in workloads(data)}
+    return {w: of["ratio"]["median"] for w, of in timed.items() if of}
 
 
 def _time_ratio(own: list[int | None], theirs: list[int | None], step_ratio: float) -> Summary:

@@ -42,7 +42,9 @@ def _profiles(figure: Any, data: Data) -> Any:
     tables = {"by steps": figures.by_steps(data), "by time": figures.by_time(data)}
     shown = {title: table for title, table in tables.items() if table}
     picture = figure(figsize=(5.9 * len(shown), 5.6), layout="constrained")
-    looks = lines([*CONTENDERS])
+    looks = lines([YARDSTICK, *(name for name in CONTENDERS if name != YARDSTICK)])
+    for look in looks.values():  # black is for the yardstick alone
+        look["color"] = look["color"].replace("#111111", "#DD7700")
     for axes, (title, table) in zip(np.ravel(picture.subplots(1, len(shown))), shown.items(), strict=True):
         ranked = figures.ranking(table)
         tau = np.linspace(1, scoring.MAX_TAU, 601)

@@ -140,7 +140,9 @@ def _machine(data: Data) -> str:
     facts = data["facts"]
     about = table(["where", ""], [[key, f"{value}"] for key, value in facts["machine"].items()])
     sure = coverage(facts["seeds"])
+    apart = ", ".join(f"{ratio:.2f} on {w}" for w, ratio in figures.noise(data).items())
+    noise = f" AdamW's step took {apart} of its own time: ratios are no surer than that." if apart else ""
     return (
         f"## The machine\n\nRanges are those of {facts['seeds']} seeds; "
-        f"whatever the distribution, they cover the median with {sure:.1%}.\n\n{about}"
+        f"whatever the distribution, they cover the median with {sure:.1%}.{noise}\n\n{about}"
     )
