@@ -1,4 +1,7 @@
-"""`python -m benchmarks [NAME ...] [--repeats N] [--markdown FILE] [--check] [--list]`."""
+"""`python -m benchmarks [NAME ...] [--repeats N] [--markdown FILE] [--check] [--list]`.
+
+Training quality has a command of its own: `python -m benchmarks quality --help`.
+"""
 
 import argparse
 import itertools
@@ -37,6 +40,10 @@ def run(bench: Benchmark, repeats: int, console: Console) -> list[Figure]:
 
 def main() -> int:
     """Measures, prints, writes; returns the exit status."""
+    if sys.argv[1:2] == ["quality"]:
+        from .quality.command import main as quality
+
+        return quality(sys.argv[2:])
     args = options()
     if args.markdown:
         args.markdown.parent.mkdir(parents=True, exist_ok=True)  # before all the work
