@@ -7,6 +7,7 @@ from typing import Any
 
 import nbformat
 import pytest
+import xla
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
@@ -68,7 +69,8 @@ def run(name: str, folder: Path) -> Any:
         cell.source += "\n" + SMALL[name]
     resources = {"metadata": {"path": str(folder)}}
     client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources)
-    client.execute(env={k: v for k, v in os.environ.items() if k not in ("MPLBACKEND", "XLA_FLAGS")})
+    environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
+    client.execute(env=environment | {"XLA_FLAGS": " ".join(xla.fast_compilation())})
     assert pictures(notebook) == PICTURES[name]
     return notebook
 

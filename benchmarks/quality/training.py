@@ -85,7 +85,7 @@ class Trainer:
     def program(self, contender: Contender) -> Any:
         """The compiled training of `LANES` runs."""
 
-        def one(rate: jax.Array, decay: jax.Array, params: Any, order: jax.Array, data: Any) -> Outcome:
+        def one(rate: jax.Array, decay: jax.Array, params: Any, order: jax.Array, data: Any) -> Any:
             tx = self.optimizer(contender, rate, decay)
             train, validation, test = data
 
@@ -101,18 +101,18 @@ class Trainer:
             (params, state), (curve, values) = jax.lax.scan(round, (params, tx.init(params)), order)
             outputs = self.predict(eval_params(state, params), test[0])
             score = self.workload.score(outputs, test[1]).mean()
-            return Outcome(curve, values, self.workload.loss(outputs, test[1]).mean(), score)
+            return curve, values, self.workload.loss(outputs, test[1]).mean(), score
 
         numbers = jax.ShapeDtypeStruct((LANES,), jnp.float32)
         params = jax.eval_shape(self.params, np.zeros(LANES, np.uint32))
         w = self.workload
         orders = jax.ShapeDtypeStruct((LANES, w.steps // w.every, w.every, w.batch_size), jnp.int32)
-        side_by_side = jax.vmap(one, (0, 0, 0, 0, None))
 
-        def lanes(*args: Any) -> Outcome:
+        def lanes(rate: Any, decay: Any, params: Any, order: Any, data: Any) -> Any:
             if contender.side_by_side:
-                return side_by_side(*args)
-            return jax.lax.map(lambda own: one(*own, args[-1]), args[:-1])
+                return jax.vmap(one, (0, 0, 0, 0, None))(rate, decay, params, order, data)
+            in_turn = (rate, decay, params, order)
+            return jax.lax.map(lambda own: one(own[0], own[1], own[2], own[3], data), in_turn)
 
         return jax.jit(lanes).lower(numbers, numbers, params, orders, self.data).compile(FAST_TO_COMPILE)
 
