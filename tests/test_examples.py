@@ -1,0 +1,35 @@
+"""Every factory's docstring has an example, and it says what happens."""
+
+import doctest
+import inspect
+import io
+
+import jax
+import jax.numpy as jnp
+import pytest
+from examples import FACTORIES, FUNCTIONS, example_of
+
+import gradchain as gc
+
+EXAMPLES = {name: inspect.getdoc(f) or "" for name, f in FUNCTIONS.items() if ">>> " in (f.__doc__ or "")}
+NONE_YET: set[str] = set()
+"""Factories without an example, and there should be none."""
+
+
+def test_every_factory_has_an_example() -> None:
+    assert set(FACTORIES) - set(EXAMPLES) == NONE_YET
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example(name: str) -> None:
+    doc = EXAMPLES[name]
+    written = example_of(doc)
+    assert 2 <= len(written.rstrip().splitlines()) <= 8
+    assert doc.count(">>> ") == written.count(">>> "), "an example stands below `Example:`"
+    names = {"gc": gc, "jax": jax, "jnp": jnp}
+    test = doctest.DocTestParser().get_doctest(written, names, name, None, 0)
+    told = io.StringIO()
+    result = doctest.DocTestRunner(verbose=False).run(test, out=told.write)
+    assert result.attempted > 0
+    assert any(example.want for example in test.examples), "the example shows nothing"
+    assert result.failed == 0, told.getvalue()
