@@ -93,6 +93,13 @@ def scale_by_adahessian(
     State: `AdaHessianState(count, mu, nu, hessian_fn_state)`. Memory: 2 x the parameters.
     Raises: ValueError if `update` gets no parameters, TypeError if it gets no `obj_fn`.
     Reference: Yao et al., 2020, arXiv:2006.00719.
+
+    Example:
+        >>> tx, p = gc.scale_by_adahessian(eps=0.0), jnp.array([1.0, 2.0])
+        >>> loss = lambda p: p[0] ** 2 + 5 * p[1] ** 2
+        >>> u, _ = tx.update(jax.grad(loss)(p), tx.init(p), p, obj_fn=loss)
+        >>> [round(x, 3) for x in u.tolist()]  # of a diagonal Hessian, Newton's step: p
+        [1.0, 2.0]
     """
     estimator = with_extra_args_support(hessian_diagonal_fn)
     views = block_views("scale_by_adahessian", blocks)
@@ -177,6 +184,13 @@ def adahessian(
     Raises: ValueError if `update` gets no parameters, TypeError if it gets no `obj_fn`.
     Reference: Yao et al., 2020, ADAHESSIAN: An Adaptive Second Order Optimizer for Machine Learning,
         arXiv:2006.00719.
+
+    Example:
+        >>> tx, p = gc.adahessian(0.5), jnp.array([1.0, 1.0])
+        >>> loss = lambda p: p[0] ** 2 + 5 * p[1] ** 2
+        >>> p, _ = tx.step(jax.grad(loss)(p), tx.init(p), p, obj_fn=loss)
+        >>> [round(x, 2) for x in p.tolist()]  # half of Newton's step
+        [0.5, 0.5]
     """
     curvature = (hessian_power, update_interval, blocks, hessian_diagonal_fn)
     return chain(
