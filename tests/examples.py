@@ -36,12 +36,12 @@ def is_factory(name: str, function: Callable[..., Any]) -> bool:
 
 def example_of(doc: str) -> str:
     """The lines of a docstring below `Example:`."""
-    return doc.partition("\nExample:\n")[2]
+    return doc.partition("\n\nExample:\n")[2].rstrip()
 
 
 def without_example(doc: str) -> str:
     """A docstring without its example."""
-    return doc.partition("\nExample:\n")[0].rstrip()
+    return doc.partition("\n\nExample:\n")[0].rstrip()
 
 
 FUNCTIONS = dict(public_functions())

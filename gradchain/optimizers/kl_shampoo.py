@@ -59,11 +59,11 @@ def kl_shampoo(
         Minimization, arXiv:2509.03378.
 
     Example:
-        >>> tx, p = gc.kl_shampoo(0.5), jnp.zeros((2, 2))
+        >>> tx, p = gc.kl_shampoo(0.5, weight_decay=0.0), jnp.array([[4.0, 0.0], [0.0, 1.0]])
         >>> state = tx.init(p)
         >>> for _ in range(2):  # the first call measures only
-        ...     p, state = tx.step(jnp.eye(2), state, p)
-        ...     print(bool(jnp.any(p)))
+        ...     u, state = tx.update(p, state, p)
+        ...     print(bool(jnp.any(u)))
         False
         True
     """

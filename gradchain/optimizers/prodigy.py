@@ -56,14 +56,12 @@ def prodigy(
         arXiv:2306.06101.
 
     Example:
-        >>> tx, p = gc.prodigy(estim_lr0=0.5), jnp.array([0.0])
+        >>> tx, p = gc.prodigy(estim_lr0=0.1), jnp.array([0.0])
         >>> state = tx.init(p)
-        >>> for _ in range(3):  # where all goes downhill, the estimate of the distance grows
+        >>> for _ in range(5):  # where all goes downhill, the estimate of the distance grows
         ...     p, state = tx.step(-jnp.ones(1), state, p)
-        ...     print([round(x, 2) for x in p.tolist()])
-        [0.5]
-        [1.0]
-        [1.5]
+        >>> round(float(state.estim_lr), 2)
+        0.19
     """
     b1, b2 = betas
     check_numbers("prodigy", {"betas[0]": b1, "betas[1]": b2}, {"betas[0]": UNIT, "betas[1]": UNIT})

@@ -78,7 +78,7 @@ def qhadam(
     Example:
         >>> tx, p = gc.qhadam(0.5), jnp.array([0.0, 0.0])
         >>> p, _ = tx.step(jnp.array([-3.0, 0.01]), tx.init(p), p)
-        >>> [round(x, 3) for x in p.tolist()]
+        >>> [round(x, 3) for x in p.tolist()]  # at first, as Adam
         [0.5, -0.5]
     """
     return chain(

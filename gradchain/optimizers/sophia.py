@@ -192,11 +192,10 @@ def sophia(
         Pre-training, arXiv:2305.14342.
 
     Example:
-        >>> tx, p = gc.sophia(0.25, weight_decay=0.0), jnp.array([1.0, 1.0])
-        >>> loss = lambda p: p[0] ** 2 + 5 * p[1] ** 2
-        >>> p, _ = tx.step(jax.grad(loss)(p), tx.init(p), p, obj_fn=loss)
+        >>> tx, p = gc.sophia(0.25, weight_decay=0.0), jnp.array([1.0, 2.0])
+        >>> p, _ = tx.step(4 * p**3, tx.init(p), p, obj_fn=lambda p: jnp.sum(p**4))
         >>> p.tolist()  # clipped: no entry moves by more than the rate
-        [0.75, 0.75]
+        [0.75, 1.75]
     """
     curvature = (gamma, clip_threshold, update_interval, hessian_diagonal_fn)
     printing = (verbose, print_win_rate_every_n_steps)
