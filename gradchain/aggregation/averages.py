@@ -64,6 +64,11 @@ def average_per_element_updates(per_elt_axis: Axes = 0) -> Aggregator:
     Args: per_elt_axis, the axis or axes of the elements, in every leaf.
     State: `EmptyState`. Means of half precision are taken in float32.
     Raises: ValueError, with the path, for an update without these axes.
+
+    Example:
+        >>> tx, g = gc.aggregation.average_per_element_updates(), jnp.array([[1.0, 2.0], [3.0, 6.0]])
+        >>> tx.update(g, tx.init(g[0]))[0].tolist()  # two elements
+        [2.0, 4.0]
     """
 
     def mean(x: Any, axes: tuple[int, ...]) -> jax.Array:
@@ -88,6 +93,15 @@ def accumulate_avg_updates(accumulation_steps: int) -> GradientTransformationExt
     State: `AccumulateAvgUpdatesState(micro_step, ready, avg_grad)`; `EmptyState` for one step.
     Memory: 1 x the parameters, in at least float32; nothing for one step.
     Raises: ValueError or TypeError unless it is an integer of at least 1.
+
+    Example:
+        >>> tx = gc.aggregation.accumulate_avg_updates(2)
+        >>> state = tx.init(jnp.zeros(1))
+        >>> for g in (1.0, 3.0):
+        ...     u, state = tx.update(jnp.array([g]), state)
+        ...     print(u.tolist(), bool(state.ready))
+        [0.0] False
+        [2.0] True
     """
     name = "accumulate_avg_updates"
     check_steps(name, accumulation_steps)
@@ -126,6 +140,15 @@ def average_incrementally_updates(
     Returns: an `Aggregator`, or an ordinary pair for None.
     State: a tuple of both states, or that of `accumulate_avg_updates` alone.
     Memory, Raises: see `accumulate_avg_updates`.
+
+    Example:
+        >>> tx = gc.aggregation.average_incrementally_updates(0, 2)
+        >>> state = tx.init(jnp.zeros(1))
+        >>> for g in ([[1.0], [3.0]], [[4.0], [8.0]]):  # the mean of 2 and 6
+        ...     u, state = tx.update(jnp.array(g), state)
+        ...     print(u.tolist())
+        [0.0]
+        [4.0]
     """
     check_steps("average_incrementally_updates", accumulation_steps)
     accumulate = accumulate_avg_updates(accumulation_steps)

@@ -80,6 +80,13 @@ def get_per_element_mean_and_sum_sq_diff_grads(
     Raises: ValueError, with the path, for an update without these axes; ValueError or TypeError unless
         accumulation_steps is an integer of at least 1.
     Reference: Chan, Golub and LeVeque, 1983, Algorithms for Computing the Sample Variance.
+
+    Example:
+        >>> tx = gc.aggregation.get_per_element_mean_and_sum_sq_diff_grads()
+        >>> g = jnp.array([[1.0], [3.0]])
+        >>> (mean, aux), _ = tx.update(g, tx.init(g[0]))
+        >>> mean.tolist(), aux["sum_sq_diff_grads"].tolist(), int(aux["sample_size"])
+        ([2.0], [2.0], 2)
     """
     check_steps(NAME, accumulation_steps)
 

@@ -56,6 +56,13 @@ def process(
     State: the tuple of the three states. `init` gets the parameters.
     Raises: TypeError if an argument is no pair, or if the aggregator's result does not fit
         aggregator_has_aux; ValueError for a state of another transformation.
+
+    Example:
+        >>> mean = gc.aggregation.average_per_element_updates()
+        >>> tx = gc.aggregation.process(gc.clip(1.0), mean, gc.sgd(1.0))
+        >>> g = jnp.array([[0.5], [9.0]])
+        >>> tx.update(g, tx.init(g[0]))[0].tolist()  # each is clipped: the mean of 0.5 and 1
+        [-0.75]
     """
     before = _checked("preprocessor", preprocessor)
     middle = _checked("aggregator", aggregator)

@@ -52,6 +52,14 @@ def track_per_element_mean_and_variance_with_ema(
     Memory: 2 x the parameters, in at least float32.
     Raises: ValueError for a decay out of range, and for a sample of one element, which has no variance;
         TypeError if `update` lacks an extra argument.
+
+    Example:
+        >>> tx, g = gc.aggregation.track_per_element_mean_and_variance_with_ema(0.5), jnp.array([2.0])
+        >>> aux = {"sum_sq_diff_grads": jnp.array([2.0]), "sample_size": 2}
+        >>> _, state = tx.update(g, tx.init(g), **aux)
+        >>> mean, variance = gc.aggregation.get_unbiased_mean_and_variance_ema(state)
+        >>> mean.tolist(), variance.tolist()
+        ([2.0], [2.0])
     """
 
     def init(params: Params) -> PerElementMeanAndVarianceEMAState:
@@ -129,6 +137,13 @@ def add_mean_variance_to_opt(
     Memory: 2 x the parameters, in at least float32, 4 x over several calls, and `opt`'s.
     Raises: see `get_per_element_mean_and_sum_sq_diff_grads` and
         `track_per_element_mean_and_variance_with_ema`.
+
+    Example:
+        >>> tx, p = gc.aggregation.add_mean_variance_to_opt(gc.sgd(0.5)), jnp.array([2.0])
+        >>> u, state = tx.update(jnp.array([[1.0], [3.0]]), tx.init(p), p)
+        >>> _, variance = gc.aggregation.get_unbiased_mean_and_variance_ema(state)
+        >>> u.tolist(), [round(x, 3) for x in variance.tolist()]
+        ([-1.0], [2.0])
     """
     return process(
         identity(),

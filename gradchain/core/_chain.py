@@ -35,6 +35,11 @@ def with_extra_args_support(tx: GradientTransformation) -> GradientTransformatio
 
     Whether `tx` reads them is told by the signature of its `update`, not by its class: one with
     `**extra_args` gets them all, one that names some gets those, any other gets none.
+
+    Example:
+        >>> tx, g = gc.with_extra_args_support(gc.scale(2.0)), jnp.array([1.0])
+        >>> tx.update(g, tx.init(g), value=3.0)[0].tolist()  # what `scale` does not read is left out
+        [2.0]
     """
     if isinstance(tx, GradientTransformationExtraArgs):
         return tx
@@ -74,6 +79,13 @@ def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
     State: the tuple of the links' states.
     Raises: TypeError if an argument is not a pair. Warns (`OrderWarning`) where a link undoes an
         earlier one, e.g. Adam's rule a learning rate before it.
+
+    Example:
+        >>> gc.chain(gc.clip(1.0), gc.sgd(0.5))
+        chain(clip(max_delta=1.0), sgd(learning_rate=0.5))
+        >>> tx, g = gc.chain(gc.clip(1.0), gc.sgd(0.5)), jnp.array([8.0])
+        >>> tx.update(g, tx.init(g))[0].tolist()  # clipped, then times -0.5
+        [-0.5]
     """
     links = tuple(_checked(i, tx) for i, tx in enumerate(args))
     runs = functools.cache(lambda: Runs(links))  # at the first step: most chains in a chain never run
@@ -115,6 +127,12 @@ def named_chain(*args: tuple[str, GradientTransformation]) -> GradientTransforma
     Args: args, pairs `(name, transformation)` with distinct names.
     State: a dict from name to that link's state, so that a checkpoint names its parts.
     Raises: ValueError for a repeated name; TypeError for an argument that is not `(name, pair)`.
+
+    Example:
+        >>> tx = gc.named_chain(("clip", gc.clip(1.0)), ("momentum", gc.trace(0.5)))
+        >>> state = tx.init(jnp.zeros(2))
+        >>> state["momentum"].trace.tolist()
+        [0.0, 0.0]
     """
     for i, arg in enumerate(args):
         if not (isinstance(arg, tuple) and len(arg) == 2 and isinstance(arg[0], str)):
@@ -164,7 +182,12 @@ def step(
 
 @transformation
 def identity() -> GradientTransformationExtraArgs:
-    """Returns the updates as they are. State: `EmptyState`."""
+    """Returns the updates as they are. State: `EmptyState`.
+
+    Example:
+        >>> gc.identity().update(jnp.array([1.0, 2.0]), gc.EmptyState())[0].tolist()
+        [1.0, 2.0]
+    """
 
     def update(
         updates: Updates, state: OptState, params: Params | None = None, **extra_args: Any
@@ -179,6 +202,10 @@ def set_to_zero() -> GradientTransformationExtraArgs:
     """Replaces every update by zeros, whatever it is, NaN included. State: `EmptyState`.
 
     Its step leaves the parameters alone: nothing is computed.
+
+    Example:
+        >>> gc.set_to_zero().update(jnp.array([1.0, jnp.nan]), gc.EmptyState())[0].tolist()
+        [0.0, 0.0]
     """
 
     def update(g: Array, s: EmptyState, p: Any) -> tuple[Array, EmptyState]:
@@ -197,6 +224,11 @@ def stateless(f: Callable[[Updates, Params | None], Updates]) -> GradientTransfo
     """A transformation from a function `f(updates, params) -> updates` of whole trees.
 
     State: `EmptyState`.
+
+    Example:
+        >>> tx, g = gc.stateless(lambda updates, params: [-u for u in updates]), [jnp.array([1.0])]
+        >>> tx.update(g, tx.init(g))[0][0].tolist()
+        [-1.0]
     """
 
     def update(
@@ -212,6 +244,11 @@ def stateless_with_tree_map(f: Callable[[Any, Any], Any]) -> GradientTransformat
     """A transformation from a function `f(g, p) -> u` of one array and its parameter.
 
     `p` is None where `update` is called without parameters. State: `EmptyState`.
+
+    Example:
+        >>> tx, p = gc.stateless_with_tree_map(lambda g, p: g * p), jnp.array([2.0, 3.0])
+        >>> tx.update(jnp.array([1.0, -1.0]), tx.init(p), p)[0].tolist()
+        [2.0, -3.0]
     """
 
     def update(

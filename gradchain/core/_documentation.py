@@ -78,7 +78,7 @@ def _parts(doc: str) -> tuple[str, dict[str, str], str]:
     lines = doc.split("\n")
     start = next((i for i, line in enumerate(lines) if line.strip() == "Args:"), None)
     if start is None:
-        sections = re.compile(r"^(Args|State|Memory|Raises|Returns|Reference): ")
+        sections = re.compile(r"^(Args|State|Memory|Raises|Returns|Reference|Example):( |$)")
         split = next((i for i, line in enumerate(lines) if sections.match(line)), len(lines))
         if split < len(lines) and lines[split].startswith("Args: "):
             return doc, {}, ""  # a short list in one sentence describes all arguments

@@ -210,6 +210,12 @@ def leafwise(
         traits: what the rule says about itself, see `Trait`.
 
     Returns: the pair. A leaf without a gradient (None, float0) keeps its state and gets no update.
+
+    Example:
+        >>> tx = gc.leafwise(gc.init_empty_state, lambda g, s, p: (-g * abs(p), s), needs_params=True)
+        >>> p = {"w": jnp.array([2.0, -3.0])}
+        >>> tx.update({"w": jnp.ones(2)}, tx.init(p), p)[0]["w"].tolist()
+        [-2.0, -3.0]
     """
     rule = Rule(
         name or enclosing(update), init, update, needs_params, like_params, scheduled_state, measure

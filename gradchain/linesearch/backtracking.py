@@ -66,6 +66,13 @@ def scale_by_backtracking_linesearch(
     Memory: 1 x the parameters with store_grad, else none.
     Raises: TypeError if `update` lacks one of the three; ValueError if it gets no parameters.
     Reference: Nocedal and Wright, 2006, Numerical Optimization, algorithm 3.1.
+
+    Example:
+        >>> loss = lambda p: jnp.sum(p**2)
+        >>> tx, p = gc.scale_by_backtracking_linesearch(10, decrease_factor=0.5), jnp.array([1.0])
+        >>> u, state = tx.update(-2 * p, tx.init(p), p, value=loss(p), grad=2 * p, value_fn=loss)
+        >>> u.tolist(), float(state.learning_rate)  # the whole step would not decrease the loss; half does
+        ([-1.0], 0.5)
     """
     settings = _Settings(
         max_backtracking_steps,

@@ -74,6 +74,13 @@ def scale_by_zoom_linesearch(
     Raises: ValueError for another strategy, or without parameters; TypeError if an argument is missing.
     Reference: Nocedal and Wright, 2006, Numerical Optimization, algorithms 3.5 and 3.6; Hager and
         Zhang, 2005, A New Conjugate Gradient Method.
+
+    Example:
+        >>> loss = lambda p: jnp.sum(p**2)
+        >>> tx, p = gc.scale_by_zoom_linesearch(10), jnp.array([1.0])
+        >>> u, state = tx.update(-2 * p, tx.init(p), p, value=loss(p), grad=2 * p, value_fn=loss)
+        >>> float(loss(p + u)) < float(loss(p))
+        True
     """
     if initial_guess_strategy not in ("one", "keep"):
         raise ValueError(

@@ -38,6 +38,15 @@ def scale_by_acprop(
     State: `ScaleByBeliefState(count, mu, nu)`. Memory: 2 x the parameters.
     Raises: ValueError for another `centered_by`.
     Reference: Zhuang et al., 2021, arXiv:2110.05454.
+
+    Example:
+        >>> tx, p = gc.scale_by_acprop(b1=0.5, b2=0.5, eps_root=0.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([1.0, 2.0], [1.0, 1.0]):  # the second by the error of the first
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [1.0, 2.0]
+        [1.0, 0.5]
     """
 
     if centered_by not in _CENTERS:
@@ -85,6 +94,15 @@ def acprop(
     State: a chain's: `ScaleByBeliefState`, the decay's, the learning rate's. Memory: 2 x the parameters.
     Reference: Zhuang et al., 2021, Momentum Centering and Asynchronous Update for Adaptive Gradient
         Methods, arXiv:2110.05454.
+
+    Example:
+        >>> tx, p = gc.acprop(0.5), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for g in (2.0, 1.0):  # the first as it is; then 0.5 (1 / 2), by the error at the step before
+        ...     p, state = tx.step(jnp.array([g]), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [-1.0]
+        [-1.25]
     """
     return chain(
         scale_by_acprop(

@@ -33,6 +33,15 @@ def scale_by_belief(
 
     State: `ScaleByBeliefState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Zhuang et al., 2020, arXiv:2010.07468.
+
+    Example:
+        >>> tx, p = gc.scale_by_belief(b1=0.5, b2=0.5, eps=0.0, eps_root=0.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([1.0, 1.0], [1.0, -1.0]):  # |g - m| = 1/2 at first
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [2.0, 2.0]
+        [2.828, -0.492]
     """
 
     def init(p: Array) -> ScaleByBeliefState:
@@ -76,6 +85,14 @@ def adabelief(
     State: a chain's: `ScaleByBeliefState(count, mu, nu)`, the learning rate's. Memory: 2 x the parameters.
     Reference: Zhuang et al., 2020, AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed
         Gradients, arXiv:2010.07468.
+
+    Example:
+        >>> tx, p = gc.adabelief(0.5), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in (1.0, -1.0, 1.0, -1.0):  # the first entry's gradients are steady, and believed
+        ...     p, state = tx.step(jnp.array([1.0, g]), state, p)
+        >>> bool(abs(p[0]) > 3 * abs(p[1]))
+        True
     """
     return chain(
         scale_by_belief(b1, b2, eps, eps_root, nesterov=nesterov, mu_dtype=mu_dtype, nu_dtype=nu_dtype),

@@ -37,6 +37,12 @@ def scale_by_adabound(
 
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Luo et al., 2019, arXiv:1902.09843.
+
+    Example:
+        >>> tx, g = gc.scale_by_adabound(final_scale=0.5, gamma=1e6), jnp.array([4.0, 1.0])
+        >>> u, _ = tx.update(g, tx.init(g))
+        >>> [round(x, 2) for x in u.tolist()]  # the bounds have closed: final_scale m, m = g / 10
+        [0.2, 0.05]
     """
 
     def init(p: Array) -> ScaleByAdamState:
@@ -78,6 +84,15 @@ def adabound(
     Raises: ValueError without `base_learning_rate` for a rate that begins at 0.
     Reference: Luo et al., 2019, Adaptive Gradient Methods with Dynamic Bound of Learning Rate,
         arXiv:1902.09843.
+
+    Example:
+        >>> tx, p = gc.adabound(0.5, final_lr=0.25), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([4.0, -1.0], [4.0, -1.0]):  # Adam's steps at first, whatever the size of gradients
+        ...     p, state = tx.step(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [-0.5, 0.5]
+        [-1.0, 1.0]
     """
     base: Any = learning_rate if base_learning_rate is None else base_learning_rate
     base = base(0) if callable(base) else base

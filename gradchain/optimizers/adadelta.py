@@ -27,6 +27,15 @@ def scale_by_adadelta(rho: Numeric = 0.9, eps: Numeric = 1e-6):
 
     State: `ScaleByAdaDeltaState(e_g, e_x)`. Memory: 2 x the parameters.
     Reference: Zeiler, 2012, ADADELTA: An Adaptive Learning Rate Method, arXiv:1212.5701.
+
+    Example:
+        >>> tx, p = gc.scale_by_adadelta(rho=0.5, eps=1.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([1.0, 4.0], [1.0, 4.0]):
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [0.816, 1.333]
+        [0.873, 1.525]
     """
 
     def init(p: Array) -> ScaleByAdaDeltaState:
@@ -60,6 +69,15 @@ def adadelta(
 
     State: a chain's: the decay's, `ScaleByAdaDeltaState`, the learning rate's. Memory: 2 x the parameters.
     Reference: Zeiler, 2012, ADADELTA: An Adaptive Learning Rate Method, arXiv:1212.5701.
+
+    Example:
+        >>> tx, p = gc.adadelta(1.0, rho=0.5, eps=1.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([1.0, 0.0], [1.0, 0.0]):  # the first step is 1 / sqrt(3 / 2)
+        ...     p, state = tx.step(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [-0.816, 0.0]
+        [-1.689, 0.0]
     """
     return chain(
         add_decayed_weights(weight_decay, weight_decay_mask),

@@ -78,6 +78,12 @@ def scale_by_factored_rms(
 
     State: `FactoredState(count, v_row, v_col, v)`. Memory: a row and a column for each matrix.
     Reference: Shazeer and Stern, 2018, arXiv:1804.04235.
+
+    Example:
+        >>> tx, p = gc.scale_by_factored_rms(min_dim_size_to_factor=2), jnp.zeros((3, 4))
+        >>> state = tx.init(p)  # a row and a column in place of 3 * 4 squares
+        >>> print(state.v_row.shape, state.v_col.shape)
+        (3,) (4,)
     """
 
     def init(p: Array) -> FactoredState:
@@ -163,6 +169,12 @@ def adafactor(
     Memory: a row and a column for each matrix; with momentum 1 x the parameters.
     Reference: Shazeer and Stern, 2018, Adafactor: Adaptive Learning Rates with Sublinear Memory Cost,
         arXiv:1804.04235.
+
+    Example:
+        >>> tx, p = gc.adafactor(0.5), jnp.array([2.0, 2.0])
+        >>> p, state = tx.step(jnp.array([4.0, -0.5]), tx.init(p), p)
+        >>> [round(x, 3) for x in p.tolist()]  # the rate times rms(p) = 2, in each entry
+        [1.0, 3.0]
     """
     links = [scale_by_factored_rms(factored, decay_rate, decay_offset, min_dim_size_to_factor, eps)]
     if clipping_threshold is not None:

@@ -30,6 +30,15 @@ def scale_by_rss(initial_accumulator_value: Numeric = 0.1, eps: Numeric = 1e-7):
 
     State: `ScaleByRssState(sum_of_squares)`. Memory: 1 x the parameters.
     Reference: Duchi, Hazan and Singer, 2011, Adaptive Subgradient Methods.
+
+    Example:
+        >>> tx, p = gc.scale_by_rss(initial_accumulator_value=0.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([3.0, 0.0], [4.0, 2.0]):  # 4 / sqrt(9 + 16); zeros stay zeros
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [1.0, 0.0]
+        [0.8, 1.0]
     """
 
     def init(p: Array) -> ScaleByRssState:
@@ -62,6 +71,16 @@ def adagrad(
     State: a chain's: `ScaleByRssState(sum_of_squares)`, the learning rate's. Memory: 1 x the parameters.
     Reference: Duchi, Hazan and Singer, 2011, Adaptive Subgradient Methods for Online Learning and
         Stochastic Optimization.
+
+    Example:
+        >>> tx, p = gc.adagrad(1.0, initial_accumulator_value=0.0), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for _ in range(3):  # steps of 1, 1 / sqrt(2), 1 / sqrt(3)
+        ...     p, state = tx.step(jnp.array([-5.0]), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [1.0]
+        [1.707]
+        [2.284]
     """
     return chain(
         scale_by_rss(initial_accumulator_value, eps),

@@ -93,6 +93,12 @@ def scale_by_adahessian(
     State: `AdaHessianState(count, mu, nu, hessian_fn_state)`. Memory: 2 x the parameters.
     Raises: ValueError if `update` gets no parameters, TypeError if it gets no `obj_fn`.
     Reference: Yao et al., 2020, arXiv:2006.00719.
+
+    Example:
+        >>> tx, p = gc.scale_by_adahessian(eps=0.0), jnp.array([1.0, 2.0])
+        >>> u, _ = tx.update(4 * p**3, tx.init(p), p, obj_fn=lambda p: jnp.sum(p**4))
+        >>> [round(x, 3) for x in u.tolist()]  # of a diagonal Hessian, Newton's step: 4 p^3 / (12 p^2)
+        [0.333, 0.667]
     """
     estimator = with_extra_args_support(hessian_diagonal_fn)
     views = block_views("scale_by_adahessian", blocks)
@@ -177,6 +183,12 @@ def adahessian(
     Raises: ValueError if `update` gets no parameters, TypeError if it gets no `obj_fn`.
     Reference: Yao et al., 2020, ADAHESSIAN: An Adaptive Second Order Optimizer for Machine Learning,
         arXiv:2006.00719.
+
+    Example:
+        >>> tx, p = gc.adahessian(0.5), jnp.array([1.0, 2.0])
+        >>> p, _ = tx.step(4 * p**3, tx.init(p), p, obj_fn=lambda p: jnp.sum(p**4))
+        >>> [round(x, 2) for x in p.tolist()]  # half of Newton's step, p / 3
+        [0.83, 1.67]
     """
     curvature = (hessian_power, update_interval, blocks, hessian_diagonal_fn)
     return chain(

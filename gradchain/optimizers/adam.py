@@ -27,6 +27,15 @@ def adam(
 
     State: a chain's: `ScaleByAdamState(count, mu, nu)`, the learning rate's. Memory: 2 x the parameters.
     Reference: Kingma and Ba, 2014, Adam: A Method for Stochastic Optimization, arXiv:1412.6980.
+
+    Example:
+        >>> tx, p = gc.adam(0.5), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([3.0, -0.01], [3.0, -0.01]):  # steady gradients, large or small: steps of the rate
+        ...     p, state = tx.step(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [-0.5, 0.5]
+        [-1.0, 1.0]
     """
     return chain(
         scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nesterov=nesterov, nu_dtype=nu_dtype),

@@ -31,6 +31,15 @@ def scale_by_adam_atan2(
 
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Everett et al., 2024, arXiv:2407.05872.
+
+    Example:
+        >>> tx, p = gc.scale_by_adam_atan2(), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([3.0, 0.0], [3.0, 0.0]):  # 1.27 pi / 4, and 0 where all is 0
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [0.997, 0.0]
+        [0.997, 0.0]
     """
 
     def init(p: Array) -> ScaleByAdamState:
@@ -74,6 +83,12 @@ def adam_atan2(
     State: a chain's: `ScaleByAdamState`, the learning rate's. Memory: 2 x the parameters.
     Reference: Everett et al., 2024, Scaling Exponents Across Parameterizations and Optimizers,
         arXiv:2407.05872.
+
+    Example:
+        >>> tx, p = gc.adam_atan2(0.5), jnp.array([0.0, 0.0])
+        >>> p, state = tx.step(jnp.array([3.0, -0.01]), tx.init(p), p)
+        >>> [round(x, 3) for x in p.tolist()]  # 1.27 atan2(1, 1) is about 1
+        [-0.499, 0.499]
     """
     return chain(
         scale_by_adam_atan2(b1, b2, a, b, mu_dtype, nu_dtype=nu_dtype),

@@ -42,6 +42,12 @@ def scale_by_adam_mini(
     Memory: 1 x the parameters, and a number for each block.
     Raises: ValueError for blocks that do not fit an array.
     Reference: Zhang et al., 2024, arXiv:2406.16793.
+
+    Example:
+        >>> tx, g = gc.scale_by_adam_mini(), {"norm": jnp.array([1.0, 7.0]), "bias": jnp.array([1.0, 7.0])}
+        >>> u, _ = tx.update(g, tx.init(g))
+        >>> print({name: [round(x, 2) for x in a.tolist()] for name, a in u.items()})  # a norm is one block
+        {'bias': [1.0, 1.0], 'norm': [0.2, 1.4]}
     """
     views = block_views("scale_by_adam_mini", blocks)
 
@@ -92,6 +98,12 @@ def adam_mini(
     Memory: 1 x the parameters, and a number for each block.
     Raises: ValueError for blocks that do not fit an array.
     Reference: Zhang et al., 2024, Adam-mini: Use Fewer Learning Rates To Gain More, arXiv:2406.16793.
+
+    Example:
+        >>> tx, p = gc.adam_mini(0.5, weight_decay=0.0), jnp.array([[0.0, 0.0], [0.0, 0.0]])
+        >>> p, state = tx.step(jnp.array([[4.0, 1.0], [4.0, 7.0]]), tx.init(p), p)
+        >>> [[round(x, 3) for x in row] for row in p.tolist()]  # one v for each column: 16, and 25
+        [[-0.5, -0.1], [-0.5, -0.7]]
     """
     return chain(
         scale_by_adam_mini(b1, b2, eps, blocks, mu_dtype, nu_dtype=nu_dtype),

@@ -26,6 +26,15 @@ def adamax(
     State: a chain's: `ScaleByAdamState(count, mu, nu)`, the learning rate's. Memory: 2 x the parameters.
     Reference: Kingma and Ba, 2014, Adam: A Method for Stochastic Optimization, section 7.1,
         arXiv:1412.6980.
+
+    Example:
+        >>> tx, p = gc.adamax(0.5), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([4.0, 1.0], [0.0, 1.0]):  # v stays near the largest gradient
+        ...     p, state = tx.step(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [-0.5, -0.5]
+        [-0.737, -1.0]
     """
     return chain(
         scale_by_adamax(b1, b2, eps, mu_dtype=mu_dtype, nu_dtype=nu_dtype),

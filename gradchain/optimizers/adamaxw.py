@@ -26,6 +26,12 @@ def adamaxw(
     State: a chain's: `ScaleByAdamState`, the decay's, the learning rate's. Memory: 2 x the parameters.
     Reference: Loshchilov and Hutter, 2017, Decoupled Weight Decay Regularization, arXiv:1711.05101;
         Kingma and Ba, 2014, section 7.1, arXiv:1412.6980.
+
+    Example:
+        >>> tx, p = gc.adamaxw(0.5, weight_decay=0.25), jnp.array([4.0, 4.0])
+        >>> p, state = tx.step(jnp.array([0.0, 2.0]), tx.init(p), p)
+        >>> [round(x, 3) for x in p.tolist()]  # decay of 0.5 (0.25 4), and a step of 0.5
+        [3.5, 3.0]
     """
     return chain(
         scale_by_adamax(b1, b2, eps, mu_dtype=mu_dtype, nu_dtype=nu_dtype),

@@ -44,6 +44,12 @@ def scale_by_adamp(
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Raises: ValueError if `update` gets no parameters.
     Reference: Heo et al., 2020, arXiv:2006.08217.
+
+    Example:
+        >>> tx, p = gc.scale_by_adamp(), jnp.array([[2.0], [1.0]])
+        >>> u, _ = tx.update(jnp.array([[1.0], [-2.0]]), tx.init(p), p)
+        >>> [[round(x, 3) for x in row] for row in u.tolist()]  # Adam's [1, -1], without its part along p
+        [[0.6], [-1.2]]
     """
 
     def init(ps: list[Array]) -> ScaleByAdamState:
@@ -97,6 +103,12 @@ def adamp(
     Raises: ValueError if `update` gets no parameters.
     Reference: Heo et al., 2020, AdamP: Slowing Down the Slowdown for Momentum Optimizers on Scale-invariant
         Weights, arXiv:2006.08217.
+
+    Example:
+        >>> tx, p = gc.adamp(0.5), jnp.array([[2.0], [1.0]])
+        >>> p, _ = tx.step(jnp.array([[1.0], [-2.0]]), tx.init(p), p)
+        >>> [[round(x, 3) for x in row] for row in p.tolist()]  # the step, [-0.3, 0.6], is orthogonal to p
+        [[1.7], [1.6]]
     """
     rule = scale_by_adamp(
         b1,

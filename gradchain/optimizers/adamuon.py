@@ -57,6 +57,12 @@ def adamuon(
     State: `PartitionState` of "adamuon" and "adam". Memory: 2 x the parameters.
     Raises: ValueError for unknown names.
     Reference: Si, Zhang and Shen, 2025, AdaMuon: Adaptive Muon Optimizer, arXiv:2507.11005.
+
+    Example:
+        >>> tx, p = gc.adamuon(0.5, weight_decay=0.0, rms=0.5), jnp.zeros((2, 2))
+        >>> p, _ = tx.step(jnp.array([[9.0, -1.0], [3.0, 2.0]]), tx.init(p), p)
+        >>> [[round(x, 2) for x in row] for row in p.tolist()]  # 0.5 times rms 0.5
+        [[-0.25, 0.25], [-0.25, -0.25]]
     """
     preset("adamuon", ns_coeffs)
     numbers = weight_dimension_numbers

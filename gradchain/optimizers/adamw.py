@@ -26,6 +26,12 @@ def adamw(
 
     State: a chain's: `ScaleByAdamState`, the decay's, the learning rate's. Memory: 2 x the parameters.
     Reference: Loshchilov and Hutter, 2017, Decoupled Weight Decay Regularization, arXiv:1711.05101.
+
+    Example:
+        >>> tx, p = gc.adamw(0.5, weight_decay=0.25), jnp.array([4.0, 4.0])
+        >>> p, _ = tx.step(jnp.array([0.0, 8.0]), tx.init(p), p)
+        >>> [round(x, 3) for x in p.tolist()]  # 4 - 0.5 (0 + 1), 4 - 0.5 (1 + 1)
+        [3.5, 3.0]
     """
     return chain(
         scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nesterov=nesterov, nu_dtype=nu_dtype),

@@ -45,6 +45,15 @@ def scale_by_adan(
 
     State: `ScaleByAdanState(m, v, n, g, t)`. Memory: 4 x the parameters.
     Reference: Xie et al., 2022, arXiv:2208.06677.
+
+    Example:
+        >>> tx, p = gc.scale_by_adan(b1=0.0, b2=0.0, b3=0.0, change_weight=1.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([2.0, 1.0], [1.0, 1.0]):  # g + d = 0 in the first entry at last, so no step
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [1.0, 1.0]
+        [0.0, 1.0]
     """
 
     def init(p: Array) -> ScaleByAdanState:
@@ -90,6 +99,15 @@ def adan(
     State: a chain's: `ScaleByAdanState`, the decay's, the learning rate's. Memory: 4 x the parameters.
     Reference: Xie et al., 2022, Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep
         Models, arXiv:2208.06677.
+
+    Example:
+        >>> tx, p = gc.adan(0.5, b1=0.5), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for g in (2.0, 1.0):  # the change, -1, makes the second step shorter
+        ...     u, state = tx.update(jnp.array([g]), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [-0.5]
+        [-0.416]
     """
     return chain(
         scale_by_adan(

@@ -46,6 +46,15 @@ def scale_by_ademamix(
 
     State: `ScaleByAdemamixState(count, count_m2, m1, m2, nu)`. Memory: 3 x the parameters.
     Reference: Pagliardini, Ablin and Grangier, 2024, arXiv:2409.03137.
+
+    Example:
+        >>> tx, p = gc.scale_by_ademamix(b3=0.5, alpha=1.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([2.0, 0.5], [2.0, 0.5]):  # 1 + 1/2, then 1 + 3/4
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [1.5, 1.5]
+        [1.75, 1.75]
     """
 
     def init(ps: list[Array]) -> ScaleByAdemamixState:
@@ -97,6 +106,15 @@ def ademamix(
     State: a chain's: `ScaleByAdemamixState`, the decay's, the learning rate's. Memory: 3 x the parameters.
     Reference: Pagliardini, Ablin and Grangier, 2024, The AdEMAMix Optimizer: Better, Faster, Older,
         arXiv:2409.03137.
+
+    Example:
+        >>> tx, p = gc.ademamix(0.5, b3=0.9, alpha=1.0), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for g in (2.0, 2.0):  # 1 + 0.1, then 1 + 0.19: the slow average grows
+        ...     u, state = tx.update(jnp.array([g]), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [-0.55]
+        [-0.595]
     """
     return chain(
         scale_by_ademamix(b1, b2, b3, alpha, eps, eps_root, mu_dtype, nu_dtype=nu_dtype),

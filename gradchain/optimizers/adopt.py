@@ -46,6 +46,15 @@ def scale_by_adopt(
 
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Taniguchi et al., 2024, arXiv:2411.02853.
+
+    Example:
+        >>> tx, p = gc.scale_by_adopt(b1=0.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([2.0, 4.0], [1.0, -4.0]):  # each by the root of v before it
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [0.0, 0.0]
+        [0.5, -1.0]
     """
 
     def init(p: Array) -> ScaleByAdamState:
@@ -88,6 +97,15 @@ def adopt(
     State: a chain's: `ScaleByAdamState(count, mu, nu)`, the learning rate's. Memory: 2 x the parameters.
     Reference: Taniguchi et al., 2024, ADOPT: Modified Adam Can Converge with Any beta_2 with the
         Optimal Rate, arXiv:2411.02853.
+
+    Example:
+        >>> tx, p = gc.adopt(0.5, b1=0.0), jnp.array([1.0])
+        >>> state = tx.init(p)
+        >>> for g in (2.0, 1.0):  # the first gradient only sets v; then 0.5 (1 / 2)
+        ...     p, state = tx.step(jnp.array([g]), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [1.0]
+        [0.75]
     """
     return chain(
         scale_by_adopt(

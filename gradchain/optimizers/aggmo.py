@@ -31,6 +31,15 @@ def scale_by_aggmo(betas: Sequence[float] = (0.0, 0.9, 0.99), accumulator_dtype:
     State: `ScaleByAggmoState(traces)`. Memory: len(betas) x the parameters.
     Raises: ValueError for no decay, or one out of range.
     Reference: Lucas, Sun, Zemel and Grosse, 2018, arXiv:1804.00325.
+
+    Example:
+        >>> tx, p = gc.scale_by_aggmo(betas=(0.0, 0.5)), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([4.0, 0.0], [0.0, 4.0]):  # (0 + 2) / 2 remain of the 4
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print(u.tolist())
+        [4.0, 0.0]
+        [1.0, 4.0]
     """
     if not betas or not all(0 <= beta < 1 for beta in betas):
         raise ValueError(
@@ -63,6 +72,15 @@ def aggmo(
     State: a chain's: `ScaleByAggmoState`, the learning rate's. Memory: len(betas) x the parameters.
     Reference: Lucas, Sun, Zemel and Grosse, 2018, Aggregated Momentum: Stability Through Passive Damping,
         arXiv:1804.00325.
+
+    Example:
+        >>> tx, p = gc.aggmo(1.0, betas=(0.0, 0.5)), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for g in (-1.0, -1.0):  # the means of 1 and 1, and of 1 and 1.5
+        ...     p, state = tx.step(jnp.array([g]), state, p)
+        ...     print(p.tolist())
+        [1.0]
+        [2.25]
     """
     return chain(
         scale_by_aggmo(betas, accumulator_dtype),

@@ -70,6 +70,12 @@ def scale_by_amos(
     State: `ScaleByAmosState(count, nu, b)`. Memory: 2 numbers for each block.
     Raises: ValueError if `update` gets no parameters.
     Reference: Tian and Parikh, 2022, arXiv:2210.11693.
+
+    Example:
+        >>> tx, p = gc.scale_by_amos(0.25, eta=0.5), jnp.array([0.0, 8.0])
+        >>> u, state = tx.update(jnp.array([3.0, -1.0]), tx.init(p), p)
+        >>> [round(x, 3) for x in u.tolist()]  # eta times the sign, plus 0.25 p / 2
+        [0.5, 0.5]
     """
     views = block_views("scale_by_amos", blocks)
     one_number = isinstance(eta, (int, float)) or hasattr(eta, "dtype")
@@ -151,6 +157,12 @@ def amos(
     Raises: ValueError if `update` gets no parameters.
     Reference: Tian and Parikh, 2022, Amos: An Adam-style Optimizer with Adaptive Weight Decay towards
         Model-Oriented Scale, arXiv:2210.11693.
+
+    Example:
+        >>> tx, p = gc.amos(0.25, eta=1.0), jnp.array([0.0, 0.0])
+        >>> p, _ = tx.step(jnp.array([3.0, -1.0]), tx.init(p), p)
+        >>> [round(x, 3) for x in p.tolist()]  # the first step: 0.25 eta, whatever the size of gradients
+        [-0.25, 0.25]
     """
     links = [
         scale_by_amos(learning_rate, eta, blocks, beta, zeta, nu_dtype=nu_dtype),

@@ -44,6 +44,15 @@ def scale_by_amsgrad(
 
     State: `ScaleByAmsgradState(count, mu, nu, nu_max)`. Memory: 3 x the parameters.
     Reference: Reddi, Kale and Kumar, 2018, On the Convergence of Adam and Beyond, arXiv:1904.09237.
+
+    Example:
+        >>> tx, p = gc.scale_by_amsgrad(b1=0.0, b2=0.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([4.0, 1.0], [1.0, 1.0]):  # by the largest so far
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [1.0, 1.0]
+        [0.25, 1.0]
     """
 
     def init(p: Array) -> ScaleByAmsgradState:
@@ -92,6 +101,15 @@ def amsgrad(
 
     State: a chain's: `ScaleByAmsgradState`, then the learning rate's. Memory: 3 x the parameters.
     Reference: Reddi, Kale and Kumar, 2018, On the Convergence of Adam and Beyond, arXiv:1904.09237.
+
+    Example:
+        >>> tx, p = gc.amsgrad(1.0, b1=0.0, b2=0.0), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for g in (-4.0, -1.0):  # 1, then 1 / 4: the largest square counts
+        ...     p, state = tx.step(jnp.array([g]), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [1.0]
+        [1.25]
     """
     settings = (b1, b2, eps, eps_root, mu_dtype, bias_correction_mu, bias_correction_nu)
     return chain(

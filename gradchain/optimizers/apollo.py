@@ -108,6 +108,12 @@ def scale_by_apollo(
     Memory: 2 rank / shorter side x the matrices, 2 x the rest.
     Raises: ValueError for another `scale_type`, or a rank below 1.
     Reference: Zhu et al., 2024, arXiv:2412.05270.
+
+    Example:
+        >>> tx, g = gc.scale_by_apollo(rank=1), jnp.array([[3.0, 1.0], [4.0, 0.0]])
+        >>> u, _ = tx.update(g, tx.init(g), g)
+        >>> round(float(u[0, 0] / u[1, 0]), 3)  # a column keeps its direction, 3 / 4
+        0.75
     """
     if scale_type not in ("channel", "tensor"):
         raise ValueError(
@@ -211,6 +217,12 @@ def apollo(
     Memory: 2 rank / shorter side x the matrices, 2 x the rest.
     Raises: ValueError for another `scale_type`, or a rank below 1.
     Reference: Zhu et al., 2024, APOLLO: SGD-like Memory, AdamW-level Performance, arXiv:2412.05270.
+
+    Example:
+        >>> tx, p = gc.apollo(0.5, rank=1), jnp.zeros((2, 3))
+        >>> arrays = [x for x in jax.tree.leaves(tx.init(p)) if x.ndim]
+        >>> print([x.shape for x in arrays])  # the moments have rank rows
+        [(1, 3), (1, 3)]
     """
     projection = (rank, update_proj_gap, scale, scale_type, low_rank_mask, key)
     return chain(

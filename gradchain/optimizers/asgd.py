@@ -80,6 +80,16 @@ def asgd(
     State: `AsgdState(count, ax)`, in a chain's. Memory: 1 x the parameters.
     Raises: ValueError if `update` gets no parameters.
     Reference: Polyak and Juditsky, 1992, Acceleration of Stochastic Approximation by Averaging.
+
+    Example:
+        >>> tx, p = gc.asgd(1.0, lambd=0.0, t0=0.0), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for g in (-1.0, -2.0, -2.0):  # to 1, 3 and 5; the first is soon forgotten
+        ...     p, state = tx.step(jnp.array([g]), state, p)
+        ...     print(p.tolist(), gc.eval_params(state, p).tolist())
+        [1.0] [1.0]
+        [3.0] [3.0]
+        [5.0] [4.0]
     """
     rule = _averaged_descent(learning_rate, lambd, alpha, t0)
     return chain(add_decayed_weights(weight_decay, weight_decay_mask), rule)

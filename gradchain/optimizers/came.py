@@ -74,6 +74,12 @@ def scale_by_came(
     State: `ScaleByCameState(count, mu, v, v_row, v_col, res_row, res_col)`.
     Memory: 1 x the parameters, and two rows and columns for each matrix.
     Reference: Luo et al., 2023, arXiv:2307.02047.
+
+    Example:
+        >>> tx, p = gc.scale_by_came(), jnp.zeros((3, 4))
+        >>> arrays = [x for x in jax.tree.leaves(tx.init(p)) if x.size > 1]
+        >>> sorted(x.shape for x in arrays)  # an average, two rows and two columns
+        [(3,), (3,), (3, 4), (4,), (4,)]
     """
 
     def init(p: Array) -> ScaleByCameState:
@@ -132,6 +138,12 @@ def came(
     Memory: 1 x the parameters, and two rows and columns for each matrix.
     Reference: Luo et al., 2023, CAME: Confidence-guided Adaptive Memory Efficient Optimization,
         arXiv:2307.02047.
+
+    Example:
+        >>> tx, p = gc.came(0.5), jnp.array([0.0, 0.0])
+        >>> p, state = tx.step(jnp.array([3.0, -0.01]), tx.init(p), p)
+        >>> [round(x, 3) for x in p.tolist()]  # an average, 1 - b1 of Adafactor's step
+        [-0.05, 0.05]
     """
     return chain(
         scale_by_came(b1, b2, b3, eps1, eps2, clip_threshold, mu_dtype, nu_dtype=nu_dtype),

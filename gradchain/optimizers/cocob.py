@@ -35,6 +35,15 @@ def scale_by_cocob(alpha: Numeric = 100.0, eps: Numeric = 1e-8):
     Memory: 5 x the parameters.
     Raises: ValueError if `update` gets no parameters.
     Reference: Orabona and Tommasi, 2017, arXiv:1705.07795.
+
+    Example:
+        >>> tx, p = gc.scale_by_cocob(alpha=2.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([1.0, -8.0], [1.0, -8.0]):  # bets of C / (alpha L), whatever the size of gradients
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [-0.5, 0.5]
+        [-0.667, 0.667]
     """
 
     def init(p: Array) -> COCOBState:
@@ -78,6 +87,15 @@ def cocob(
     State: a chain's: the decay's, the learning rate's, `COCOBState`. Memory: 5 x the parameters.
     Reference: Orabona and Tommasi, 2017, Training Deep Networks without Learning Rates Through Coin
         Betting, arXiv:1705.07795.
+
+    Example:
+        >>> tx, p = gc.cocob(), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([1.0, -1.0], [1.0, -1.0]):  # bets of 1 / alpha, the second of 2 / alpha
+        ...     p, state = tx.step(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [-0.01, 0.01]
+        [-0.02, 0.02]
     """
     return chain(
         add_decayed_weights(weight_decay, mask),

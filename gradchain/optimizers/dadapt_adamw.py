@@ -50,6 +50,16 @@ def dadapt_adamw(
     Raises: ValueError if `update` gets no parameters.
     Reference: Defazio and Mishchenko, 2023, Learning-Rate-Free Learning by D-Adaptation,
         arXiv:2301.07733.
+
+    Example:
+        >>> tx, p = gc.dadapt_adamw(estim_lr0=0.5), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for _ in range(3):  # where all goes downhill, the estimate of the distance grows
+        ...     p, state = tx.step(-jnp.ones(1), state, p)
+        ...     print([round(x, 2) for x in p.tolist()])
+        [0.5]
+        [1.08]
+        [2.3]
     """
     b1, b2 = betas
     check_numbers("dadapt_adamw", {"betas[0]": b1, "betas[1]": b2}, {"betas[0]": UNIT, "betas[1]": UNIT})

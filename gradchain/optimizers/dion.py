@@ -64,6 +64,12 @@ def scale_by_dion(
     State: `ScaleByDionState(count, mu, basis)`. Memory: 1 x the matrices, and rows x rank for each.
     Raises: ValueError for `rank_fraction` and `rank` out of range.
     Reference: Ahn et al., 2025, Dion: Distributed Orthonormalized Updates, arXiv:2504.05295.
+
+    Example:
+        >>> tx, g = gc.scale_by_dion(rank=1), jnp.array([[3.0, 6.0], [1.0, 2.0]])
+        >>> u, _ = tx.update(g, tx.init(g), g)
+        >>> [round(x, 2) for x in jnp.linalg.svd(u)[1].tolist()]  # of g they are 7.07 and 0
+        [1.0, 0.0]
     """
     check_rank("scale_by_dion", rank_fraction, rank)
 
@@ -143,6 +149,12 @@ def dion(
         rest.
     Raises: ValueError for an unknown `scaling`, and for `rank_fraction` and `rank` out of range.
     Reference: Ahn et al., 2025, Dion: Distributed Orthonormalized Updates, arXiv:2504.05295.
+
+    Example:
+        >>> tx, p = gc.dion(1.0, rank=1, weight_decay=0.0), jnp.zeros((2, 2))
+        >>> p, _ = tx.step(jnp.array([[-3.0, -3.0], [-4.0, -4.0]]), tx.init(p), p)
+        >>> [[round(x, 3) for x in row] for row in p.tolist()]  # of rank 1 and norm 1
+        [[0.424, 0.424], [0.566, 0.566]]
     """
     check_scaling("dion", scaling)
     check_rank("dion", rank_fraction, rank)

@@ -69,6 +69,13 @@ def scale_by_dion2(
     State: `ScaleByDion2State(count, mu, nu)`. Memory: 1 x the matrices.
     Raises: ValueError for an unknown name in `ns_coeffs`.
     Reference: Ahn et al., 2025, Dion2: A Simple Method to Shrink Matrix in Muon, arXiv:2512.16928.
+
+    Example:
+        >>> tx, g = gc.scale_by_dion2(fraction=0.5), jnp.array([[1.0, 9.0], [0.0, 2.0]])
+        >>> _, state = tx.update(g, tx.init(g), g)
+        >>> u, _ = tx.update(jnp.zeros((2, 2)), state, g)
+        >>> print((jnp.linalg.norm(u, axis=0) > 0.5).tolist())  # the larger column has 0.95 of its sum left
+        [False, True]
     """
     named = preset("scale_by_dion2", ns_coeffs)
     margin = 1.0 if named is None else named.margin
@@ -169,6 +176,12 @@ def dion2(
     State: `PartitionState` of "dion2" and "adam". Memory: 1 x the matrices, 2 x the rest.
     Raises: ValueError for unknown names.
     Reference: Ahn et al., 2025, Dion2: A Simple Method to Shrink Matrix in Muon, arXiv:2512.16928.
+
+    Example:
+        >>> tx, p = gc.dion2(1.0, fraction=0.5, weight_decay=0.0), jnp.zeros((2, 2))
+        >>> p, _ = tx.step(jnp.array([[1.0, 9.0], [0.0, 2.0]]), tx.init(p), p)
+        >>> print((jnp.linalg.norm(p, axis=0) > 0.5).tolist())  # the larger of two columns moves
+        [False, True]
     """
     check_scaling("dion2", scaling)
     preset("dion2", ns_coeffs)

@@ -40,6 +40,15 @@ def scale_by_distance_over_gradients(
     Raises: ValueError if `update` gets no parameters.
     Reference: Ivgi, Hinder and Carmon, 2023, DoG is SGD's Best Friend: A Parameter-Free Dynamic Step
         Size Schedule, arXiv:2302.12022 (L-DoG).
+
+    Example:
+        >>> tx, p = gc.scale_by_distance_over_gradients(reps_rel=0.5, eps=0.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([3.0, 4.0], [3.0, 4.0]):  # of length d, then d / sqrt(2)
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [0.3, 0.4]
+        [0.212, 0.283]
     """
 
     def init(p: Array) -> ScaleByDistanceOverGradientsState:

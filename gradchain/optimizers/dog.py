@@ -38,6 +38,15 @@ def scale_by_dog(init_step: InitStep = ("heuristic", 1e-6), eps: Numeric = 1e-8)
     State: `DoGState(is_init_step, init_params, max_dist, sum_sq_norm_grads)`. Memory: 1 x the parameters.
     Raises: ValueError for an unknown kind of `init_step`; ValueError if `update` gets no parameters.
     Reference: Ivgi, Hinder and Carmon, 2023, DoG is SGD's Best Friend, arXiv:2302.12022.
+
+    Example:
+        >>> tx, p = gc.scale_by_dog(("distance", 0.5)), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([3.0, 4.0], [3.0, 4.0]):  # of length r, then r / sqrt(2)
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [0.3, 0.4]
+        [0.212, 0.283]
     """
     kind, first = init_step
     if kind not in ("distance", "learning_rate", "heuristic"):
@@ -94,6 +103,15 @@ def dog(
 
     State: a chain's: the decay's, `DoGState`, the learning rate's. Memory: 1 x the parameters.
     Reference: Ivgi, Hinder and Carmon, 2023, DoG is SGD's Best Friend, arXiv:2302.12022.
+
+    Example:
+        >>> tx, p = gc.dog(init_step=("distance", 0.5)), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for _ in range(2):  # 0.5 (1), then 0.5 / sqrt(2)
+        ...     p, state = tx.step(-jnp.ones(1), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [0.5]
+        [0.854]
     """
     return chain(
         identity() if weight_decay is None else add_decayed_weights(weight_decay, mask),

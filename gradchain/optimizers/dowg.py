@@ -32,6 +32,15 @@ def scale_by_dowg(init_estim_sq_dist: Numeric | None = None, eps: Numeric = 1e-4
     State: `DoWGState(init_params, weighted_sq_norm_grads, estim_sq_dist)`. Memory: 1 x the parameters.
     Raises: ValueError if `update` gets no parameters.
     Reference: Khaled, Mishchenko and Jin, 2023, arXiv:2305.16284.
+
+    Example:
+        >>> tx, p = gc.scale_by_dowg(init_estim_sq_dist=0.25, eps=0.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([3.0, 4.0], [3.0, 4.0]):  # of length sqrt(r), then sqrt(r / 2)
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [0.3, 0.4]
+        [0.212, 0.283]
     """
     first = eps if init_estim_sq_dist is None else init_estim_sq_dist
 
@@ -72,6 +81,15 @@ def dowg(
     State: a chain's: the decay's, `DoWGState`, the learning rate's. Memory: 1 x the parameters.
     Reference: Khaled, Mishchenko and Jin, 2023, DoWG Unleashed: An Efficient Universal Parameter-Free
         Gradient Descent Method, arXiv:2305.16284.
+
+    Example:
+        >>> tx, p = gc.dowg(init_estim_sq_dist=0.25), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for _ in range(2):  # 0.5 g / |g|, then 0.5 / sqrt(2)
+        ...     p, state = tx.step(-jnp.ones(1), state, p)
+        ...     print([round(x, 2) for x in p.tolist()])
+        [0.5]
+        [0.85]
     """
     return chain(
         identity() if weight_decay is None else add_decayed_weights(weight_decay, mask),

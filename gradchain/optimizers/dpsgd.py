@@ -54,6 +54,13 @@ def differentially_private_aggregate(
     State: `DifferentiallyPrivateAggregateState(rng_key)`. Memory: none.
     Raises: ValueError for gradients without examples, or for both `key` and `seed`.
     Reference: Abadi et al., 2016, Deep Learning with Differential Privacy, arXiv:1607.00133.
+
+    Example:
+        >>> tx, p = gc.contrib.differentially_private_aggregate(1.0, 0.0, key=0), jnp.zeros(2)
+        >>> g = jnp.array([[3.0, 4.0], [0.0, 0.5]])  # two examples
+        >>> u, _ = tx.update(g, tx.init(p), p)
+        >>> [round(x, 3) for x in u.tolist()]  # the mean of [0.6, 0.8] and [0, 0.5]
+        [0.3, 0.65]
     """
     name = "differentially_private_aggregate"
     if seed is not None:
@@ -119,6 +126,13 @@ def dpsgd(
     State: a chain's: `DifferentiallyPrivateAggregateState`, `TraceState`, the learning rate's.
     Memory: 1 x the parameters with momentum, else nothing.
     Reference: Abadi et al., 2016, Deep Learning with Differential Privacy, arXiv:1607.00133.
+
+    Example:
+        >>> tx = gc.contrib.dpsgd(0.5, l2_norm_clip=1.0, noise_multiplier=0.0, seed=0)
+        >>> p = jnp.zeros(2)
+        >>> p, _ = tx.step(jnp.array([[-3.0, -4.0], [-6.0, -8.0]]), tx.init(p), p)
+        >>> [round(x, 3) for x in p.tolist()]  # each example counts as [-0.6, -0.8]
+        [0.3, 0.4]
     """
     return chain(
         _aggregate(l2_norm_clip, noise_multiplier, seed),

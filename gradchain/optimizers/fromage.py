@@ -22,6 +22,12 @@ def fromage(learning_rate: ScalarOrSchedule, min_norm: Numeric = 1e-6):
     Raises: ValueError if `update` gets no parameters.
     Reference: Bernstein et al., 2020, On the Distance Between Two Neural Networks and the Stability of
         Learning, arXiv:2002.03432.
+
+    Example:
+        >>> tx, p = gc.fromage(0.75), jnp.array([3.0, 4.0])
+        >>> p, state = tx.step(jnp.array([0.0, 2.0]), tx.init(p), p)
+        >>> [round(x, 3) for x in p.tolist()]  # (p - 0.75 [0, 5]) / 1.25
+        [2.4, 0.2]
     """
 
     def shrinking(rate: Numeric) -> Numeric:

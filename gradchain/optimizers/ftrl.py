@@ -63,6 +63,12 @@ def ftrl(
     State: `FtrlState(z, n)`. Memory: 2 x the parameters.
     Raises: ValueError if `update` gets no parameters.
     Reference: McMahan et al., 2013, Ad Click Prediction: a View from the Trenches, algorithm 1.
+
+    Example:
+        >>> tx, p = gc.ftrl(1.0, l1=1.0, initial_accumulator_value=0.0), jnp.array([0.0, 0.0])
+        >>> p, _ = tx.step(jnp.array([0.5, -4.0]), tx.init(p), p)
+        >>> p.tolist()  # a sum of gradients below l1 gives exactly 0; (4 - 1) / 4
+        [0.0, 0.75]
     """
 
     def root(n: Array) -> Array:

@@ -145,6 +145,13 @@ def scale_by_galore(
     Memory: rank / shorter side of the base rule's, and rank / shorter side x the parameters.
     Raises: TypeError or ValueError unless `rank` is an integer of at least 1.
     Reference: Zhao et al., 2024, arXiv:2403.03507.
+
+    Example:
+        >>> rule, g = gc.identity(), jnp.array([[3.0, 0.0], [0.0, 1.0]])
+        >>> tx = gc.scale_by_galore(rank=1, base_optimizer=rule)
+        >>> u, _ = tx.update(g, tx.init(g), g)
+        >>> [[round(abs(x), 3) for x in row] for row in u.tolist()]  # the part of rank 1
+        [[3.0, 0.0], [0.0, 0.0]]
     """
     if not isinstance(rank, int):
         raise TypeError(f"scale_by_galore: rank must be an integer, received {rank!r}.")
@@ -245,6 +252,12 @@ def galore(
     Memory: 3 rank / shorter side x the matrices, 2 x the rest.
     Reference: Zhao et al., 2024, GaLore: Memory-Efficient LLM Training by Gradient Low-Rank Projection,
         arXiv:2403.03507.
+
+    Example:
+        >>> tx, p = gc.galore(0.5, rank=1), jnp.zeros((2, 2))
+        >>> p, _ = tx.step(jnp.array([[3.0, 0.0], [0.0, 1.0]]), tx.init(p), p)
+        >>> [[round(abs(x), 3) for x in row] for row in p.tolist()]  # the leading singular vector alone
+        [[0.5, 0.0], [0.0, 0.0]]
     """
     return chain(
         scale_by_galore(rank, update_proj_gap, scale, base_optimizer, weight_dimension_numbers),

@@ -24,6 +24,15 @@ def scale_by_grams(
 
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Cao, Li and Song, 2024, arXiv:2412.17107.
+
+    Example:
+        >>> tx = gc.scale_by_grams(b2=0.5)
+        >>> state = tx.init(jnp.zeros(1))
+        >>> for g in (4.0, -1.0):  # where momentum still goes the other way, the sign is the gradient's
+        ...     u, state = tx.update(jnp.array([g]), state)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [1.0]
+        [-0.559]
     """
 
     def init(p: Array) -> ScaleByAdamState:
@@ -58,6 +67,12 @@ def grams(
     State: a chain's: `ScaleByAdamState`, the learning rate's. Memory: 2 x the parameters.
     Reference: Cao, Li and Song, 2024, Grams: Gradient Descent with Adaptive Momentum Scaling,
         arXiv:2412.17107.
+
+    Example:
+        >>> tx, p = gc.grams(0.5), jnp.array([0.0, 0.0])
+        >>> p, state = tx.step(jnp.array([3.0, -0.01]), tx.init(p), p)
+        >>> [round(x, 3) for x in p.tolist()]  # at first, as Adam
+        [-0.5, 0.5]
     """
     return chain(
         scale_by_grams(b1, b2, eps, mu_dtype, nu_dtype=nu_dtype),

@@ -59,6 +59,15 @@ def kl_soap(
     Memory: 2 (rows^2 + columns^2) and 2 x rows columns for each matrix, 2 x the rest.
     Reference: Lin et al., 2025, Understanding and Improving Shampoo and SOAP via Kullback-Leibler
         Minimization, arXiv:2509.03378.
+
+    Example:
+        >>> tx, p = gc.kl_soap(0.5, weight_decay=0.0), jnp.array([[4.0, 0.0], [0.0, 1.0]])
+        >>> state = tx.init(p)
+        >>> for _ in range(2):  # the first call measures only
+        ...     u, state = tx.update(p, state, p)
+        ...     print(bool(jnp.any(u)))
+        False
+        True
     """
     rule = scale_by_kl_soap(
         b1,

@@ -29,6 +29,12 @@ def lamb(
     Raises: ValueError if `update` gets no parameters.
     Reference: You et al., 2019, Large Batch Optimization for Deep Learning: Training BERT in 76
         minutes, arXiv:1904.00962.
+
+    Example:
+        >>> tx, p = gc.lamb(0.1), jnp.array([3.0, 4.0])
+        >>> p, state = tx.step(jnp.array([7.0, 7.0]), tx.init(p), p)
+        >>> [round(x, 3) for x in p.tolist()]  # a tenth of |p| = 5, in equal entries
+        [2.646, 3.646]
     """
     return chain(
         scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nu_dtype=nu_dtype),

@@ -25,6 +25,15 @@ def scale_by_laprop(
 
     State: `ScaleByAdamState(count, mu, nu)`; mu is the average of n. Memory: 2 x the parameters.
     Reference: Ziyin, Wang and Ueda, 2020, arXiv:2002.04839.
+
+    Example:
+        >>> tx, p = gc.scale_by_laprop(b1=0.5, b2=0.5, eps=0.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([1.0, 2.0], [1.0, 0.0]):  # the second entry averages 1 and 0
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [1.0, 1.0]
+        [1.0, 0.333]
     """
 
     def init(p: Array) -> ScaleByAdamState:
@@ -62,6 +71,15 @@ def laprop(
     State: a chain's: `ScaleByAdamState`, the learning rate's. Memory: 2 x the parameters.
     Reference: Ziyin, Wang and Ueda, 2020, LaProp: Separating Momentum and Adaptivity in Adam,
         arXiv:2002.04839.
+
+    Example:
+        >>> tx, p = gc.laprop(0.5), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([3.0, -0.01], [3.0, -0.01]):  # steady gradients: steps of the rate
+        ...     p, state = tx.step(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [-0.5, 0.5]
+        [-1.0, 1.0]
     """
     return chain(
         scale_by_laprop(b1, b2, eps, mu_dtype, nu_dtype=nu_dtype),

@@ -33,6 +33,12 @@ def lars(
     Raises: ValueError if `update` gets no parameters.
     Reference: You, Gitman and Ginsburg, 2017, Large Batch Training of Convolutional Networks,
         arXiv:1708.03888.
+
+    Example:
+        >>> tx, p = gc.lars(1.0, trust_coefficient=0.5), jnp.array([3.0, 4.0])
+        >>> p, state = tx.step(jnp.array([0.0, 9.0]), tx.init(p), p)
+        >>> [round(x, 3) for x in p.tolist()]  # a step of half of |p| = 5
+        [3.0, 1.5]
     """
     return chain(
         add_decayed_weights(weight_decay, weight_decay_mask),

@@ -115,6 +115,14 @@ def scale_by_lbfgs(memory_size: int = 10, scale_init_precond: bool = True):
     Raises: ValueError for a memory_size below 1, or if `update` gets no parameters.
     Reference: Liu and Nocedal, 1989, On the limited memory BFGS method for large scale optimization;
         Nocedal and Wright, 2006, Numerical Optimization, algorithm 7.4.
+
+    Example:
+        >>> tx, p = gc.scale_by_lbfgs(), jnp.array([4.0])
+        >>> state = tx.init(p)
+        >>> for p in (jnp.array([4.0]), jnp.array([3.0])):  # then the curvature, 3, is known: u = p
+        ...     u, state = tx.update(3 * p, state, p)
+        >>> print([round(x, 3) for x in u.tolist()])
+        [3.0]
     """
     if memory_size < 1:
         raise ValueError(f"scale_by_lbfgs: memory_size must be at least 1, received {memory_size!r}.")
@@ -191,6 +199,12 @@ def lbfgs(
     Raises: ValueError for a memory_size below 1, or if `update` gets no parameters; TypeError if it
         lacks an argument of the line search.
     Reference: Liu and Nocedal, 1989, On the limited memory BFGS method for large scale optimization.
+
+    Example:
+        >>> loss = lambda p: (p[0] - 1) ** 2 + 5 * (p[1] - 2) ** 2
+        >>> result = gc.minimize(loss, jnp.array([0.0, 0.0]), gc.lbfgs(), tol=1e-3)
+        >>> [round(x, 2) for x in result.params.tolist()]
+        [1.0, 2.0]
     """
     return chain(
         scale_by_lbfgs(memory_size, scale_init_precond),

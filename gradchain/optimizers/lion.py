@@ -49,6 +49,15 @@ def scale_by_lion(
     State: `ScaleByLionState(count, mu)`. Memory: 1 x the parameters.
     Raises: ValueError for another `mode`.
     Reference: Chen et al., 2023, Symbolic Discovery of Optimization Algorithms, arXiv:2302.06675.
+
+    Example:
+        >>> tx, p = gc.scale_by_lion(b1=0.5, b2=0.5), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([4.0, 1.0], [-1.0, -1.0]):  # signs of 2 - 0.5 and of 0.25 - 0.5
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print(u.tolist())
+        [1.0, 1.0]
+        [1.0, -1.0]
     """
     if mode not in ("hard", "smooth", "refined"):
         raise ValueError(f"scale_by_lion: mode must be 'hard', 'smooth' or 'refined', received {mode!r}.")
@@ -85,6 +94,12 @@ def lion(
 
     State: a chain's: `ScaleByLionState`, the decay's, the learning rate's. Memory: 1 x the parameters.
     Reference: Chen et al., 2023, Symbolic Discovery of Optimization Algorithms, arXiv:2302.06675.
+
+    Example:
+        >>> tx, p = gc.lion(0.25, weight_decay=0.0), jnp.array([1.0, 1.0])
+        >>> p, state = tx.step(jnp.array([3.0, -0.01]), tx.init(p), p)
+        >>> p.tolist()  # every entry moves by the rate
+        [0.75, 1.25]
     """
     return chain(
         scale_by_lion(b1, b2, mu_dtype, mode=mode, smooth_beta=smooth_beta),

@@ -35,6 +35,12 @@ def scale_by_madgrad(
     State: `MadgradState(count, grad_sum_sq, s, x0)`. Memory: 3 x the parameters.
     Raises: ValueError if `update` gets no parameters.
     Reference: Defazio and Jelassi, 2021, arXiv:2101.11075.
+
+    Example:
+        >>> tx, p = gc.scale_by_madgrad(1.0, momentum=0.5), jnp.array([0.0])
+        >>> u, _ = tx.update(jnp.array([8.0]), tx.init(p), p)
+        >>> [round(x, 3) for x in u.tolist()]  # half of -8 / cbrt(64)
+        [-1.0]
     """
 
     def init(p: Array) -> MadgradState:
@@ -68,6 +74,15 @@ def madgrad(
     State: a chain's: the decay's, `MadgradState(count, grad_sum_sq, s, x0)`. Memory: 3 x the parameters.
     Reference: Defazio and Jelassi, 2021, Adaptivity without Compromise: A Momentumized, Adaptive, Dual
         Averaged Gradient Method for Stochastic Optimization, arXiv:2101.11075.
+
+    Example:
+        >>> tx, p = gc.madgrad(1.0, momentum=0.0), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for _ in range(2):  # s / cbrt(v) = 8 / 4 at first
+        ...     p, state = tx.step(jnp.array([-8.0]), state, p)
+        ...     print([round(x, 2) for x in p.tolist()])
+        [2.0]
+        [3.6]
     """
     return chain(
         add_decayed_weights(weight_decay, weight_decay_mask), scale_by_madgrad(learning_rate, momentum, eps)

@@ -61,6 +61,16 @@ def scale_by_mars(
         not in use.
     Raises: ValueError for an unknown form.
     Reference: Yuan et al., 2024, arXiv:2411.10438.
+
+    Example:
+        >>> tx = gc.scale_by_mars(b1=0.5, gamma=2.0, form="lion")
+        >>> state = tx.init(jnp.zeros((1, 1)))
+        >>> for g in (4.0, 3.0, 1.0):  # then c = 1 + 2 (1 - 3), and the sign changes before the gradient's
+        ...     u, state = tx.update(jnp.array([[g]]), state)
+        ...     print(u.tolist())
+        [[1.0]]
+        [[1.0]]
+        [[-1.0]]
     """
     if form not in FORMS:
         raise ValueError(
@@ -134,6 +144,12 @@ def mars(
     Raises: ValueError for an unknown form.
     Reference: Yuan et al., 2024, MARS: Unleashing the Power of Variance Reduction for Training Large
         Models, arXiv:2411.10438.
+
+    Example:
+        >>> tx, p = gc.mars(0.5, optimize_1d=True), jnp.array([0.0])
+        >>> p, _ = tx.step(jnp.array([3.0]), tx.init(p), p)
+        >>> [round(x, 3) for x in p.tolist()]  # at first, as Adam
+        [-0.5]
     """
     corrected = chain(
         scale_by_mars(b1, b2, eps, gamma, form, mu_dtype, nu_dtype=nu_dtype),

@@ -32,6 +32,12 @@ def mezo(
     Memory: none; a compiled step needs one moved copy of the parameters beside what the loss itself needs.
     Raises: what `scale_by_spsa` raises.
     Reference: Malladi et al., 2023, Fine-Tuning Language Models with Just Forward Passes, arXiv:2305.17333.
+
+    Example:
+        >>> tx, p = gc.mezo(0.25, eps=0.5), jnp.array([3.0])
+        >>> q, _ = tx.step(p, tx.init(p), p, value_fn=lambda p: 2.0 * p[0])
+        >>> bool(q[0] < p[0])  # u = 2 z^2, from two losses and no gradient
+        True
     """
     return chain(
         scale_by_spsa(eps, "normal", samples, key),

@@ -49,6 +49,12 @@ def momo(
     State: `MomoState(exp_avg, barf, gamma, lb, count)`. Memory: 1 x the parameters.
     Raises: TypeError if `update` gets no `value`; ValueError if it gets no parameters.
     Reference: Schaipp et al., 2023, MoMo: Momentum Models for Adaptive Learning Rates, arXiv:2305.07583.
+
+    Example:
+        >>> tx, p = gc.momo(10.0), jnp.array([4.0])
+        >>> p, _ = tx.step(2 * p, tx.init(p), p, value=jnp.sum(p**2))
+        >>> [round(x, 3) for x in p.tolist()]  # where the line along the gradient, 16 - 8 x, reaches 0
+        [2.0]
     """
 
     def init(ps: list[Array]) -> MomoState:

@@ -51,6 +51,12 @@ def momo_adam(
     State: `MomoAdamState(exp_avg, exp_avg_sq, barf, gamma, lb, count)`. Memory: 2 x the parameters.
     Raises: TypeError if `update` gets no `value`; ValueError if it gets no parameters.
     Reference: Schaipp et al., 2023, MoMo: Momentum Models for Adaptive Learning Rates, arXiv:2305.07583.
+
+    Example:
+        >>> tx, p = gc.momo_adam(10.0), jnp.array([4.0])
+        >>> p, _ = tx.step(2 * p, tx.init(p), p, value=jnp.sum(p**2))
+        >>> [round(x, 3) for x in p.tolist()]  # as far as the loss, 16, needs with slope 8
+        [2.0]
     """
 
     def init(ps: list[Array]) -> MomoAdamState:

@@ -64,6 +64,12 @@ def muon(
     Raises: ValueError for unknown names.
     Reference: Jordan et al., 2024, Muon: An optimizer for hidden layers in neural networks; Liu et al.,
         2025, Muon is Scalable for LLM Training, arXiv:2502.16982.
+
+    Example:
+        >>> tx, p = gc.muon(1.0), jnp.zeros((2, 2))
+        >>> p, _ = tx.step(jnp.array([[-9.0, 0.0], [0.0, -2.0]]), tx.init(p), p)
+        >>> [[round(x) for x in row] for row in p.tolist()]  # 9 and 2 both become about 1
+        [[1, 0], [0, 1]]
     """
     check_scaling("muon", scaling)
     preset("muon", ns_coeffs)

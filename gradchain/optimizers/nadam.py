@@ -27,6 +27,15 @@ def nadam(
 
     State: a chain's: `ScaleByAdamState(count, mu, nu)`, the learning rate's. Memory: 2 x the parameters.
     Reference: Dozat, 2016, Incorporating Nesterov Momentum into Adam, ICLR Workshop.
+
+    Example:
+        >>> tx, p = gc.nadam(0.5, b1=0.5), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([4.0, 0.0], [4.0, 0.0]):  # the first step: 0.5 (1/3 + 1)
+        ...     p, state = tx.step(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [-0.667, 0.0]
+        [-1.214, 0.0]
     """
     return chain(
         scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nesterov=nesterov, nu_dtype=nu_dtype),

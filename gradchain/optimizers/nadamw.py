@@ -28,6 +28,12 @@ def nadamw(
     State: a chain's: `ScaleByAdamState`, the decay's, the learning rate's. Memory: 2 x the parameters.
     Reference: Dozat, 2016, Incorporating Nesterov Momentum into Adam, ICLR Workshop; Loshchilov and
         Hutter, 2017, Decoupled Weight Decay Regularization, arXiv:1711.05101.
+
+    Example:
+        >>> tx, p = gc.nadamw(0.5, b1=0.5, weight_decay=0.25), jnp.array([0.0, 4.0])
+        >>> p, _ = tx.step(jnp.array([-4.0, 0.0]), tx.init(p), p)
+        >>> [round(x, 3) for x in p.tolist()]  # 0.5 (1/3 + 1), and 4 - 0.5 (0.25 4)
+        [0.667, 3.5]
     """
     return chain(
         scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nesterov=nesterov, nu_dtype=nu_dtype),

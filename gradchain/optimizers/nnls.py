@@ -22,6 +22,11 @@ def nnls(A: Array, b: Array, iters: int, unroll: int | bool = 1, L: Numeric | No
     Raises: ValueError if the shapes do not fit.
     Reference: Beck and Teboulle, 2009, A Fast Iterative Shrinkage-Thresholding Algorithm for Linear
         Inverse Problems.
+
+    Example:
+        >>> A, b = jnp.array([[1.0, 0.0], [0.0, 1.0]]), jnp.array([2.0, -1.0])
+        >>> gc.nnls(A, b, iters=10).tolist()  # -1 is out of bounds
+        [2.0, 0.0]
     """
     if A.ndim != 2 or b.ndim not in (1, 2) or b.shape[0] != A.shape[0]:
         raise ValueError(f"nnls: A must be [m, n] and b [m] or [m, k], received {A.shape} and {b.shape}.")

@@ -25,6 +25,12 @@ def noisy_sgd(
     State: a chain's: `AddNoiseState(count, rng_key)`, then the learning rate's. Memory: none.
     Reference: Neelakantan et al., 2015, Adding Gradient Noise Improves Learning for Very Deep
         Networks, arXiv:1511.06807.
+
+    Example:
+        >>> tx, p = gc.noisy_sgd(0.5, eta=0.01, key=0), jnp.zeros(1000)
+        >>> p, _ = tx.step(p, tx.init(p), p)
+        >>> round(float(p.std()), 2)  # 0.5 times the root of 0.01
+        0.05
     """
     return chain(
         add_noise(eta, gamma, key, seed=seed),

@@ -54,6 +54,13 @@ def normuon(
     State: `PartitionState` of "normuon" and "adam". Memory: 1 x the matrices, 2 x the rest.
     Raises: ValueError for unknown names.
     Reference: Li et al., 2025, NorMuon: Making Muon more efficient and scalable, arXiv:2510.05491.
+
+    Example:
+        >>> tx, p = gc.normuon(1.0), jnp.zeros((2, 2))
+        >>> p, _ = tx.step(jnp.array([[-9.0, 1.0], [3.0, 2.0]]), tx.init(p), p)
+        >>> lengths = jnp.linalg.norm(p, axis=0)
+        >>> round(float(lengths[0] / lengths[1]), 3)  # all outputs move equally far
+        1.0
     """
     check_scaling("normuon", scaling)
     preset("normuon", ns_coeffs)

@@ -46,6 +46,15 @@ def scale_by_novograd(
     State: `ScaleByNovogradState(count, mu, nu)`. Memory: 1 x the parameters.
     Raises: ValueError if `update` gets no parameters while there is decay.
     Reference: Ginsburg et al., 2019, arXiv:1905.11286.
+
+    Example:
+        >>> tx, p = gc.scale_by_novograd(b1=0.5), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([3.0, 4.0], [0.0, 0.0]):  # g / |g|, and momentum
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [0.6, 0.8]
+        [0.3, 0.4]
     """
     decaying = not is_zero(weight_decay)
 
@@ -98,6 +107,15 @@ def novograd(
     State: a chain's: `ScaleByNovogradState`, then the learning rate's. Memory: 1 x the parameters.
     Reference: Ginsburg et al., 2019, Stochastic Gradient Methods with Layer-wise Adaptive Moments for
         Training of Deep Networks, arXiv:1905.11286.
+
+    Example:
+        >>> tx, p = gc.novograd(0.5, b1=0.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([3.0, -4.0], [3.0, -4.0]):  # 0.5 g / |g|, one norm for the array
+        ...     p, state = tx.step(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [-0.3, 0.4]
+        [-0.6, 0.8]
     """
     settings = (b1, b2, eps, eps_root, weight_decay, mu_dtype)
     return chain(

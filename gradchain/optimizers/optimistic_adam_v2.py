@@ -31,6 +31,15 @@ def optimistic_adam_v2(
         `ScaleByOptimisticGradientState(is_initial_step, previous_gradient)`, the learning rate's.
     Memory: 3 x the parameters.
     Reference: Daskalakis et al., 2017, Training GANs with Optimism, arXiv:1711.00141.
+
+    Example:
+        >>> tx, p = gc.optimistic_adam_v2(0.5, nesterov=False), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for _ in range(2):  # Adam's steps are 1: 0.5 (1 + 1), then 0.5 (1 + 0)
+        ...     p, state = tx.step(jnp.array([-3.0]), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [0.5]
+        [1.0]
     """
     return chain(
         scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nesterov=nesterov, nu_dtype=nu_dtype),

@@ -24,6 +24,15 @@ def optimistic_gradient_descent(
         learning rate's. Memory: 1 x the parameters.
     Reference: Mokhtari, Ozdaglar and Pattathil, 2019, A Unified Analysis of Extra-gradient and
         Optimistic Gradient Methods for Saddle Point Problems, arXiv:1901.08511.
+
+    Example:
+        >>> tx, p = gc.optimistic_gradient_descent(0.5), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for g in (-1.0, -3.0):  # 0.5, then 0.5 (3 + 2)
+        ...     p, state = tx.step(jnp.array([g]), state, p)
+        ...     print(p.tolist())
+        [0.5]
+        [3.0]
     """
     return chain(
         scale_by_optimistic_gradient(alpha, beta),

@@ -47,6 +47,12 @@ def scale_by_polyak(
     Reference: Loizou et al., 2020, Stochastic Polyak Step-size for SGD, arXiv:2002.10542;
         Berrada, Zisserman and Kumar, 2019, Training Neural Networks for and by Interpolation,
         arXiv:1906.05661 (the bound).
+
+    Example:
+        >>> tx, g = gc.scale_by_polyak(), jnp.array([6.0, 8.0])
+        >>> u, _ = tx.update(g, tx.init(g), value=25.0)
+        >>> [round(x, 3) for x in u.tolist()]  # 25 / 10^2 of g
+        [1.5, 2.0]
     """
     if variant not in ("sps", "sps+"):
         raise ValueError(f"scale_by_polyak: variant must be 'sps' or 'sps+', received {variant!r}.")
@@ -98,6 +104,12 @@ def polyak_sgd(
     State: a chain's: a chain's of `EmptyState` and `scaling`'s, then `EmptyState`. Memory: none.
     Raises: TypeError if `update` gets no `value`.
     Reference: Loizou et al., 2020, Stochastic Polyak Step-size for SGD, arXiv:2002.10542.
+
+    Example:
+        >>> tx, p = gc.polyak_sgd(), jnp.array([3.0, 4.0])
+        >>> p, _ = tx.step(2 * p, tx.init(p), p, value=jnp.sum(p**2))
+        >>> [round(x, 3) for x in p.tolist()]  # the rate is 25 / 10^2
+        [1.5, 2.0]
     """
     return chain(
         chain(identity(), *decoupled(weight_decay, weight_decay_mask), scale_by_learning_rate(scaling)),

@@ -54,6 +54,14 @@ def prodigy(
     State: `ProdigyState(exp_avg, exp_avg_sq, grad_sum, params0, estim_lr, ...)`. Memory: 4 x.
     Reference: Mishchenko and Defazio, 2023, Prodigy: An Expeditiously Adaptive Parameter-Free Learner,
         arXiv:2306.06101.
+
+    Example:
+        >>> tx, p = gc.prodigy(estim_lr0=0.1), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for _ in range(5):  # where all goes downhill, the estimate of the distance grows
+        ...     p, state = tx.step(-jnp.ones(1), state, p)
+        >>> round(float(state.estim_lr), 2)
+        0.19
     """
     b1, b2 = betas
     check_numbers("prodigy", {"betas[0]": b1, "betas[1]": b2}, {"betas[0]": UNIT, "betas[1]": UNIT})

@@ -99,6 +99,12 @@ def scale_by_kron(
     Raises: ValueError for another `memory_save_mode`.
     Reference: Li, 2015, Preconditioned Stochastic Gradient Descent, arXiv:1512.04202; Pooladzandi and Li,
         2024, Curvature-Informed SGD via General Purpose Lie-Group Preconditioners, arXiv:2402.04553.
+
+    Example:
+        >>> tx, p = gc.scale_by_kron(precond_init_scale=0.5), jnp.zeros((2, 3))
+        >>> arrays = jax.tree.leaves(tx.init(p))
+        >>> [x[0].tolist() for x in arrays if x.shape == (1, 2, 2)]  # the factor of the rows, at first
+        [[[0.7071067690849304, 0.0], [0.0, 0.7071067690849304]]]
     """
     if memory_save_mode is not None and memory_save_mode not in MODES:
         raise ValueError(
@@ -226,6 +232,12 @@ def psgd_kron(
     Raises: ValueError for another `memory_save_mode`.
     Reference: Li, 2015, Preconditioned Stochastic Gradient Descent, arXiv:1512.04202; Pooladzandi and Li,
         2024, Curvature-Informed SGD via General Purpose Lie-Group Preconditioners, arXiv:2402.04553.
+
+    Example:
+        >>> tx, p = gc.psgd_kron(0.5), jnp.zeros((2, 3))
+        >>> arrays = [x for x in jax.tree.leaves(tx.init(p)) if x.ndim]
+        >>> [x.shape for x in arrays]  # the momentum, and a factor for each axis
+        [(2, 3), (1, 2, 2), (1, 3, 3)]
     """
     return chain(
         scale_by_kron(

@@ -28,6 +28,15 @@ def scale_by_qhadam(
 
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Ma and Yarats, 2018, arXiv:1810.06801.
+
+    Example:
+        >>> tx, p = gc.scale_by_qhadam(nu1=0.5, b1=0.5, b2=0.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([1.0, 2.0], [-1.0, 2.0]):  # half of the average, half of the gradient
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [1.0, 1.0]
+        [-0.667, 1.0]
     """
 
     def init(p: Array) -> ScaleByAdamState:
@@ -65,6 +74,12 @@ def qhadam(
 
     State: a chain's: `ScaleByAdamState`, the learning rate's. Memory: 2 x the parameters.
     Reference: Ma and Yarats, 2018, Quasi-hyperbolic momentum and Adam for deep learning, arXiv:1810.06801.
+
+    Example:
+        >>> tx, p = gc.qhadam(0.5), jnp.array([0.0, 0.0])
+        >>> p, _ = tx.step(jnp.array([-3.0, 0.01]), tx.init(p), p)
+        >>> [round(x, 3) for x in p.tolist()]  # at first, as Adam
+        [0.5, -0.5]
     """
     return chain(
         scale_by_qhadam(b1, b2, nu1, nu2, eps, mu_dtype, nu_dtype=nu_dtype),

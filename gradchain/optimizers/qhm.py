@@ -21,6 +21,15 @@ def scale_by_qhm(momentum: Numeric = 0.999, nu: Numeric = 0.7, accumulator_dtype
 
     State: `TraceState(trace)`. Memory: 1 x the parameters.
     Reference: Ma and Yarats, 2018, arXiv:1810.06801.
+
+    Example:
+        >>> tx, p = gc.scale_by_qhm(momentum=0.5, nu=0.5), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([4.0, 0.0], [0.0, 4.0]):  # 3 / 4 of a gradient now, 1 / 8 in the next update
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print(u.tolist())
+        [3.0, 0.0]
+        [0.5, 3.0]
     """
 
     def init(p: Array) -> TraceState:
@@ -50,6 +59,12 @@ def qhm(
 
     State: a chain's: `TraceState`, the learning rate's. Memory: 1 x the parameters.
     Reference: Ma and Yarats, 2018, Quasi-hyperbolic momentum and Adam for deep learning, arXiv:1810.06801.
+
+    Example:
+        >>> tx, p = gc.qhm(1.0, momentum=0.5, nu=0.5), jnp.array([0.0])
+        >>> p, _ = tx.step(jnp.array([-4.0]), tx.init(p), p)
+        >>> p.tolist()  # (2 + 4) / 2
+        [3.0]
     """
     return chain(
         scale_by_qhm(momentum, nu, accumulator_dtype),

@@ -33,6 +33,15 @@ def radam(
     State: a chain's: `ScaleByAdamState(count, mu, nu)`, the learning rate's. Memory: 2 x the parameters.
     Reference: Liu et al., 2019, On the Variance of the Adaptive Learning Rate and Beyond,
         arXiv:1908.03265.
+
+    Example:
+        >>> tx, p = gc.radam(0.25), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([4.0, -0.5], [4.0, -0.5]):  # the first steps are momentum's: 0.25 g
+        ...     p, state = tx.step(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [-1.0, 0.125]
+        [-2.0, 0.25]
     """
     return chain(
         scale_by_radam(

@@ -38,6 +38,12 @@ def ranger(
     State: `LookaheadState`, in which is a chain's. Memory: 3 x the parameters.
     Raises: ValueError for a period below 1, or if `update` gets no parameters.
     Reference: Wright, 2019, Ranger: a synergistic deep learning optimizer.
+
+    Example:
+        >>> tx, p = gc.ranger(0.25, sync_period=2), jnp.array([[1.0, 3.0]])
+        >>> p, _ = tx.step(jnp.array([[1.0, 5.0]]), tx.init(p), p)
+        >>> [[round(x, 3) for x in row] for row in p.tolist()]  # the centered gradient is [-2, 2]
+        [[1.5, 2.5]]
     """
     fast = chain(
         centralize() if use_gc else identity(),

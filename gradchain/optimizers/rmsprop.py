@@ -52,6 +52,15 @@ def scale_by_stddev(
     State: `ScaleByRStdDevState(mu, nu)`, or with `bias_correction` the same with `count` first.
     Memory: 2 x the parameters.
     Reference: Graves, 2013, Generating Sequences With Recurrent Neural Networks, arXiv:1308.0850.
+
+    Example:
+        >>> tx, p = gc.scale_by_stddev(decay=0.5, eps=0.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([2.0, 4.0], [0.0, 4.0]):  # by sqrt(v - m^2), 1 and 2 at first
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [2.0, 2.0]
+        [0.0, 2.309]
     """
 
     def init(p: Array) -> _StdDevState:
@@ -97,6 +106,15 @@ def rmsprop(
     State: a chain's: the rule's, the learning rate's, `TraceState` or `EmptyState`.
     Memory: 1 x the parameters, and 1 each for `centered` and `momentum`.
     Reference: Tieleman and Hinton, 2012, Lecture 6.5; Graves, 2013, arXiv:1308.0850.
+
+    Example:
+        >>> tx, p = gc.rmsprop(1.0, decay=0.75, eps=0.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([4.0, -1.0], [0.0, -1.0]):  # 1 / sqrt(1 / 4), then 1 / sqrt(7 / 16)
+        ...     p, state = tx.step(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [-2.0, 2.0]
+        [-2.0, 3.512]
     """
     settings = (decay, eps, initial_scale, eps_in_sqrt, bias_correction)
     if centered:

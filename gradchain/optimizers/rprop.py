@@ -51,6 +51,16 @@ def scale_by_rprop(
     State: `ScaleByRpropState(step_sizes, prev_updates)`. Memory: 2 x the parameters.
     Reference: Riedmiller and Braun, 1993, A Direct Adaptive Method for Faster Backpropagation
         Learning: The RPROP Algorithm.
+
+    Example:
+        >>> tx = gc.scale_by_rprop(0.5, eta_plus=2.0)
+        >>> state = tx.init(jnp.zeros(1))
+        >>> for g in (9.0, 0.1, 0.1):  # each update is that of the gradient before
+        ...     u, state = tx.update(jnp.array([g]), state)
+        ...     print(u.tolist())
+        [0.0]
+        [0.5]
+        [1.0]
     """
 
     def init(p: Array) -> ScaleByRpropState:
@@ -107,6 +117,16 @@ def rprop(
     Reference: Riedmiller and Braun, 1993, A Direct Adaptive Method for Faster Backpropagation
         Learning: The RPROP Algorithm; Igel and Huesken, 2003, Empirical Evaluation of the Improved
         Rprop Learning Algorithms (this variant, iRprop-).
+
+    Example:
+        >>> tx, p = gc.rprop(0.5, eta_plus=2.0, delayed=False), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for g in (-9.0, -0.1, 1.0):  # 0.5, then 1; no step where the sign changes
+        ...     p, state = tx.step(jnp.array([g]), state, p)
+        ...     print(p.tolist())
+        [0.5]
+        [1.5]
+        [1.5]
     """
     return chain(
         scale_by_rprop(learning_rate, eta_minus, eta_plus, min_step_size, max_step_size, delayed=delayed),

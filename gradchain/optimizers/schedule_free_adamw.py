@@ -35,6 +35,15 @@ def schedule_free_adamw(
     Memory: 2 x the parameters.
     Raises: ValueError if `update` gets no parameters, or for negative `warmup_steps`.
     Reference: Defazio et al., 2024, The Road Less Scheduled, arXiv:2405.15682.
+
+    Example:
+        >>> tx, p = gc.schedule_free_adamw(0.5, b1=0.5), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for _ in range(2):  # z goes to 0.5 and 1; x is its average
+        ...     p, state = tx.step(jnp.array([-3.0]), state, p)
+        ...     print([round(q.item(), 3) for q in (p, gc.eval_params(state, p))])
+        [0.5, 0.5]
+        [0.875, 0.75]
     """
     learning_rate = warmed_up("schedule_free_adamw", learning_rate, warmup_steps)
     base = chain(

@@ -32,6 +32,15 @@ def schedule_free_sgd(
     Memory: 1 x the parameters.
     Raises: ValueError if `update` gets no parameters, or for negative `warmup_steps`.
     Reference: Defazio et al., 2024, The Road Less Scheduled, arXiv:2405.15682.
+
+    Example:
+        >>> tx, p = gc.schedule_free_sgd(1.0, b1=0.5), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for _ in range(2):  # z goes to 1 and 2; x, the mean, to 1 and 1.5
+        ...     p, state = tx.step(jnp.array([-1.0]), state, p)
+        ...     print(p.tolist(), gc.eval_params(state, p).tolist())
+        [1.0] [1.0]
+        [1.75] [1.5]
     """
     learning_rate = warmed_up("schedule_free_sgd", learning_rate, warmup_steps)
     base = chain(identity(), scale_by_learning_rate(learning_rate))

@@ -127,6 +127,12 @@ def scale_by_scion(
     Rows and columns are those of the authors' (outputs, inputs) matrices. State: `EmptyState`.
     Raises: ValueError, with the path, for an unknown norm, or one that does not fit the array.
     Reference: Pethick et al., 2025, arXiv:2502.07529.
+
+    Example:
+        >>> tx, g = gc.scale_by_scion("sign"), jnp.array([[3.0, -1.0], [0.5, -2.0]])
+        >>> u, _ = tx.update(g, tx.init(g), g)
+        >>> u.tolist()  # the sign over the number of inputs
+        [[0.5, -0.5], [0.5, -0.5]]
     """
     if isinstance(norm, str) and norm not in NORMS:
         raise ValueError(
@@ -199,6 +205,12 @@ def scion(
     Raises: ValueError, with the path, for an unknown norm, or one that does not fit the array.
     Reference: Pethick et al., 2025, Training Deep Learning Models with Norm-Constrained LMOs,
         arXiv:2502.07529.
+
+    Example:
+        >>> tx, p = gc.scion(0.5, norm="sign"), jnp.array([[0.5, -0.5], [0.5, 0.5]])
+        >>> p, _ = tx.step(jnp.array([[-9.0, 1.0], [1.0, 1.0]]), tx.init(p), p)
+        >>> p.tolist()  # half of p, half of a corner of the ball: never outside
+        [[0.5, -0.5], [0.0, 0.0]]
     """
     links: list[Any] = []
     if callable(momentum) or not (isinstance(momentum, (int, float)) and momentum == 1):

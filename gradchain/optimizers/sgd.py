@@ -30,6 +30,12 @@ def sgd(
     Memory: 1 x the parameters with momentum, else nothing.
     Reference: Robbins and Monro, 1951; Polyak, 1964; Nesterov, 1983; Sutskever et al., 2013, On the
         importance of initialization and momentum in deep learning.
+
+    Example:
+        >>> tx, p = gc.sgd(0.5), jnp.array([1.0, 1.0])
+        >>> p, state = tx.step(jnp.array([1.0, -2.0]), tx.init(p), p)
+        >>> p.tolist()
+        [0.5, 2.0]
     """
     return chain(
         identity() if momentum is None else trace(momentum, nesterov, accumulator_dtype),

@@ -42,6 +42,12 @@ def scale_by_sgdp(
     State: `TraceState(trace)`. Memory: 1 x the parameters.
     Raises: ValueError if `update` gets no parameters.
     Reference: Heo et al., 2020, arXiv:2006.08217.
+
+    Example:
+        >>> tx, p = gc.scale_by_sgdp(momentum=0.0), jnp.array([[3.0], [4.0]])
+        >>> u, _ = tx.update(jnp.array([[4.0], [-2.95]]), tx.init(p), p)
+        >>> [[round(x, 3) for x in row] for row in u.tolist()]  # orthogonal to p, as g almost is
+        [[3.976], [-2.982]]
     """
 
     def init(ps: list[Array]) -> TraceState:
@@ -90,6 +96,12 @@ def sgdp(
     Raises: ValueError if `update` gets no parameters.
     Reference: Heo et al., 2020, AdamP: Slowing Down the Slowdown for Momentum Optimizers on Scale-invariant
         Weights, arXiv:2006.08217.
+
+    Example:
+        >>> tx, p = gc.sgdp(1.0, momentum=0.0, nesterov=False), jnp.array([[1.0], [0.0]])
+        >>> p, _ = tx.step(jnp.array([[0.05], [1.0]]), tx.init(p), p)
+        >>> [[round(x, 3) for x in row] for row in p.tolist()]  # without the 0.05 along p
+        [[1.0], [-1.0]]
     """
     rule = scale_by_sgdp(
         momentum,

@@ -116,6 +116,13 @@ def scale_by_shampoo(
     State: `ScaleByShampooState`. Memory: 1 or 2 x the parameters, 2 (rows^2 + columns^2) for each matrix.
     Reference: Shi et al., 2023, A Distributed Data-Parallel PyTorch Implementation of the Distributed
         Shampoo Optimizer, arXiv:2309.06497; Gupta, Koren and Singer, 2018, arXiv:1802.09568.
+
+    Example:
+        >>> tx = gc.scale_by_shampoo(b1=0.0, merge_dims=False)
+        >>> g = jnp.array([[4.0, 0.0], [0.0, 0.5]])
+        >>> u, _ = tx.update(g, tx.init(g), g)
+        >>> [[round(abs(x), 2) for x in row] for row in u.tolist()]  # at first, the orthogonalized gradient
+        [[1.0, 0.0], [0.0, 1.0]]
     """
     _check_graft("scale_by_shampoo", graft)
     first = precondition_frequency if start_step is None else start_step
@@ -222,6 +229,12 @@ def shampoo(
     Reference: Shi et al., 2023, A Distributed Data-Parallel PyTorch Implementation of the Distributed
         Shampoo Optimizer, arXiv:2309.06497; Gupta, Koren and Singer, 2018, Shampoo: Preconditioned
         Stochastic Tensor Optimization, arXiv:1802.09568.
+
+    Example:
+        >>> tx, p = gc.shampoo(0.5, b1=0.0, merge_dims=False), jnp.zeros((2, 2))
+        >>> p, _ = tx.step(jnp.array([[-4.0, 0.0], [0.0, -0.5]]), tx.init(p), p)
+        >>> [[round(abs(x), 2) for x in row] for row in p.tolist()]  # both directions move by the rate
+        [[0.5, 0.0], [0.0, 0.5]]
     """
     _check_graft("shampoo", graft)
     rule = scale_by_shampoo(

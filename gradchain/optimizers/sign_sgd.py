@@ -18,6 +18,12 @@ def sign_sgd(
     State: a chain's: `EmptyState`, then the learning rate's. Memory: none.
     Reference: Bernstein et al., 2018, signSGD: Compressed Optimisation for Non-Convex Problems,
         arXiv:1802.04434.
+
+    Example:
+        >>> tx, p = gc.sign_sgd(0.25), jnp.array([1.0, 1.0])
+        >>> p, state = tx.step(jnp.array([3.0, -0.01]), tx.init(p), p)
+        >>> p.tolist()
+        [0.75, 1.25]
     """
     return chain(
         scale_by_sign(), *decoupled(weight_decay, weight_decay_mask), scale_by_learning_rate(learning_rate)

@@ -25,6 +25,15 @@ def signum(
     State: a chain's: `EmaState(count, ema)`, `EmptyState`, the learning rate's. Memory: 1 x the parameters.
     Reference: Bernstein et al., 2018, signSGD: Compressed Optimisation for Non-Convex Problems,
         arXiv:1802.04434.
+
+    Example:
+        >>> tx, p = gc.signum(0.25, beta=0.5), jnp.array([1.0])
+        >>> state = tx.init(p)
+        >>> for g in (4.0, -1.0):  # the average is still positive
+        ...     p, state = tx.step(jnp.array([g]), state, p)
+        ...     print(p.tolist())
+        [0.75]
+        [0.5]
     """
     return chain(
         ema(beta, debias=False, accumulator_dtype=accumulator_dtype),

@@ -39,6 +39,15 @@ def scale_by_simplified_ademamix(
 
     State: `ScaleBySimplifiedAdEMAMixState(t, m, n)`. Memory: 2 x the parameters.
     Reference: Morwani et al., 2025, arXiv:2502.02431.
+
+    Example:
+        >>> tx, p = gc.scale_by_simplified_ademamix(b1=0.5), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([2.0, -0.1], [2.0, -0.1]):  # a sum: 1, then 1 + 1/2
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [1.0, -1.0]
+        [1.5, -1.5]
     """
 
     def init(p: Array) -> ScaleBySimplifiedAdEMAMixState:
@@ -82,6 +91,15 @@ def simplified_ademamix(
     Memory: 2 x the parameters.
     Reference: Morwani et al., 2025, Connections between Schedule-Free Optimizers, AdEMAMix, and
         Accelerated SGD Variants, arXiv:2502.02431.
+
+    Example:
+        >>> tx, p = gc.simplified_ademamix(0.5, b1=0.5), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([2.0, -0.1], [2.0, -0.1]):  # steps of 0.5 and 0.75: momentum is a sum
+        ...     p, state = tx.step(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [-0.5, 0.5]
+        [-1.25, 1.25]
     """
     return chain(
         scale_by_simplified_ademamix(b1, b2, alpha, eps, eps_root, mu_dtype=mu_dtype, nu_dtype=nu_dtype),

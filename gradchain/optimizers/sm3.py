@@ -46,6 +46,11 @@ def scale_by_sm3(b1: Numeric = 0.9, b2: Numeric = 1.0, eps: Numeric = 1e-8):
 
     State: `ScaleBySM3State(mu, nu)`. Memory: 1 x the parameters, and a vector for each dimension.
     Reference: Anil et al., 2019, Memory-Efficient Adaptive Optimization, arXiv:1901.11150.
+
+    Example:
+        >>> tx, p = gc.scale_by_sm3(), jnp.zeros((3, 4))
+        >>> [x.shape for x in jax.tree.leaves(tx.init(p)) if x.size > 1]  # 3 and 4 in place of 12; momentum
+        [(3,), (4,), (3, 4)]
     """
 
     def init(p: Array) -> ScaleBySM3State:
@@ -80,6 +85,15 @@ def sm3(
     State: a chain's: `ScaleBySM3State(mu, nu)`, then the learning rate's.
     Memory: 1 x the parameters, and a vector for each dimension.
     Reference: Anil et al., 2019, Memory-Efficient Adaptive Optimization, arXiv:1901.11150.
+
+    Example:
+        >>> tx, p = gc.sm3(1.0, momentum=0.0), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for _ in range(2):  # of one axis it is Adagrad: 1, then 1 / sqrt(2)
+        ...     p, state = tx.step(jnp.array([-5.0]), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [1.0]
+        [1.707]
     """
     return chain(
         scale_by_sm3(momentum),

@@ -86,6 +86,15 @@ def scale_by_soap(
 
     State: `ScaleBySoapState`. Memory: 2 x the parameters, and 2 (rows^2 + columns^2) for each matrix.
     Reference: Vyas et al., 2024, SOAP: Improving and Stabilizing Shampoo using Adam, arXiv:2409.11321.
+
+    Example:
+        >>> tx, g = gc.scale_by_soap(), jnp.array([[4.0, 4.0], [4.0, 4.0]])
+        >>> state = tx.init(g)
+        >>> for _ in range(2):  # the first call measures; in its eigenbasis g has one entry
+        ...     u, state = tx.update(g, state, g)
+        ...     print([[round(x, 2) for x in row] for row in u.tolist()])
+        [[0.0, 0.0], [0.0, 0.0]]
+        [[0.5, 0.5], [0.5, 0.5]]
     """
     decay = b2 if shampoo_beta is None else shampoo_beta
 
@@ -176,6 +185,15 @@ def soap(
     State: a chain's: `ScaleBySoapState`, the learning rate's, the decay's.
     Memory: 2 x the parameters, and 2 (rows^2 + columns^2) for each matrix.
     Reference: Vyas et al., 2024, SOAP: Improving and Stabilizing Shampoo using Adam, arXiv:2409.11321.
+
+    Example:
+        >>> tx, p = gc.soap(0.5, weight_decay=0.0), jnp.zeros((2, 2))
+        >>> state = tx.init(p)
+        >>> for _ in range(2):  # the first call measures only
+        ...     p, state = tx.step(-jnp.eye(2), state, p)
+        ...     print(bool(jnp.any(p)))
+        False
+        True
     """
     return chain(
         scale_by_soap(

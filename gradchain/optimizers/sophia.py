@@ -93,6 +93,15 @@ def scale_by_sophia(
     State: `SophiaState(count, mu, nu, hessian_fn_state)`. Memory: 2 x the parameters.
     Raises: ValueError if `update` gets no parameters.
     Reference: Liu et al., 2023, arXiv:2305.14342.
+
+    Example:
+        >>> tx, p = gc.scale_by_sophia(b1=0.0, b2=0.0, gamma=1.0, update_interval=1), jnp.array([0.5, 3.0])
+        >>> loss, state = lambda p: jnp.sum(p**2), tx.init(p)
+        >>> for _ in range(2):  # clipped while no curvature is known; then 2 p / 2, at most 1
+        ...     u, state = tx.update(2 * p, state, p, obj_fn=loss)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [1.0, 1.0]
+        [0.5, 1.0]
     """
     estimator = with_extra_args_support(hessian_diagonal_fn)
 
@@ -181,6 +190,12 @@ def sophia(
     Raises: ValueError if `update` gets no parameters, TypeError if it gets no `obj_fn`.
     Reference: Liu et al., 2023, Sophia: A Scalable Stochastic Second-order Optimizer for Language Model
         Pre-training, arXiv:2305.14342.
+
+    Example:
+        >>> tx, p = gc.sophia(0.25, weight_decay=0.0), jnp.array([1.0, 2.0])
+        >>> p, _ = tx.step(4 * p**3, tx.init(p), p, obj_fn=lambda p: jnp.sum(p**4))
+        >>> p.tolist()  # clipped: no entry moves by more than the rate
+        [0.75, 1.75]
     """
     curvature = (gamma, clip_threshold, update_interval, hessian_diagonal_fn)
     printing = (verbose, print_win_rate_every_n_steps)

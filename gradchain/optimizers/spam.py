@@ -48,6 +48,15 @@ def scale_by_spam(
 
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Huang et al., 2025, arXiv:2501.06842.
+
+    Example:
+        >>> tx = gc.scale_by_spam(b1=0.0, b2=0.5, threshold=4.0, clip_after=0)
+        >>> state = tx.init(jnp.zeros(2))
+        >>> for g in ([1.0, 1.0], [1.0, 1000.0]):  # v = 1 / 2: the spike counts as sqrt(2)
+        ...     u, state = tx.update(jnp.array(g), state)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [1.0, 1.0]
+        [1.0, 1.095]
     """
 
     def init(p: Array) -> ScaleByAdamState:
@@ -104,6 +113,15 @@ def spam(
     State: a chain's: `ScaleByAdamState`, the learning rate's. Memory: 2 x the parameters.
     Reference: Huang et al., 2025, SPAM: Spike-Aware Adam with Momentum Reset for Stable LLM Training,
         arXiv:2501.06842.
+
+    Example:
+        >>> tx, p = gc.spam(0.5), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([3.0, -1.0], [3.0, -1.0]):  # without spikes, Adam's steps
+        ...     p, state = tx.step(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [-0.5, 0.5]
+        [-1.0, 1.0]
     """
     resets = (threshold, reset_interval, warmup_steps, clip_after)
     return chain(

@@ -40,6 +40,12 @@ def spsa(
     Reference: Spall, 1992, Multivariate Stochastic Approximation Using a Simultaneous Perturbation Gradient
         Approximation; Spall, 1998, Implementation of the Simultaneous Perturbation Algorithm for Stochastic
         Optimization.
+
+    Example:
+        >>> tx, p = gc.spsa(0.25), jnp.array([3.0])
+        >>> p, _ = tx.step(p, tx.init(p), p, value_fn=lambda p: jnp.sum(p**2))
+        >>> [round(x, 2) for x in p.tolist()]  # of one entry, exact: 3 - 0.25 (2 * 3)
+        [1.5]
     """
     return chain(
         scale_by_spsa(_falling(c, 1.0, gamma), "rademacher", samples, key),

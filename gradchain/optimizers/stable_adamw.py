@@ -60,6 +60,15 @@ def scale_by_stable_adam(
         `measured`: stable_adam_rms, the largest r of all arrays. Memory: 2 x the parameters.
     Raises: ValueError if `update` gets no parameters and there is weight decay.
     Reference: Wortsman et al., 2023, arXiv:2304.13013.
+
+    Example:
+        >>> tx, p = gc.scale_by_stable_adam(b1=0.0, b2=0.5), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([1.0, 1.0], [7.0, 1.0]):  # r is of both entries
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [1.0, 1.0]
+        [1.093, 0.897]
     """
     decaying = not is_zero(weight_decay)
 
@@ -123,6 +132,15 @@ def stable_adamw(
     State: a chain's: `ScaleByStableAdamState`, the learning rate's. Memory: 2 x the parameters.
     Reference: Wortsman et al., 2023, Stable and low-precision training for large-scale vision-language
         models, arXiv:2304.13013.
+
+    Example:
+        >>> tx, p = gc.stable_adamw(0.5, b1=0.0, b2=0.5, weight_decay=0.0), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for g in (1.0, 7.0):  # r^2 = 49 / 33: the second step is 0.5, as v lags behind
+        ...     p, state = tx.step(jnp.array([-g]), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [0.5]
+        [1.0]
     """
     rule = (b1, b2, eps, clip_threshold, weight_decay, mu_dtype)
     return chain(

@@ -63,6 +63,16 @@ def scale_by_stable_spam(
 
     State: `ScaleByStableSpamState(count, mu, nu, norm, norm_sq, largest)`. Memory: 2 x the parameters.
     Reference: Huang et al., 2025, arXiv:2502.17055.
+
+    Example:
+        >>> tx = gc.scale_by_stable_spam(b1=0.0)
+        >>> state = tx.init(jnp.zeros(1))
+        >>> for g in (1.0, 1000.0, 1.0):  # the spike is cut off; Adam's last step would be 0.002
+        ...     u, state = tx.update(jnp.array([g]), state)
+        ...     print([round(x, 2) for x in u.tolist()])
+        [1.0]
+        [0.89]
+        [0.69]
     """
 
     def init(p: Array) -> ScaleByStableSpamState:
@@ -129,6 +139,15 @@ def stable_spam(
     State: a chain's: `ScaleByStableSpamState`, the learning rate's. Memory: 2 x the parameters.
     Reference: Huang et al., 2025, Stable-SPAM: How to Train in 4-Bit More Stably than 16-Bit Adam,
         arXiv:2502.17055.
+
+    Example:
+        >>> tx, p = gc.stable_spam(0.5), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([3.0, -3.0], [3.0, -3.0]):  # without spikes, Adam's steps
+        ...     p, state = tx.step(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [-0.5, 0.5]
+        [-1.0, 1.0]
     """
     averages = (gamma1, gamma2, theta, reset_interval)
     return chain(

@@ -67,6 +67,16 @@ def scale_by_swats(
 
     State: `ScaleBySwatsState(count, mu, nu, average, sgd_scale)`. Memory: 2 x the parameters.
     Reference: Keskar and Socher, 2017, arXiv:1712.07628.
+
+    Example:
+        >>> tx, g = gc.scale_by_swats(b1=0.5, switch_tolerance=0.5), jnp.array([4.0])
+        >>> state = tx.init(g)
+        >>> for _ in range(3):  # the rate 1 / 4 is settled; then momentum, of half the weight, begins
+        ...     u, state = tx.update(g, state)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [1.0]
+        [1.0]
+        [0.5]
     """
 
     def init(ps: list[Array]) -> ScaleBySwatsState:
@@ -127,6 +137,15 @@ def swats(
     State: a chain's: `ScaleBySwatsState`, the learning rate's. Memory: 2 x the parameters.
     Reference: Keskar and Socher, 2017, Improving Generalization Performance by Switching from Adam to SGD,
         arXiv:1712.07628.
+
+    Example:
+        >>> tx, p = gc.swats(0.5), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([3.0, -0.01], [3.0, -0.01]):  # Adam's steps, until the rate is settled
+        ...     p, state = tx.step(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [-0.5, 0.5]
+        [-1.0, 1.0]
     """
     return chain(
         scale_by_swats(b1, b2, eps, switch_tolerance, mu_dtype, nu_dtype=nu_dtype),

@@ -54,6 +54,13 @@ def scale_by_tiger(
     State: `ScaleByTigerState(count, mu)`. Memory: 1 x the parameters.
     Raises: ValueError if `update` gets no parameters.
     Reference: Su, 2023, Tiger: A Tight-fisted Optimizer.
+
+    Example:
+        >>> tx = gc.scale_by_tiger(weight_decay=0.0)
+        >>> p, g = [jnp.array([[1.0, 7.0]]), jnp.ones(2)], [jnp.array([[3.0, -0.1]]), jnp.ones(2)]
+        >>> matrix, vector = tx.update(g, tx.init(p), p)[0]
+        >>> [round(x, 3) for x in matrix[0].tolist()], vector.tolist()  # rms(p) = 5; 1 / 2 for vectors
+        ([5.0, -5.0], [0.5, 0.5])
     """
 
     def kinds(params: Params) -> PyTree:
@@ -105,6 +112,12 @@ def tiger(
     State: a chain's: `ScaleByTigerState(count, mu)`, the learning rate's. Memory: 1 x the parameters.
     Raises: ValueError if `update` gets no parameters.
     Reference: Su, 2023, Tiger: A Tight-fisted Optimizer.
+
+    Example:
+        >>> tx, p = gc.tiger(0.5), jnp.array([1.0, 1.0])
+        >>> p, state = tx.step(jnp.array([3.0, -0.01]), tx.init(p), p)
+        >>> p.tolist()  # half of the rate, as it is a vector
+        [0.75, 1.25]
     """
     return chain(
         scale_by_tiger(beta, weight_decay, embeddings, mu_dtype, weight_decay_mask=weight_decay_mask),

@@ -30,6 +30,15 @@ def scale_by_yogi(
 
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Zaheer et al., 2018, Adaptive Methods for Nonconvex Optimization, NeurIPS.
+
+    Example:
+        >>> tx = gc.scale_by_yogi(b1=0.0, b2=0.5, eps=0.0, initial_accumulator_value=0.0)
+        >>> state = tx.init(jnp.zeros(2))
+        >>> for g in ([4.0, 1.0], [1.0, 1.0]):  # a small square takes little from v: 8 - 0.5
+        ...     u, state = tx.update(jnp.array(g), state)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [1.0, 1.0]
+        [0.316, 0.866]
     """
 
     def init(p: Array) -> ScaleByAdamState:
@@ -70,6 +79,15 @@ def yogi(
 
     State: a chain's: `ScaleByAdamState(count, mu, nu)`, the learning rate's. Memory: 2 x the parameters.
     Reference: Zaheer et al., 2018, Adaptive Methods for Nonconvex Optimization, NeurIPS.
+
+    Example:
+        >>> tx, p = gc.yogi(0.5), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([9.0, -9.0], [9.0, -9.0]):  # steady gradients: about the rate
+        ...     p, state = tx.step(jnp.array(g), state, p)
+        ...     print([round(x, 1) for x in p.tolist()])
+        [-0.5, 0.5]
+        [-1.0, 1.0]
     """
     return chain(
         scale_by_yogi(b1, b2, eps, mu_dtype=mu_dtype, nu_dtype=nu_dtype),

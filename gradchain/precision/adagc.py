@@ -52,6 +52,15 @@ def adagc(
     Memory: two numbers for each array.
     Reference: Wang et al., 2025, AdaGC: Improving Training Stability for Large Language Model Pretraining,
         arXiv:2502.11034.
+
+    Example:
+        >>> tx = gc.adagc(warmup_steps=1, lambda_rel=1.0)
+        >>> state = tx.init(jnp.zeros(1))
+        >>> for g in (0.5, 100.0):  # the spike is cut to the average of the norms before
+        ...     u, state = tx.update(jnp.array([g]), state)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [0.5]
+        [0.5]
     """
 
     def init(ps: list[Array]) -> AdaGCState:

@@ -49,5 +49,13 @@ def kahan(tx: GradientTransformation):
     Raises: ValueError without parameters, or if their shapes are not those of `init`.
     Reference: Kahan, 1965, Further remarks on reducing truncation errors; Zamirai et al., 2020,
         Revisiting BFloat16 Training, arXiv:2010.06192.
+
+    Example:
+        >>> tx, p = gc.kahan(gc.sgd(1.0)), jnp.array([1.0], jnp.bfloat16)
+        >>> state = tx.init(p)
+        >>> for _ in range(4):  # alone, steps of 1 / 512 would be lost
+        ...     p, state = tx.step(jnp.array([-1 / 512], jnp.bfloat16), state, p)
+        >>> print(p.tolist())  # 1 + 4 / 512
+        [1.0078125]
     """
     return landing("kahan", tx, KahanState, Kept(zeros_like, _read, _left))

@@ -108,6 +108,15 @@ def dynamic_loss_scale(
         `tools.measurements`. Memory: `tx`'s.
     Raises: ValueError if the first scale is out of its bounds.
     Reference: Micikevicius et al., 2018, Mixed Precision Training, arXiv:1710.03740.
+
+    Example:
+        >>> tx, p = gc.dynamic_loss_scale(gc.sgd(1.0), init_scale=8.0), jnp.array([1.0])
+        >>> state = tx.init(p)
+        >>> for g in (jnp.inf, 4.0):  # no step, and the scale falls to 4, by which the next is divided
+        ...     p, state = tx.step(jnp.array([g]), state, p)
+        ...     print(p.tolist(), float(state.scale))
+        [1.0] 4.0
+        [0.0] 4.0
     """
     bounds = min_scale, init_scale, max_scale
     if all(isinstance(x, (int, float)) for x in bounds) and not min_scale <= init_scale <= max_scale:

@@ -57,5 +57,13 @@ def with_master_weights(tx: GradientTransformation):
         and `tx`'s.
     Raises: ValueError without parameters, or if their shapes are not those of `init`.
     Reference: Micikevicius et al., 2018, Mixed Precision Training, arXiv:1710.03740.
+
+    Example:
+        >>> tx, p = gc.with_master_weights(gc.sgd(1.0)), jnp.array([1.0], jnp.bfloat16)
+        >>> state = tx.init(p)
+        >>> for _ in range(4):  # alone, steps of 1 / 512 would be lost
+        ...     p, state = tx.step(jnp.array([-1 / 512], jnp.bfloat16), state, p)
+        >>> print(p.tolist())  # 1 + 4 / 512
+        [1.0078125]
     """
     return landing("with_master_weights", tx, MasterWeightsState, Kept(_copy, _read, _left))

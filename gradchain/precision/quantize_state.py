@@ -65,6 +65,14 @@ def quantize_state(
     State: `QuantizeStateState(inner_state)`. Memory: 1 + 4 / block bytes for an entry of 4.
     Raises: at `init`, ValueError for a name that no slot has, and if no slot is like the parameters.
     Reference: Dettmers et al., 2021, 8-bit Optimizers via Block-wise Quantization, arXiv:2110.02861.
+
+    Example:
+        >>> plain, small = gc.adam(0.5), gc.quantize_state(gc.adam(0.5))
+        >>> for tx in (plain, small):  # bytes for each of 4096 parameters
+        ...     arrays = jax.tree.leaves(jax.eval_shape(tx.init, jnp.zeros(4096)))
+        ...     print(round(sum(x.size * x.dtype.itemsize for x in arrays) / 4096))
+        8
+        2
     """
     check_bits(bits)
     inner = with_extra_args_support(tx)

@@ -66,6 +66,16 @@ def reset_moments(
     Raises: ValueError if `update` gets no parameters, or if there is nothing to reset.
     Reference: Huang et al., 2025, SPAM: Spike-Aware Adam with Momentum Reset for Stable LLM Training,
         arXiv:2501.06842.
+
+    Example:
+        >>> tx = gc.reset_moments(gc.trace(1.0), every=2, warmup_steps=0)
+        >>> state = tx.init(jnp.zeros(1))
+        >>> for _ in range(3):  # at the second step the sum begins anew
+        ...     u, state = tx.update(jnp.ones(1), state, jnp.zeros(1))
+        ...     print(u.tolist())
+        [1.0]
+        [1.0]
+        [2.0]
     """
     tx = with_extra_args_support(inner)
     warms = not (isinstance(warmup_steps, int) and warmup_steps == 0)

@@ -77,6 +77,16 @@ def skip_outliers(
     Memory: 2 x window numbers.
     Raises: ValueError for a window or history out of range, or for a value that is not one number.
     Reference: Allen Institute for AI, 2024, OLMo-core: SkipStepOptimizer.
+
+    Example:
+        >>> tx, p = gc.skip_outliers(gc.sgd(1.0), min_history=2, use_loss=False), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for g in (-1.0, -1.5, -100.0):  # the last step is left out
+        ...     p, state = tx.step(jnp.array([g]), state, p)
+        ...     print(p.tolist())
+        [1.0]
+        [2.5]
+        [2.5]
     """
     if not isinstance(window, int) or window < 2:
         raise ValueError(f"skip_outliers: window must be an integer of at least 2, received {window!r}.")

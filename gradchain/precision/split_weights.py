@@ -65,6 +65,14 @@ def with_split_weights(tx: GradientTransformation, bits: Literal[24, 32] = 24):
     Raises: ValueError for other bits, without parameters, or if their shapes are not those of `init`.
     Reference: Gonzalez Ortiz et al., 2026, FlashOptim: Optimizers for Memory Efficient Training,
         arXiv:2602.23349.
+
+    Example:
+        >>> tx, p = gc.with_split_weights(gc.sgd(1.0)), jnp.array([1.0], jnp.bfloat16)
+        >>> state = tx.init(p)
+        >>> for _ in range(4):  # alone, steps of 1 / 512 would be lost
+        ...     p, state = tx.step(jnp.array([-1 / 512], jnp.bfloat16), state, p)
+        >>> print(p.tolist(), [x.dtype.name for x in jax.tree.leaves(state) if x.ndim])
+        [1.0078125] ['int8']
     """
     if bits not in CORRECTIONS:
         raise ValueError(f"with_split_weights: bits must be 24 or 32, received {bits!r}.")

@@ -35,5 +35,12 @@ def stochastic_rounding(tx: GradientTransformation, key: int | Array = 0):
     Raises: ValueError without parameters.
     Reference: Gupta et al., 2015, Deep Learning with Limited Numerical Precision, arXiv:1502.02551;
         Zamirai et al., 2020, Revisiting BFloat16 Training, arXiv:2010.06192.
+
+    Example:
+        >>> tx, p = gc.stochastic_rounding(gc.sgd(1.0)), jnp.ones(512, jnp.bfloat16)
+        >>> p, _ = tx.step(jnp.full(512, -1 / 512, jnp.bfloat16), tx.init(p), p)
+        >>> share = float((p > 1).mean())  # those rounded up, by 1 / 128: about a quarter
+        >>> 0.15 < share < 0.35, sorted(set(p.tolist()))
+        (True, [1.0, 1.0078125])
     """
     return landing("stochastic_rounding", tx, StochasticRoundingState, AtRandom(key))

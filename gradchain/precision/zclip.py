@@ -61,6 +61,16 @@ def zclip(
         Inside `with_global_norm`, n is the norm that the wrapper computed.
     Raises: ValueError for another clip_option, or no warm-up.
     Reference: Kumar et al., 2025, ZClip: Adaptive Spike Mitigation for LLM Pre-Training, arXiv:2504.02507.
+
+    Example:
+        >>> tx = gc.zclip(warmup_steps=2, clip_option="mean")
+        >>> state = tx.init(jnp.zeros(1))
+        >>> for g in (1.0, 2.0, 100.0):  # the mean of the norms before is 1.5
+        ...     u, state = tx.update(jnp.array([g]), state)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [1.0]
+        [2.0]
+        [1.5]
     """
     if clip_option not in OPTIONS:
         raise ValueError(

@@ -44,6 +44,11 @@ def beta_schedule(
     Raises: ValueError for decays or steps out of range, or for another space.
     Reference: Pagliardini, Ablin and Grangier, 2024, The AdEMAMix Optimizer: Better, Faster, Older,
         arXiv:2409.03137 (halflife).
+
+    Example:
+        >>> v = gc.beta_schedule(0.5, 0.75, 4)
+        >>> [float(v(t)) for t in (0, 2, 4)]  # in a line
+        [0.5, 0.625, 0.75]
     """
     name = "beta_schedule"
     for argument, beta in (("init_value", init_value), ("end_value", end_value)):

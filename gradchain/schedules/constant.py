@@ -22,5 +22,10 @@ def constant_schedule(value: Numeric) -> Schedule:
     """The same value at every step.
 
     Args: value, a number or an array; an integer stays one.
+
+    Example:
+        >>> v = gc.constant_schedule(0.5)
+        >>> [float(v(t)) for t in (0, 10, 1000)]
+        [0.5, 0.5, 0.5]
     """
     return lambda count: constant(value, count)

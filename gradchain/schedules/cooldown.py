@@ -92,6 +92,11 @@ def cooldown_schedule(
     Raises: ValueError for another cooldown, steps out of range or an end that the shape has not.
     Reference: Hägele et al., 2024, Scaling Laws and Compute-Optimal Training Beyond Fixed Training
         Durations, arXiv:2405.18392.
+
+    Example:
+        >>> v = gc.cooldown_schedule(gc.constant_schedule(1.0), transition_begin=10, decay_steps=4)
+        >>> [float(v(t)) for t in (0, 10, 11, 12, 14, 100)]
+        [1.0, 1.0, 0.75, 0.5, 0.0, 0.0]
     """
     check_positive("cooldown_schedule", decay_steps=decay_steps)
     check_cooldown("cooldown_schedule", cooldown, end_value)
@@ -123,6 +128,11 @@ def warmup_stable_decay_schedule(
     Raises: ValueError for another cooldown, steps out of range or an end that the shape has not.
     Reference: Hu et al., 2024, MiniCPM, arXiv:2404.06395; Hägele et al., 2024, Scaling Laws and
         Compute-Optimal Training Beyond Fixed Training Durations, arXiv:2405.18392 (1-sqrt).
+
+    Example:
+        >>> v = gc.warmup_stable_decay_schedule(0.0, 1.0, warmup_steps=2, stable_steps=6, decay_steps=4)
+        >>> [float(v(t)) for t in (0, 1, 2, 8, 9, 12)]
+        [0.0, 0.5, 1.0, 1.0, 0.75, 0.0]
     """
     name = "warmup_stable_decay_schedule"
     for argument, steps in (("warmup_steps", warmup_steps), ("stable_steps", stable_steps)):

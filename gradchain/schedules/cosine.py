@@ -36,6 +36,11 @@ def cosine_decay_schedule(
 
     Raises: ValueError if `decay_steps` is not positive.
     Reference: Loshchilov and Hutter, 2016, SGDR, arXiv:1608.03983.
+
+    Example:
+        >>> v = gc.cosine_decay_schedule(1.0, decay_steps=4)
+        >>> [round(float(v(t)), 3) for t in (0, 1, 2, 4)]  # halfway is half the value
+        [1.0, 0.854, 0.5, 0.0]
     """
     check_positive("cosine_decay_schedule", decay_steps=decay_steps)
     return lambda count: cosine(init_value, real(init_value) * real(alpha), decay_steps, exponent)(count)

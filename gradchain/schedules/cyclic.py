@@ -34,6 +34,11 @@ def cyclic_schedule(
 
     Raises: ValueError for another mode or steps out of range.
     Reference: Smith, 2015, Cyclical Learning Rates for Training Neural Networks, arXiv:1506.01186.
+
+    Example:
+        >>> v = gc.cyclic_schedule(0.0, 1.0, transition_steps=2)
+        >>> [float(v(t)) for t in range(6)]  # up, down, up again
+        [0.0, 0.5, 1.0, 0.5, 0.0, 0.5]
     """
     check_positive("cyclic_schedule", transition_steps=transition_steps)
     if mode not in MODES:

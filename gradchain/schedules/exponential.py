@@ -31,6 +31,11 @@ def exponential_decay(
         transition_begin: first step of the decay; less than 0 counts as 0.
         staircase: True decays at the end of each period only.
         end_value: a lower bound for a rate below 1, otherwise an upper bound.
+
+    Example:
+        >>> v = gc.exponential_decay(1.0, transition_steps=10, decay_rate=0.25)
+        >>> [round(float(v(t)), 4) for t in (0, 5, 10, 20)]  # a quarter every 10 steps
+        [1.0, 0.5, 0.25, 0.0625]
     """
     steps, rate = number(transition_steps), number(decay_rate)
     if (is_known(steps) and steps <= 0) or (is_known(rate) and jnp.ndim(rate) == 0 and rate == 0):

@@ -44,6 +44,11 @@ def polynomial_schedule_by_fraction(
             rounded to whole steps, the second after the first.
 
     Raises: ValueError for fractions or steps out of range.
+
+    Example:
+        >>> v = gc.polynomial_schedule_by_fraction(1.0, 0.0, power=1, total_steps=100, begin_fraction=0.5)
+        >>> [float(v(t)) for t in (0, 50, 75, 100)]
+        [1.0, 1.0, 0.5, 0.0]
     """
     name = "polynomial_schedule_by_fraction"
     check_positive(name, total_steps=total_steps)
@@ -69,6 +74,11 @@ def piecewise_constant_schedule_by_fraction(
         fractions_and_scales: from fractions in [0, 1], rounded to whole steps, to factors, at least 0.
 
     Raises: ValueError for fractions, factors or steps out of range.
+
+    Example:
+        >>> v = gc.piecewise_constant_schedule_by_fraction(1.0, 100, {0.5: 0.5, 0.75: 0.5})
+        >>> [float(v(t)) for t in (0, 50, 75)]
+        [1.0, 0.5, 0.25]
     """
     name = "piecewise_constant_schedule_by_fraction"
     return stepwise(init_value, _at_steps(name, total_steps, fractions_and_scales))
@@ -90,6 +100,11 @@ def piecewise_interpolate_schedule_by_fraction(
         fractions_and_scales: from fractions in [0, 1], rounded to whole steps, to factors, at least 0.
 
     Raises: ValueError for another type, or fractions, factors or steps out of range.
+
+    Example:
+        >>> v = gc.piecewise_interpolate_schedule_by_fraction("linear", 1.0, 100, {0.5: 2.0, 1.0: 0.0})
+        >>> [float(v(t)) for t in (0, 25, 50, 75, 100)]
+        [1.0, 1.5, 2.0, 1.0, 0.0]
     """
     name = "piecewise_interpolate_schedule_by_fraction"
     check_shape(name, interpolate_type)

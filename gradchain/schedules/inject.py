@@ -146,6 +146,15 @@ def inject_hyperparams(
         annotation. A number that Optax's factory lacks enters the state only if it is not the default.
     State: `InjectStatefulHyperparamsState(count, hyperparams, hyperparams_states, inner_state)`.
     Raises: ValueError if a name in `static_args` is not an argument of the factory.
+
+    Example:
+        >>> tx, g = gc.inject_hyperparams(gc.sgd)(0.5), jnp.array([1.0, 2.0])
+        >>> state = tx.init(g)
+        >>> tx.update(g, state)[0].tolist()
+        [-0.5, -1.0]
+        >>> state.hyperparams["learning_rate"] = jnp.float32(2.0)
+        >>> tx.update(g, state)[0].tolist()
+        [-2.0, -4.0]
     """
     static = frozenset([static_args] if isinstance(static_args, str) else static_args)
     known = signature(inner_factory).parameters

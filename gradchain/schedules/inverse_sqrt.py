@@ -28,6 +28,11 @@ def warmup_inverse_sqrt_schedule(
 
     Raises: ValueError if the timescale is not positive.
     Reference: Vaswani et al., 2017, Attention Is All You Need, section 5.3, arXiv:1706.03762.
+
+    Example:
+        >>> v = gc.warmup_inverse_sqrt_schedule(0.0, 1.0, warmup_steps=4)
+        >>> [round(float(v(t)), 4) for t in (0, 2, 4, 16, 64)]  # sqrt(4 / t) after the peak
+        [0.0, 0.5, 1.0, 0.5, 0.25]
     """
     if timescale is None:
         check_positive("warmup_inverse_sqrt_schedule: without timescale", warmup_steps=warmup_steps)

@@ -40,6 +40,11 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> 
         boundaries: the first step of each schedule but the first, increasing.
 
     Raises: ValueError unless there is one boundary less than there are schedules.
+
+    Example:
+        >>> v = gc.join_schedules([gc.linear_schedule(0.0, 1.0, 2), gc.constant_schedule(0.5)], [3])
+        >>> [float(v(t)) for t in range(5)]
+        [0.0, 0.5, 1.0, 0.5, 0.5]
     """
     if len(boundaries) != len(schedules) - 1:
         raise ValueError(

@@ -31,6 +31,11 @@ def linear_onecycle_schedule(
 
     Raises: ValueError if `transition_steps` is not positive.
     Reference: Smith and Topin, 2017, Super-Convergence, arXiv:1708.07120.
+
+    Example:
+        >>> v = gc.linear_onecycle_schedule(10, 1.0, pct_start=0.4, pct_final=0.8, div_factor=4.0)
+        >>> [round(float(v(t)), 3) for t in (0, 2, 4, 8, 10)]
+        [0.25, 0.625, 1.0, 0.25, 0.0]
     """
     check_positive("linear_onecycle_schedule", transition_steps=transition_steps)
     peak, middle = int(pct_start * transition_steps), int(pct_final * transition_steps)
@@ -62,6 +67,11 @@ def cosine_onecycle_schedule(
 
     Raises: ValueError if `transition_steps` is not positive.
     Reference: Smith and Topin, 2017, Super-Convergence, arXiv:1708.07120.
+
+    Example:
+        >>> v = gc.cosine_onecycle_schedule(10, 1.0, pct_start=0.5, div_factor=4.0)
+        >>> [round(float(v(t)), 3) for t in (0, 5, 10)]  # a quarter, the peak, almost nothing
+        [0.25, 1.0, 0.0]
     """
     check_positive("cosine_onecycle_schedule", transition_steps=transition_steps)
     peak = int(pct_start * transition_steps)

@@ -91,6 +91,11 @@ def piecewise_constant_schedule(
         boundaries_and_scales: from steps to factors, which are at least 0.
 
     Raises: ValueError for a negative factor.
+
+    Example:
+        >>> v = gc.piecewise_constant_schedule(1.0, {10: 0.5, 20: 0.5})
+        >>> [float(v(t)) for t in (0, 9, 10, 20)]
+        [1.0, 1.0, 0.5, 0.25]
     """
     return stepwise(init_value, sorted_scales("piecewise_constant_schedule", boundaries_and_scales))
 
@@ -109,6 +114,11 @@ def piecewise_interpolate_schedule(
         boundaries_and_scales: from steps to factors, which are at least 0.
 
     Raises: ValueError for another type or a negative factor.
+
+    Example:
+        >>> v = gc.piecewise_interpolate_schedule("linear", 1.0, {4: 2.0, 8: 0.0})
+        >>> [float(v(t)) for t in (0, 2, 4, 6, 8)]
+        [1.0, 1.5, 2.0, 1.0, 0.0]
     """
     name = "piecewise_interpolate_schedule"
     check_shape(name, interpolate_type)

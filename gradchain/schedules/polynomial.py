@@ -41,6 +41,11 @@ def polynomial_schedule(
         power: 1 is linear; above 1 it is steep first.
         transition_steps: length in steps; 0 or less keeps `init_value`.
         transition_begin: first step of the transition; less than 0 counts as 0.
+
+    Example:
+        >>> v = gc.polynomial_schedule(1.0, 0.0, power=2, transition_steps=4)
+        >>> [float(v(t)) for t in (0, 1, 2, 4)]  # (1 - t / 4)^2
+        [1.0, 0.5625, 0.25, 0.0]
     """
     return polynomial(init_value, end_value, power, transition_steps, transition_begin)
 
@@ -58,5 +63,10 @@ def linear_schedule(
         init_value, end_value: the values before and after.
         transition_steps: length in steps; 0 or less keeps `init_value`.
         transition_begin: first step of the transition; less than 0 counts as 0.
+
+    Example:
+        >>> v = gc.linear_schedule(1.0, 0.0, transition_steps=4)
+        >>> [float(v(t)) for t in (0, 1, 2, 4, 9)]
+        [1.0, 0.75, 0.5, 0.0, 0.0]
     """
     return polynomial(init_value, end_value, 1, transition_steps, transition_begin)

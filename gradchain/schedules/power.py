@@ -34,6 +34,11 @@ def power_schedule(
     Raises: ValueError if `warmup_steps` is negative.
     Reference: Shen et al., 2024, Power Scheduler: A Batch Size and Token Number Agnostic Learning
         Rate Scheduler, arXiv:2408.13359.
+
+    Example:
+        >>> v = gc.power_schedule(peak_value=1.0, amplitude=8.0, power=-0.5, warmup_steps=2)
+        >>> [round(float(v(t)), 4) for t in (0, 1, 64, 256)]  # 8 / sqrt(t), at most 1
+        [0.0, 0.5, 1.0, 0.5]
     """
     if is_known(warmup_steps) and warmup_steps < 0:
         raise ValueError(f"power_schedule: warmup_steps must be at least 0, received {warmup_steps!r}.")

@@ -35,6 +35,11 @@ def powercool_schedule(
 
     Raises: ValueError for numbers out of range, or unless one of the two is given.
     Reference: Jordan et al., 2024, modded-nanogpt: Speedrunning the NanoGPT baseline.
+
+    Example:
+        >>> v = gc.powercool_schedule(1.0, total_steps=10, transition_begin=6, exponent=2.0)
+        >>> [round(float(v(t)), 4) for t in (0, 6, 8, 9, 10)]  # ((10 - t) / 4)^2 at last
+        [1.0, 1.0, 0.25, 0.0625, 0.0]
     """
     name = "powercool_schedule"
     check_positive(name, total_steps=total_steps, exponent=exponent)

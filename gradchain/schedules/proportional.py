@@ -26,6 +26,12 @@ def proportional_schedule(
     Raises: ValueError if low and high are the same number.
     Reference: Zhuang et al., 2022, Surrogate Gap Minimization Improves Sharpness-Aware Training,
         arXiv:2203.08065.
+
+    Example:
+        >>> rate = gc.linear_schedule(1.0, 0.0, 4)
+        >>> v = gc.proportional_schedule(rate, 0.0, 1.0, 10.0, 20.0)
+        >>> [float(v(t)) for t in (0, 2, 4)]  # from 20 to 10 as the rate falls from 1 to 0
+        [20.0, 15.0, 10.0]
     """
     if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low == high:
         raise ValueError(f"proportional_schedule: low and high must be different, received {low} for both.")

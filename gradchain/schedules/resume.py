@@ -28,6 +28,11 @@ def rewarmup_schedule(
     Raises: ValueError if `warmup_steps` is not positive.
     Reference: Ibrahim et al., 2024, Simple and Scalable Strategies to Continually Pre-train Large
         Language Models, arXiv:2403.08763.
+
+    Example:
+        >>> v = gc.rewarmup_schedule(gc.constant_schedule(1.0), resume_step=10, warmup_steps=4)
+        >>> [float(v(t)) for t in (9, 10, 11, 12, 14)]
+        [1.0, 0.0, 0.25, 0.5, 1.0]
     """
     check_positive("rewarmup_schedule", warmup_steps=warmup_steps)
 

@@ -23,6 +23,11 @@ def rex_schedule(init_value: Numeric, decay_steps: int, end_value: Numeric = 0.0
     Raises: ValueError if `decay_steps` is not positive.
     Reference: Chen, Wolfe and Kyrillidis, 2021, REX: Revisiting Budgeted Training with an Improved
         Schedule, arXiv:2107.04197.
+
+    Example:
+        >>> v = gc.rex_schedule(1.0, decay_steps=4)
+        >>> [round(float(v(t)), 3) for t in (0, 2, 4)]  # 2/3 halfway, where a line has 1/2
+        [1.0, 0.667, 0.0]
     """
     check_positive("rex_schedule", decay_steps=decay_steps)
 

@@ -17,6 +17,12 @@ def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Any]]) -> Schedule:
         `decay_steps` is the length of the cycle.
     Raises: ValueError for an empty sequence, or if a cycle's arguments are wrong.
     Reference: Loshchilov and Hutter, 2016, SGDR, arXiv:1608.03983.
+
+    Example:
+        >>> cycle = dict(init_value=0.0, peak_value=1.0, warmup_steps=1, decay_steps=3)
+        >>> v = gc.sgdr_schedule([cycle, cycle])
+        >>> [round(float(v(t)), 3) for t in range(6)]  # the fall begins anew
+        [0.0, 1.0, 0.5, 0.0, 1.0, 0.5]
     """
     cycles = [dict(kwargs) for kwargs in cosine_kwargs]
     if not cycles:

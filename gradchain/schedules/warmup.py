@@ -19,6 +19,11 @@ def warmup_constant_schedule(init_value: Numeric, peak_value: Numeric, warmup_st
     Args:
         init_value, peak_value: the values at step 0 and from `warmup_steps` on.
         warmup_steps: length of the rise in steps; 0 or less keeps `init_value`.
+
+    Example:
+        >>> v = gc.warmup_constant_schedule(0.0, 1.0, warmup_steps=2)
+        >>> [float(v(t)) for t in (0, 1, 2, 100)]
+        [0.0, 0.5, 1.0, 1.0]
     """
     return polynomial(init_value, peak_value, 1, warmup_steps, 0)
 
@@ -57,6 +62,11 @@ def warmup_cosine_decay_schedule(
 
     Raises: ValueError if `decay_steps` is not more than `warmup_steps`.
     Reference: Loshchilov and Hutter, 2016, SGDR, arXiv:1608.03983.
+
+    Example:
+        >>> v = gc.warmup_cosine_decay_schedule(0.0, 1.0, warmup_steps=2, decay_steps=6)
+        >>> [round(float(v(t)), 3) for t in (0, 1, 2, 4, 6)]  # decay_steps counts the warmup
+        [0.0, 0.5, 1.0, 0.5, 0.0]
     """
     steps: Any = decay_steps - warmup_steps
     if is_known(steps) and not steps > 0:
@@ -91,6 +101,11 @@ def warmup_exponential_decay_schedule(
         transition_begin: steps from the peak to the beginning of the decay.
         staircase: True decays at the end of each period only.
         end_value: a lower bound for a rate below 1, otherwise an upper bound.
+
+    Example:
+        >>> v = gc.warmup_exponential_decay_schedule(0.0, 1.0, 2, transition_steps=1, decay_rate=0.5)
+        >>> [float(v(t)) for t in range(5)]
+        [0.0, 0.5, 1.0, 0.5, 0.25]
     """
     rise = polynomial(init_value, peak_value, 1, warmup_steps, 0)
     fall = exponential_decay(

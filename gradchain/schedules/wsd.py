@@ -34,6 +34,11 @@ def wsd_schedule(
     Raises: ValueError for another shape, steps out of range, or a warm-up that goes into the decay.
     Reference: Hu et al., 2024, MiniCPM, arXiv:2404.06395; Semenov, Pagliardini and Jaggi, 2025,
         Benchmarking Optimizers for Large Language Model Pretraining, arXiv:2509.01440 (the shapes).
+
+    Example:
+        >>> v = gc.wsd_schedule(1.0, total_steps=20, warmup_steps=2, decay_fraction=0.2)
+        >>> [float(v(t)) for t in (0, 1, 2, 16, 18, 20)]
+        [0.0, 0.5, 1.0, 1.0, 0.5, 0.0]
     """
     name = "wsd_schedule"
     check_positive(name, total_steps=total_steps)

@@ -30,6 +30,10 @@ def offload_state(tx: GradientTransformation, memory_kind: str = "pinned_host"):
     State: that of `tx`. Memory: none on the device between steps, but for scalars.
     Raises: ValueError, at `init`, where the devices have no such memory.
     Reference: Ren et al., 2021, ZeRO-Offload: Democratizing Billion-Scale Model Training, arXiv:2101.06840.
+
+    Example:
+        >>> gc.offload_state(gc.adamw(1e-3))
+        offload_state(tx=adamw(learning_rate=0.001))
     """
     inner = with_extra_args_support(tx)
     if not isinstance(memory_kind, str):

@@ -54,6 +54,13 @@ def zero1(tx: GradientTransformation, mesh: Mesh, axis: str = "data", *, specs: 
         inside a `shard_map` over the axis.
     Reference: Rajbhandari et al., 2020, ZeRO: Memory Optimizations Toward Training Trillion Parameter
         Models, arXiv:1910.02054.
+
+    Example:
+        >>> mesh = jax.make_mesh((1,), ("data",))
+        >>> tx, p = gc.zero1(gc.sgd(0.5, momentum=0.5), mesh), jnp.array([1.0, 2.0])
+        >>> p, state = tx.step(jnp.array([1.0, 1.0]), tx.init(p), p)
+        >>> p.tolist()  # as without it
+        [0.5, 1.5]
     """
     inner = with_extra_args_support(tx)
     check_mesh("zero1", mesh, axis)

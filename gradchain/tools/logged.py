@@ -81,6 +81,12 @@ def logged(inner: GradientTransformation, every: int = 100, groups: Sequence[str
 
     State: `LoggedState(inner_state, count, clipped, log)`; the log holds zeros at first.
     Raises: ValueError if `every` is less than 1; without parameters; for what is no regular expression.
+
+    Example:
+        >>> tx, p = gc.logged(gc.sgd(0.5)), jnp.array([3.0, 4.0])
+        >>> _, state = tx.step(p, tx.init(p), p)
+        >>> print({name: float(x) for name, x in gc.measurements(state).items() if "norm" in name})
+        {'grad_norm': 5.0, 'param_norm': 5.0, 'update_norm': 2.5}
     """
     if not isinstance(every, int) or isinstance(every, bool) or every < 1:
         raise ValueError(f"logged: every must be an integer of at least 1, received {every!r}.")

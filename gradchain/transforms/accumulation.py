@@ -244,6 +244,15 @@ def accumulate_gradients(
     State: `MultiStepsState(mini_step, gradient_step, inner_opt_state, acc_grads, skip_state)`.
     Memory: 1 x the parameters in `accumulator_dtype` (nothing for k = 1), and `tx`'s.
     Raises: ValueError for k below 1.
+
+    Example:
+        >>> tx, p = gc.accumulate_gradients(gc.sgd(1.0), 2), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for g in (1.0, 3.0):  # the second step goes by their mean
+        ...     p, state = tx.step(jnp.array([g]), state, p)
+        ...     print(p.tolist())
+        [0.0]
+        [-2.0]
     """
     return MultiSteps(
         tx, every_k, use_grad_mean, should_skip_update_fn, accumulator_dtype

@@ -67,6 +67,12 @@ def adaptive_grad_clip(clipping: Numeric, eps: Numeric = 1e-3, axis: Axis = None
     Raises: ValueError if `update` gets no parameters, or a leaf has more than five dimensions.
     Reference: Brock, De, Smith and Simonyan, 2021, High-Performance Large-Scale Image Recognition
         Without Normalization, arXiv:2102.06171.
+
+    Example:
+        >>> tx, p = gc.adaptive_grad_clip(0.5), jnp.array([3.0, 4.0])
+        >>> u, state = tx.update(jnp.array([6.0, 8.0]), tx.init(p), p)
+        >>> [round(x, 3) for x in u.tolist()]  # half of |p| = 5
+        [1.5, 2.0]
     """
 
     def update(g: Array, s: EmptyState, p: Array) -> tuple[Array, EmptyState]:

@@ -41,6 +41,15 @@ def apply_every(k: Numeric = 1):
     Args: k, at least 1.
     State: `ApplyEvery(count, grad_acc)`. Memory: 1 x the parameters.
     Raises: ValueError for k below 1.
+
+    Example:
+        >>> tx = gc.apply_every(2)
+        >>> state = tx.init(jnp.zeros(1))
+        >>> for g in (1.0, 3.0):
+        ...     u, state = tx.update(jnp.array([g]), state)
+        ...     print(u.tolist())
+        [0.0]
+        [4.0]
     """
     if isinstance(k, int) and k < 1:
         raise ValueError(f"apply_every: k must be at least 1, received {k!r}.")

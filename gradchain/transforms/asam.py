@@ -40,6 +40,15 @@ def asam(
     Raises: ValueError if `update` gets no parameters; TypeError if it gets no `grad_fn` in opaque mode.
     Reference: Kwon et al., 2021, ASAM: Adaptive Sharpness-Aware Minimization for Scale-Invariant Learning
         of Deep Neural Networks, arXiv:2102.11600.
+
+    Example:
+        >>> tx, p = gc.asam(gc.sgd(0.25), rho=1.0, eta=0.0), jnp.array([[3.0, 1.0]])
+        >>> state = tx.init(p)
+        >>> for _ in range(2):  # uphill, most where weights are large; then a step from [3, 1]
+        ...     p, state = tx.step(p, state, p)  # the gradient of |p|^2 / 2
+        ...     print([round(x, 3) for x in p[0].tolist()])
+        [5.982, 1.11]
+        [1.505, 0.722]
     """
 
     def settle(g: Updates, adv_state: Any, params: Params, climbed: Any) -> tuple[Updates, OptState]:

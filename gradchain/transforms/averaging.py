@@ -106,6 +106,14 @@ def ema_params(decay: Numeric = 0.999, *, start_step: int = 0, accumulator_dtype
     State: `AveragedParamsState(count, weight, average)`. Memory: 1 x the parameters.
     Raises: ValueError if `update` gets no parameters.
     Reference: Polyak and Juditsky, 1992, Acceleration of Stochastic Approximation by Averaging.
+
+    Example:
+        >>> tx, p = gc.chain(gc.sgd(1.0), gc.ema_params(0.5)), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for g in (-1.0, -2.0):  # to 1, then to 3
+        ...     p, state = tx.step(jnp.array([g]), state, p)
+        >>> [round(x, 3) for x in gc.eval_params(state, p).tolist()]  # 1/3 of 1, 2/3 of 3
+        [2.333]
     """
 
     def share(step: Array, weight: Array) -> Array:
@@ -138,6 +146,15 @@ def tail_ema_params(
     State: `TailAveragedParamsState(count, weight, mixture, average)`. Memory: 1 x the parameters.
     Raises: ValueError if `update` gets no parameters, or for a number out of range.
     Reference: Jordan et al., 2024, modded-nanogpt: Speedrunning the NanoGPT baseline.
+
+    Example:
+        >>> tx = gc.chain(gc.sgd(1.0), gc.tail_ema_params(1, mixture=0.5))
+        >>> p = jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for g in (-1.0, -2.0, -2.0):  # to 1, 3 and 5; the average is of the last two
+        ...     p, state = tx.step(jnp.array([g]), state, p)
+        >>> [round(x, 2) for x in gc.eval_params(state, p).tolist()]
+        [4.5]
     """
 
     def share(step: Array, weight: Array) -> Array:
@@ -166,6 +183,14 @@ def swa_params(start_step: int = 0, every: int = 1, *, accumulator_dtype: DTypeL
     Raises: ValueError if `update` gets no parameters, or for `every` below 1.
     Reference: Izmailov et al., 2018, Averaging Weights Leads to Wider Optima and Better Generalization,
         arXiv:1803.05407.
+
+    Example:
+        >>> tx, p = gc.chain(gc.sgd(1.0), gc.swa_params()), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for g in (-1.0, -2.0):  # to 1, then to 3
+        ...     p, state = tx.step(jnp.array([g]), state, p)
+        >>> [round(x, 3) for x in gc.eval_params(state, p).tolist()]  # the mean of 1 and 3
+        [2.0]
     """
     if every < 1:
         raise ValueError(f"swa_params: every must be at least 1, received {every}.")

@@ -16,6 +16,12 @@ def clip_by_block_rms(threshold: Numeric):
     Args: threshold, at least 0; 0 gives zeros.
     State: `EmptyState`. Memory: none.
     Reference: Shazeer and Stern, 2018, Adafactor, section 6, arXiv:1804.04235.
+
+    Example:
+        >>> tx, g = gc.clip_by_block_rms(1.0), jnp.array([1.0, 7.0])
+        >>> u, state = tx.update(g, tx.init(g))
+        >>> [round(x, 3) for x in u.tolist()]  # the rms was 5
+        [0.2, 1.4]
     """
 
     def update(g: Array, s: EmptyState, p: Array | None) -> tuple[Array, EmptyState]:

@@ -36,6 +36,15 @@ def cautious(inner: GradientTransformation, min_share: Numeric = 1e-3):
     State: that of `inner`.
     Reference: Liang et al., 2024, Cautious Optimizers: Improving Training with One Line of Code,
         arXiv:2411.16085.
+
+    Example:
+        >>> tx, p = gc.cautious(gc.sgd(0.5, momentum=0.5)), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([2.0, 2.0], [-0.5, 2.0]):  # then momentum would carry the first entry uphill
+        ...     p, state = tx.step(jnp.array(g), state, p)
+        ...     print(p.tolist())  # it stays, and the other's step is twice as long
+        [-1.0, -1.0]
+        [-1.0, -4.0]
     """
     tx = with_extra_args_support(inner)
 

@@ -45,6 +45,12 @@ def add_cautious_decay(weight_decay: ScalarOrSchedule, mask: MaskOrFn = None, st
     Memory: none.
     Raises: ValueError if `update` gets no parameters.
     Reference: Chen et al., 2025, Cautious Weight Decay, arXiv:2510.12402.
+
+    Example:
+        >>> tx, p = gc.add_cautious_decay(0.5), jnp.array([2.0, 2.0])
+        >>> u, state = tx.update(jnp.array([1.0, -1.0]), tx.init(p), p)
+        >>> u.tolist()  # the second entry's step lengthens it
+        [2.0, -1.0]
     """
     decay = _cautious_all(weight_decay, strict)
     return decay if mask is None else masked(decay, mask)

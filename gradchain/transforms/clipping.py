@@ -30,6 +30,12 @@ def clip(max_delta: Numeric):
 
     Args: max_delta, at least 0. Complex numbers are clipped in each part.
     State: `EmptyState`. A NaN stays NaN.
+
+    Example:
+        >>> tx, g = gc.clip(1.0), jnp.array([0.5, -3.0])
+        >>> u, state = tx.update(g, tx.init(g))
+        >>> u.tolist()
+        [0.5, -1.0]
     """
 
     def update(g: Array, s: EmptyState, p: Array | None) -> tuple[Array, EmptyState]:
@@ -62,6 +68,13 @@ def with_global_norm(inner: GradientTransformation):
 
     Args: inner, any transformation; it gets the norm as the extra argument `global_norm`.
     State: `GlobalNormState(global_norm, inner_state)`; `global_norm` is the norm before clipping.
+
+    Example:
+        >>> norm = gc.monitor({"norm": gc.measure_norm()})
+        >>> tx, g = gc.with_global_norm(gc.chain(gc.clip_by_global_norm(1.0), norm)), jnp.array([3.0, 4.0])
+        >>> u, state = tx.update(g, tx.init(g), g)
+        >>> [round(x, 3) for x in u.tolist()], float(gc.measurements(state)["norm"])  # 5 before clipping
+        ([0.6, 0.8], 5.0)
     """
     tx = with_extra_args_support(inner)
 
@@ -91,6 +104,12 @@ def clip_by_global_norm(max_norm: Numeric):
     State: `EmptyState`. Inside `with_global_norm`, |g| is the norm that the wrapper computed.
     Reference: Pascanu, Mikolov and Bengio, 2012, On the difficulty of training recurrent neural
         networks, arXiv:1211.5063.
+
+    Example:
+        >>> tx, g = gc.clip_by_global_norm(1.0), jnp.array([3.0, -4.0])
+        >>> u, state = tx.update(g, tx.init(g))
+        >>> [round(x, 3) for x in u.tolist()]  # the direction stays
+        [0.6, -0.8]
     """
 
     def measure(gs: list[Array], extra_args: dict[str, Any]) -> tuple[Numeric, Numeric]:

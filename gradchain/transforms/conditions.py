@@ -82,6 +82,16 @@ def conditionally_transform(
         forward_extra_args: True passes it the extra arguments of `update` too.
 
     State: `ConditionallyTransformState(inner_state, step)`.
+
+    Example:
+        >>> tx = gc.conditionally_transform(gc.scale(-1.0), lambda step: step % 2 == 0)
+        >>> g = jnp.array([1.0])
+        >>> state = tx.init(g)
+        >>> for _ in range(2):  # every other update is unchanged
+        ...     u, state = tx.update(g, state)
+        ...     print(u.tolist())
+        [-1.0]
+        [1.0]
     """
     return _conditionally(
         ConditionallyTransformState, inner, should_transform_fn, forward_extra_args, passes=True
@@ -100,6 +110,16 @@ def conditionally_mask(
         forward_extra_args: True passes it the extra arguments of `update` too.
 
     State: `ConditionallyMaskState(step, inner_state)`.
+
+    Example:
+        >>> tx = gc.conditionally_mask(gc.scale(-1.0), lambda step: step % 2 == 0)
+        >>> g = jnp.array([1.0])
+        >>> state = tx.init(g)
+        >>> for _ in range(2):  # every other update is zero
+        ...     u, state = tx.update(g, state)
+        ...     print(u.tolist())
+        [-1.0]
+        [0.0]
     """
     return _conditionally(
         ConditionallyMaskState, inner, should_transform_fn, forward_extra_args, passes=False
@@ -142,6 +162,15 @@ def apply_if_finite(inner: GradientTransformation, max_consecutive_errors: int):
 
     State: `ApplyIfFiniteState(notfinite_count, last_finite, total_notfinite, inner_state)`.
     Raises: ValueError for a negative `max_consecutive_errors`.
+
+    Example:
+        >>> tx, p = gc.apply_if_finite(gc.sgd(1.0), 3), jnp.array([1.0])
+        >>> state = tx.init(p)
+        >>> for g in (jnp.nan, 0.5):
+        ...     p, state = tx.step(jnp.array([g]), state, p)
+        ...     print(p.tolist(), int(state.total_notfinite))
+        [1.0] 1
+        [0.5] 1
     """
     if isinstance(max_consecutive_errors, (int, float)) and max_consecutive_errors < 0:
         raise ValueError(

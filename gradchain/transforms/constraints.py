@@ -30,6 +30,12 @@ def keep_params_nonnegative():
 
     State: `EmptyState`. Where p + u would be negative, the parameter becomes exactly zero.
     Raises: ValueError if `update` gets no parameters.
+
+    Example:
+        >>> tx, p = gc.keep_params_nonnegative(), jnp.array([1.0, 1.0])
+        >>> u, state = tx.update(jnp.array([-3.0, -0.5]), tx.init(p), p)
+        >>> u.tolist()  # p + u is [0, 0.5]
+        [-1.0, -0.5]
     """
 
     def update(g: Array, s: EmptyState, p: Array) -> tuple[Array, EmptyState]:
@@ -43,6 +49,12 @@ def zero_nans():
     """Replaces NaNs in the updates by zeros; infinities stay.
 
     State: `ZeroNansState(found_nan)`: which leaves had a NaN in the last gradient.
+
+    Example:
+        >>> tx, g = gc.zero_nans(), jnp.array([jnp.nan, 1.0])
+        >>> u, state = tx.update(g, tx.init(g))
+        >>> u.tolist()
+        [0.0, 1.0]
     """
 
     def init(params: Params) -> ZeroNansState:

@@ -71,6 +71,12 @@ def add_decayed_weights(weight_decay: ScalarOrSchedule = 0.0, mask: MaskOrFn = N
     State: `EmptyState`, `WeightDecaySchedule(count)` for a schedule, in a `MaskedState` with a mask.
     Raises: ValueError if `update` gets no parameters.
     Reference: Loshchilov and Hutter, 2017, Decoupled Weight Decay Regularization, arXiv:1711.05101.
+
+    Example:
+        >>> tx, p = gc.add_decayed_weights(0.5), jnp.array([2.0, -4.0])
+        >>> u, state = tx.update(jnp.array([1.0, 1.0]), tx.init(p), p)
+        >>> u.tolist()
+        [2.0, -1.0]
     """
     decay = identity() if is_zero(weight_decay) else _decay_all(weight_decay)
     return decay if mask is None else masked(decay, mask)

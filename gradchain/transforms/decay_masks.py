@@ -31,6 +31,11 @@ def decay_matrices_only(
         exclude: a leaf does not decay if a name on its path contains one of these words.
 
     Returns: a tree of booleans, or a mask that prints, compares and pickles by value.
+
+    Example:
+        >>> params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2), "embed": jnp.ones((2, 2))}
+        >>> print(gc.decay_matrices_only(params))
+        {'bias': False, 'embed': False, 'kernel': True}
     """
     if isinstance(exclude, str):
         raise TypeError(f"decay_matrices_only: exclude must be a sequence of words, received {exclude!r}.")

@@ -43,6 +43,13 @@ def add_decay_to_start(weight_decay: ScalarOrSchedule, mask: MaskOrFn = None):
     Raises: ValueError if `update` gets no parameters.
     Reference: Li, Grandvalet and Davoine, 2018, Explicit Inductive Bias for Transfer Learning with
         Convolutional Networks, arXiv:1802.01483.
+
+    Example:
+        >>> tx, p = gc.add_decay_to_start(0.5), jnp.array([2.0, 2.0])
+        >>> state = tx.init(p)
+        >>> u, state = tx.update(jnp.zeros(2), state, p + jnp.array([0.0, 1.0]))
+        >>> u.tolist()  # back to 2 in place of 0
+        [0.0, 0.5]
     """
     decay = _to_start_all(weight_decay)
     return decay if mask is None else masked(decay, mask)

@@ -71,6 +71,15 @@ def diloco(
     Raises: ValueError without parameters, outside of the axis, and for gradients that are summed already.
     Reference: Douillard et al., 2023, DiLoCo: Distributed Low-Communication Training of Language Models,
         arXiv:2311.08105.
+
+    Example:
+        >>> tx, p = gc.diloco(gc.sgd(0.5), gc.sgd(0.5), every=2), jnp.array([[0.0], [0.0]])
+        >>> state = jax.vmap(tx.init, axis_name="data")(p)
+        >>> for _ in range(2):  # two devices go apart; at 1 and 3, both go half of the way to the mean
+        ...     p, state = jax.vmap(tx.step, axis_name="data")(jnp.array([[-1.0], [-3.0]]), state, p)
+        ...     print(p.tolist())
+        [[0.5], [1.5]]
+        [[1.0], [1.0]]
     """
     check_axis("diloco", axis)
     if isinstance(every, bool) or not isinstance(every, int) or every < 1:

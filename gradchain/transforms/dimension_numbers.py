@@ -109,6 +109,13 @@ def matrix_dimension_numbers(
         compares and pickles by value.
     Raises: ValueError for an unknown library or layout, with the nearest name; for a pattern that matches
         no parameter, and a layout that needs more axes than a parameter has.
+
+    Example:
+        >>> numbers = gc.matrix_dimension_numbers("flax")
+        >>> params = {"query": {"kernel": jnp.ones((4, 2, 2))}, "bias": jnp.ones(4)}
+        >>> found = numbers(params)
+        >>> print(found["query"]["kernel"], found["bias"])
+        MuonDimensionNumbers(reduction_axis=-3, output_axis=-1, reduction_splits=1, output_splits=1) None
     """
     who = "matrix_dimension_numbers"
     if isinstance(rules, str):
@@ -177,6 +184,11 @@ def matrix_labels(
 
     Returns: a function from the parameters to a tree of labels. It prints, compares and pickles by value.
     Raises: ValueError for `max_size` below `min_size`.
+
+    Example:
+        >>> params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2), "embed": jnp.ones((2, 2))}
+        >>> print(gc.matrix_labels()(params))
+        {'bias': 'rest', 'embed': 'rest', 'kernel': 'matrix'}
     """
     if max_size is not None and max_size < min_size:
         raise ValueError(

@@ -66,6 +66,13 @@ def ema_nesterov(
     State: `EmaNesterovState(count, reach, trace)`. Memory: 1 x the parameters.
     Raises: ValueError for one of lr and lr_max without the other; TypeError for an lr that is no schedule.
     Reference: Jordan et al., 2024, modded-nanogpt: Speedrunning the NanoGPT baseline.
+
+    Example:
+        >>> tx = gc.chain(gc.sgd(1.0), gc.ema_nesterov(beta=0.5, decay=0.5))
+        >>> p = jnp.array([0.0])
+        >>> p, state = tx.step(jnp.array([-1.0]), tx.init(p), p)
+        >>> p.tolist(), gc.eval_params(state, p).tolist()  # y is ahead of x by beta v, v = 1 / 2
+        ([1.25], [1.0])
     """
     if (learning_rate is None) != (max_learning_rate is None):
         raise ValueError(

@@ -52,6 +52,13 @@ def flatten(inner: GradientTransformation):
 
     Args: inner, any transformation.
     State: `inner`'s, for one vector of all entries.
+
+    Example:
+        >>> tx = gc.flatten(gc.clip_by_block_rms(1.0))
+        >>> g = {"a": jnp.array([1.0]), "b": jnp.array([7.0])}
+        >>> u, _ = tx.update(g, tx.init(g))
+        >>> print({k: round(x.item(), 3) for k, x in u.items()})  # one block, whose rms was 5
+        {'a': 0.2, 'b': 1.4}
     """
     tx = with_extra_args_support(inner)
 

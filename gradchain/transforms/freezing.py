@@ -15,8 +15,17 @@ def freeze(mask: bool | ArrayTree):
     Put it last in a chain: a later link could move the frozen parameters again. To save the memory
     of their states too, use `selective_transform`.
 
-    Args: mask, a boolean, a tree of booleans like the parameters, or a function from them to one.
+    Args:
+        mask: True where a parameter stays as it is: a boolean, a tree of booleans like the parameters, or
+            a function from them to one.
+
     State: `MaskedState(EmptyState())`: nothing is kept for any leaf.
+
+    Example:
+        >>> tx, g = gc.freeze({"a": True, "b": False}), {"a": jnp.array([1.0]), "b": jnp.array([2.0])}
+        >>> u, _ = tx.update(g, tx.init(g))
+        >>> print(u["a"].tolist(), u["b"].tolist())
+        [0.0] [2.0]
     """
     return masked(set_to_zero(), mask)
 
@@ -31,6 +40,13 @@ def selective_transform(optimizer: GradientTransformation, *, freeze_mask: bool 
             parameters, or a function from them to one.
 
     State: `PartitionState`; `optimizer` keeps nothing for frozen parameters.
+
+    Example:
+        >>> tx = gc.selective_transform(gc.sgd(1.0), freeze_mask={"a": True, "b": False})
+        >>> g = {"a": jnp.array([1.0]), "b": jnp.array([2.0])}
+        >>> u, _ = tx.update(g, tx.init(g))
+        >>> print(u["a"].tolist(), u["b"].tolist())
+        [0.0] [-2.0]
     """
 
     def label(tree: Params) -> PyTree:

@@ -38,6 +38,13 @@ def layerwise_decay(
     Raises: ValueError if no parameter is in a layer, or none in the embeddings.
     Reference: Clark et al., 2020, ELECTRA, arXiv:2003.10555; the depths are those of Bao et al., 2021,
         BEiT, arXiv:2106.08254 (in ELECTRA's own code each layer has one power more).
+
+    Example:
+        >>> params = {"embed": jnp.ones(1), "layer_0": {"w": jnp.ones(1)}, "head": jnp.ones(1)}
+        >>> tx = gc.groups(gc.layerwise_decay(0.5, params), default=gc.sgd(1.0))
+        >>> u, _ = tx.update(params, tx.init(params), params)
+        >>> print(u["embed"].tolist(), u["layer_0"]["w"].tolist(), u["head"].tolist())
+        [-0.25] [-0.5] [-1.0]
     """
     if not 0 < decay <= 1:
         raise ValueError(f"layerwise_decay: decay must be in (0, 1], received {decay!r}.")
@@ -80,6 +87,13 @@ def no_decay(words: Sequence[str] = ("bias", "norm", "scale")) -> Rules:
 
     Args: words, of which one is in the name of what does not decay, in upper or lower case.
     Returns: a dict by pattern; it has one, whose group is called "no_decay".
+
+    Example:
+        >>> tx = gc.groups(gc.no_decay(), default=gc.sgd(1.0, weight_decay=0.5))
+        >>> p = {"kernel": jnp.array([2.0]), "bias": jnp.array([2.0])}
+        >>> p, _ = tx.step(jax.tree.map(jnp.zeros_like, p), tx.init(p), p)
+        >>> print(p["kernel"].tolist(), p["bias"].tolist())
+        [1.0] [2.0]
     """
     if isinstance(words, str) or not words:
         raise TypeError(f"no_decay: words must be a sequence of words, received {words!r}.")

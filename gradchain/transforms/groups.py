@@ -45,6 +45,13 @@ def groups(rules: Mapping[str, Rule], default: Rule | None = None):
     Raises: at the call, ValueError or TypeError for what is no regular expression or no rule, KeyError
         for a multiplier of what `default` does not have. In `init`, ValueError for parameters that match
         nothing, for a pattern that matches nothing, and for one whose parameters all match earlier ones.
+
+    Example:
+        >>> tx = gc.groups({".*bias": gc.sgd(2.0), "embed.*": "freeze"}, default=gc.sgd(1.0))
+        >>> g = {"bias": jnp.ones(1), "embed": jnp.ones(1), "w": jnp.ones(1)}
+        >>> u, _ = tx.update(g, tx.init(g), g)
+        >>> print({name: x.item() for name, x in u.items()})
+        {'bias': -2.0, 'embed': 0.0, 'w': -1.0}
     """
     if not isinstance(rules, Mapping) or not rules:
         raise TypeError(

@@ -45,6 +45,15 @@ def gsam(
     Raises: ValueError if `update` gets no parameters; TypeError if it gets no `grad_fn` in opaque mode.
     Reference: Zhuang et al., 2022, Surrogate Gap Minimization Improves Sharpness-Aware Training,
         arXiv:2203.08065.
+
+    Example:
+        >>> tx, p = gc.gsam(gc.sgd(0.5), rho=2.0), jnp.array([4.0, 1.0])
+        >>> state = tx.init(p)
+        >>> for _ in range(2):  # uphill, then a step from [4, 1]
+        ...     p, state = tx.step(jnp.array([1.0, 3.0]) * p, state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [5.6, 2.2]
+        [1.369, -2.444]
     """
 
     def settle(g: Updates, adv_state: Any, params: Params, climbed: Any) -> tuple[Updates, OptState]:

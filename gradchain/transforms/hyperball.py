@@ -75,6 +75,12 @@ def hyperball(
     State: `HyperballState(count, inner_state, norms)`. Memory: the inner optimizer's.
     Raises: ValueError without parameters, or for an array with fewer axes than `batch_axes` and one.
     Reference: Wen et al., 2025, Fantastic Pretraining Optimizers and Where to Find Them, arXiv:2509.02046.
+
+    Example:
+        >>> tx, p = gc.hyperball(gc.sgd(1.0), 0.1), jnp.array([[3.0, 0.0], [0.0, 4.0]])
+        >>> p, _ = tx.step(jnp.ones((2, 2)), tx.init(p), p)
+        >>> round(float(jnp.linalg.norm(p)), 3)  # as before
+        5.0
     """
     if keep not in KEEPS:
         raise ValueError(

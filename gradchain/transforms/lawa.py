@@ -73,6 +73,14 @@ def lawa_params(window: int = 5, every: int = 1):
     Raises: ValueError for a number below 1, or if `update` gets no parameters.
     Reference: Kaddour, 2022, Stop Wasting My Time! Saving Days of ImageNet and BERT Training with Latest
         Weight Averaging, arXiv:2209.14981.
+
+    Example:
+        >>> tx, p = gc.chain(gc.sgd(1.0), gc.lawa_params(2)), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for g in (-1.0, -2.0, -2.0):  # to 1, 3 and 5
+        ...     p, state = tx.step(jnp.array([g]), state, p)
+        >>> gc.eval_params(state, p).tolist()  # the mean of the last two
+        [4.0]
     """
     for argument, value in (("window", window), ("every", every)):
         if value < 1:

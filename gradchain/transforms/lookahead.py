@@ -85,6 +85,16 @@ def lookahead(
     Raises: ValueError for a period below 1, or if `update` gets no parameters.
     Reference: Zhang, Lucas, Hinton and Ba, 2019, Lookahead Optimizer: k steps forward, 1 step back,
         arXiv:1907.08610.
+
+    Example:
+        >>> tx = gc.lookahead(gc.sgd(1.0), sync_period=2, slow_step_size=0.5)
+        >>> p = gc.LookaheadParams.init_synced(jnp.array([0.0]))
+        >>> state = tx.init(p)
+        >>> for _ in range(2):  # at 2, the slow weights go half of the way
+        ...     p, state = tx.step(jnp.array([-1.0]), state, p)
+        ...     print(p.fast.tolist(), p.slow.tolist())
+        [1.0] [0.0]
+        [1.0] [1.0]
     """
     if isinstance(sync_period, int) and sync_period < 1:
         raise ValueError(f"lookahead: sync_period must be at least 1, received {sync_period!r}.")

@@ -51,6 +51,16 @@ def looksam(
         in opaque mode.
     Reference: Liu et al., 2022, Towards Efficient and Scalable Sharpness-Aware Minimization,
         arXiv:2203.02714.
+
+    Example:
+        >>> tx, p = gc.looksam(gc.sgd(0.5), rho=2.0, k=2), jnp.array([4.0, 1.0])
+        >>> state = tx.init(p)
+        >>> for _ in range(3):  # uphill; a step by the gradient there; a step that needs no climb
+        ...     p, state = tx.step(jnp.array([1.0, 3.0]) * p, state, p)
+        ...     print([round(x, 3) for x in p.tolist()])
+        [5.6, 2.2]
+        [1.2, -2.3]
+        [2.071, -0.811]
     """
     if k < 1:
         raise ValueError(f"looksam: k must be at least 1, received {k!r}.")

@@ -124,6 +124,12 @@ def masked(
 
     State: `MaskedState(inner_state)`; nothing is kept for leaves where the mask is False.
     Raises: ValueError if the mask is not a prefix of the parameters.
+
+    Example:
+        >>> tx, g = gc.masked(gc.scale(-1.0), {"a": True, "b": False}), {"a": jnp.ones(1), "b": jnp.ones(1)}
+        >>> u, _ = tx.update(g, tx.init(g))
+        >>> print(u["a"].tolist(), u["b"].tolist())  # the second passes through
+        [-1.0] [1.0]
     """
     tx = with_extra_args_support(inner)
 

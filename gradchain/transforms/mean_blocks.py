@@ -140,6 +140,12 @@ def adam_mini_blocks(params: Params | None = None, *, head_dim: int | None = Non
     Returns: a tree of `MeanBlocks` and None, or a function from the parameters to one.
     Raises: ValueError for a `head_dim` that does not divide the outputs of queries or keys.
     Reference: Zhang et al., 2024, arXiv:2406.16793.
+
+    Example:
+        >>> params = {"bias": jnp.ones(2), "norm": {"scale": jnp.ones(2)}, "kernel": jnp.ones((2, 2))}
+        >>> blocks = gc.adam_mini_blocks(params)
+        >>> print(blocks["bias"], blocks["norm"]["scale"], blocks["kernel"])
+        None MeanBlocks(axes=None, heads=None, head_axis=0) MeanBlocks(axes=(0,), heads=None, head_axis=0)
     """
 
     def blocks(tree: Params) -> PyTree:
@@ -159,6 +165,10 @@ def spatial_blocks(params: Params) -> PyTree:
     Of arrays of four axes or more, all axes but the last two; of others, every entry is a block.
 
     Returns: a tree of `MeanBlocks` and None.
+
+    Example:
+        >>> print(gc.spatial_blocks({"bias": jnp.ones(2), "kernel": jnp.ones((3, 3, 1, 2))}))
+        {'bias': None, 'kernel': MeanBlocks(axes=(0, 1), heads=None, head_axis=0)}
     """
 
     def block(x: Any) -> MeanBlocks | None:

@@ -62,6 +62,16 @@ def mechanize(
     Memory: 1 x the parameters, and the base optimizer's.
     Raises: ValueError if `update` gets no parameters, or for `num_betas` below 1.
     Reference: Cutkosky, Defazio and Mehta, 2023, Mechanic: A Learning Rate Tuner, arXiv:2306.00144.
+
+    Example:
+        >>> tx, p = gc.mechanize(gc.sgd(1.0), weight_decay=0.0, s_init=0.1), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for _ in range(3):  # where all goes downhill, steps grow
+        ...     p, state = tx.step(-jnp.ones(1), state, p)
+        ...     print([round(x, 2) for x in p.tolist()])
+        [0.1]
+        [0.2]
+        [0.4]
     """
     if num_betas < 1:
         raise ValueError(f"mechanize: num_betas must be at least 1, received {num_betas!r}.")

@@ -34,6 +34,15 @@ def trace(decay: Numeric, nesterov: bool = False, accumulator_dtype: DTypeLike |
     State: `TraceState(trace)`. Memory: 1 x the parameters.
     Reference: Polyak, 1964, Some methods of speeding up the convergence of iteration methods;
         Nesterov, 1983; Sutskever et al., 2013, On the importance of initialization and momentum.
+
+    Example:
+        >>> tx, p = gc.trace(0.5), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([1.0, 2.0], [1.0, 0.0]):
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print(u.tolist())
+        [1.0, 2.0]
+        [1.5, 1.0]
     """
 
     def init(p: Array) -> TraceState:
@@ -59,6 +68,15 @@ def ema(decay: Hyperparameter, debias: bool = True, accumulator_dtype: DTypeLike
 
     State: `EmaState(count, ema)`. Memory: 1 x the parameters.
     Reference: Kingma and Ba, 2014, Adam, section 3, arXiv:1412.6980 (debiasing).
+
+    Example:
+        >>> tx, p = gc.ema(0.5), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([1.0, 4.0], [3.0, 4.0]):  # debiased, the mean of equal values is their value
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [1.0, 4.0]
+        [2.333, 4.0]
     """
 
     def init(p: Array) -> EmaState:

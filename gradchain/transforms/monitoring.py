@@ -56,6 +56,12 @@ def snapshot(measure_name: str, measure: Measure):
 
     Args: measure_name, the key of the measurement; measure, a function of the updates.
     State: `SnapshotState(measurement)`; `init` measures the parameters, to get the shapes.
+
+    Example:
+        >>> tx, g = gc.snapshot("largest", lambda u: jnp.max(jnp.abs(u))), jnp.array([3.0, -4.0])
+        >>> _, state = tx.update(g, tx.init(g))
+        >>> float(state.measurement["largest"])
+        4.0
     """
 
     def init(params: Params) -> SnapshotState:
@@ -88,6 +94,13 @@ def monitor(measures: Mapping[str, GradientTransformation | Measure]):
 
     State: `MonitorState(measurements, measure_states)`. `init` fills in zeros, so that the
         structure of the state never changes (Optax's is empty before the first update).
+
+    Example:
+        >>> before, after = (gc.monitor({name: gc.measure_norm()}) for name in ("before", "after"))
+        >>> tx, g = gc.chain(before, gc.clip(1.0), after), jnp.array([3.0, 0.0])
+        >>> _, state = tx.update(g, tx.init(g), g)
+        >>> print({name: float(x) for name, x in gc.measurements(state).items()})
+        {'before': 3.0, 'after': 1.0}
     """
     txs = {name: _as_pair(measure) for name, measure in measures.items()}
 
@@ -150,6 +163,15 @@ def measure_with_ema(
         accumulator_dtype: dtype of the average, by default the measure's.
 
     State: a chain's: `(EmptyState(), EmaState(count, ema))`.
+
+    Example:
+        >>> tx = gc.monitor({"largest": gc.measure_with_ema(lambda u: jnp.max(u), 0.5)})
+        >>> state = tx.init(jnp.zeros(1))
+        >>> for g in (1.0, 4.0):  # 1, then (1 + 2 * 4) / 3
+        ...     _, state = tx.update(jnp.array([g]), state)
+        ...     print(float(gc.measurements(state)["largest"]))
+        1.0
+        3.0
     """
 
     def init(params: Params) -> tuple[EmptyState, EmaState]:
@@ -186,6 +208,12 @@ def measure_norm():
 
     Inside `with_global_norm` it is the norm that the wrapper has computed, of the gradient before any
     change. State: `EmptyState`.
+
+    Example:
+        >>> tx, g = gc.monitor({"norm": gc.measure_norm()}), jnp.array([3.0, 4.0])
+        >>> _, state = tx.update(g, tx.init(g), g)
+        >>> float(gc.measurements(state)["norm"])
+        5.0
     """
 
     def global_norm(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> Array:
@@ -200,6 +228,13 @@ def measure_update_ratio():
 
     At the end of a chain, about 1e-3 is a usual value. State: `EmptyState`.
     Raises: ValueError if `update` gets no parameters.
+
+    Example:
+        >>> ratio, p = gc.monitor({"ratio": gc.measure_update_ratio()}), jnp.array([3.0, 4.0])
+        >>> tx = gc.chain(gc.sgd(0.5), ratio)
+        >>> _, state = tx.update(p, tx.init(p), p)
+        >>> float(gc.measurements(state)["ratio"])
+        0.5
     """
 
     def ratio(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> Array:
@@ -218,6 +253,13 @@ def measure_group_norms(param_labels: PyTree | Callable[[PyTree], PyTree]):
     Args: param_labels, a tree of labels like the updates or a prefix of them, or a function from
         the updates to one.
     State: `EmptyState`.
+
+    Example:
+        >>> tx = gc.monitor({"norms": gc.measure_group_norms({"a": "one", "b": "other"})})
+        >>> g = {"a": jnp.array([3.0, 4.0]), "b": jnp.array([1.0])}
+        >>> _, state = tx.update(g, tx.init(g), g)
+        >>> print({label: float(x) for label, x in gc.measurements(state)["norms"].items()})
+        {'one': 5.0, 'other': 1.0}
     """
 
     def norms(updates: Updates, params: Params | None, extra_args: dict[str, Any]) -> dict[Any, Array]:

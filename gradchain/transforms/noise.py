@@ -43,6 +43,12 @@ def add_noise(
     Raises: ValueError if both `key` and `seed` are given.
     Reference: Neelakantan et al., 2015, Adding Gradient Noise Improves Learning for Very Deep
         Networks, arXiv:1511.06807.
+
+    Example:
+        >>> tx, g = gc.add_noise(eta=0.01, gamma=0.55, key=0), jnp.zeros(1000)
+        >>> u, _ = tx.update(g, tx.init(g))
+        >>> round(float(u.std()), 1)  # the root of 0.01
+        0.1
     """
     if seed is not None:
         if key is not None:

@@ -19,6 +19,12 @@ def normalize_by_update_norm(scale_factor: Numeric = 1.0, eps: Numeric = 1e-6):
     State: `EmptyState`. Memory: none.
     Reference: Hazan, Levy and Shalev-Shwartz, 2015, Beyond Convexity: Stochastic Quasi-Convex
         Optimization, arXiv:1507.02030.
+
+    Example:
+        >>> tx, g = gc.normalize_by_update_norm(2.0), jnp.array([3.0, 4.0])
+        >>> u, state = tx.update(g, tx.init(g))
+        >>> [round(x, 3) for x in u.tolist()]  # of norm 2
+        [1.2, 1.6]
     """
 
     def measure(gs: list[Array], extra_args: dict[str, Any]) -> Array:
@@ -40,6 +46,12 @@ def centralize():
     State: `EmptyState`. Memory: none.
     Reference: Yong et al., 2020, Gradient Centralization: A New Optimization Technique for Deep
         Neural Networks, arXiv:2004.01461.
+
+    Example:
+        >>> tx, g = gc.centralize(), jnp.array([[1.0, 3.0], [5.0, 6.0]])
+        >>> u, state = tx.update(g, tx.init(g))
+        >>> u.tolist()
+        [[-1.0, 1.0], [-0.5, 0.5]]
     """
 
     def update(g: Array, s: EmptyState, p: Array | None) -> tuple[Array, EmptyState]:

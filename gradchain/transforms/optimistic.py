@@ -29,6 +29,15 @@ def scale_by_optimistic_gradient(alpha: Hyperparameter = 1.0, beta: Hyperparamet
     Memory: 1 x the parameters.
     Reference: Mokhtari, Ozdaglar and Pattathil, 2019, A Unified Analysis of Extra-gradient and
         Optimistic Gradient Methods for Saddle Point Problems, arXiv:1901.08511.
+
+    Example:
+        >>> tx, p = gc.scale_by_optimistic_gradient(), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([1.0, 1.0], [3.0, 1.0]):  # 3 + (3 - 1)
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print(u.tolist())
+        [1.0, 1.0]
+        [5.0, 1.0]
     """
 
     def init(ps: list[Array]) -> ScaleByOptimisticGradientState:

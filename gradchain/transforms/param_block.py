@@ -15,6 +15,12 @@ def scale_by_param_block_norm(min_scale: Numeric = 1e-3):
     State: `EmptyState`. Memory: none.
     Raises: ValueError if `update` gets no parameters.
     Reference: Shazeer and Stern, 2018, Adafactor, arXiv:1804.04235 (relative step sizes).
+
+    Example:
+        >>> tx, p = gc.scale_by_param_block_norm(), jnp.array([3.0, 4.0])
+        >>> u, state = tx.update(jnp.array([1.0, 0.5]), tx.init(p), p)
+        >>> [round(x, 3) for x in u.tolist()]  # times |p| = 5
+        [5.0, 2.5]
     """
 
     def update(g: Array, s: EmptyState, p: Array) -> tuple[Array, EmptyState]:
@@ -33,6 +39,12 @@ def scale_by_param_block_rms(min_scale: Numeric = 1e-3):
     State: `EmptyState`. Memory: none.
     Raises: ValueError if `update` gets no parameters.
     Reference: Shazeer and Stern, 2018, Adafactor, section 8, arXiv:1804.04235.
+
+    Example:
+        >>> tx, p = gc.scale_by_param_block_rms(), jnp.array([1.0, 7.0])
+        >>> u, state = tx.update(jnp.array([1.0, 0.5]), tx.init(p), p)
+        >>> [round(x, 3) for x in u.tolist()]  # times the rms, 5
+        [5.0, 2.5]
     """
 
     def update(g: Array, s: EmptyState, p: Array) -> tuple[Array, EmptyState]:

@@ -114,6 +114,13 @@ def partition(
         parameters only.
     Raises: ValueError for a label without a transformation (with its path and the known labels), and
         for labels that are not a prefix of the parameters.
+
+    Example:
+        >>> tx = gc.multi_transform({"up": gc.scale(1.0), "down": gc.scale(-1.0)}, {"a": "up", "b": "down"})
+        >>> g = {"a": jnp.ones(1), "b": jnp.ones(1)}
+        >>> u, _ = tx.update(g, tx.init(g))
+        >>> print(u["a"].tolist(), u["b"].tolist())
+        [1.0] [-1.0]
     """
 
     def masks(tree: PyTree) -> Mapping[Hashable, PyTree]:

@@ -94,6 +94,14 @@ def power_ema_params(
     Raises: ValueError for no width, or one out of range; if `update` gets no parameters.
     Reference: Karras et al., 2023, Analyzing and Improving the Training Dynamics of Diffusion Models,
         arXiv:2312.02696.
+
+    Example:
+        >>> tx, p = gc.chain(gc.sgd(1.0), gc.power_ema_params(0.2)), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for g in (-1.0, -1.0):  # to 1, then to 2
+        ...     p, state = tx.step(jnp.array([g]), state, p)
+        >>> [round(x, 2) for x in gc.eval_params(state, p).tolist()]  # nearly 2: the start is forgotten
+        [1.86]
     """
     widths = [sigma_rel] if isinstance(sigma_rel, (int, float)) else list(sigma_rel)
     if not widths:

@@ -86,6 +86,14 @@ def power_sgd(
     Raises: ValueError outside of the axis, and for gradients that are summed already.
     Reference: Vogels et al., 2019, PowerSGD: Practical Low-Rank Gradient Compression for Distributed
         Optimization, arXiv:1905.13727.
+
+    Example:
+        >>> tx = gc.power_sgd(1, min_compression_rate=0)
+        >>> g = jnp.array([[[1.0, 2.0], [2.0, 4.0]]])  # one device's, of rank 1
+        >>> state = jax.vmap(tx.init, axis_name="data")(g)
+        >>> u, _ = jax.vmap(tx.update, axis_name="data")(g, state)
+        >>> [[round(x, 3) for x in row] for row in u[0].tolist()]
+        [[1.0, 2.0], [2.0, 4.0]]
     """
     check_axis("power_sgd", axis)
     for argument, value, least in (("rank", rank, 1), ("start_iter", start_iter, 0)):

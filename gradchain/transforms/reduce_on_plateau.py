@@ -66,6 +66,16 @@ def reduce_on_plateau(
     State: `ReduceLROnPlateauState(scale, best_value, plateau_count, cooldown_count, count, avg_value)`.
     Memory: none.
     Raises: TypeError if `update` gets no `value`; ValueError for arguments outside their ranges.
+
+    Example:
+        >>> tx, g = gc.reduce_on_plateau(0.5, patience=2), jnp.array([1.0])
+        >>> state = tx.init(g)
+        >>> for value in (2.0, 2.0, 2.0):  # not lower twice in a row
+        ...     u, state = tx.update(g, state, value=value)
+        ...     print(u.tolist())
+        [1.0]
+        [1.0]
+        [0.5]
     """
     if isinstance(rtol, (int, float)) and isinstance(atol, (int, float)) and rtol == atol == 0:
         raise ValueError("reduce_on_plateau: rtol and atol must not both be 0.")

@@ -24,6 +24,12 @@ def normalize():
     |g| is the 2-norm over all entries of all leaves, summed in at least float32.
 
     State: `NormalizeState`, which is `EmptyState`. Memory: none.
+
+    Example:
+        >>> tx, g = gc.normalize(), jnp.array([3.0, 4.0])
+        >>> u, state = tx.update(g, tx.init(g))
+        >>> [round(x, 3) for x in u.tolist()]
+        [0.6, 0.8]
     """
 
     def measure(gs: list[Array], extra_args: dict[str, Any]) -> Array:
@@ -64,6 +70,16 @@ def sam(
         `grad_fn` in opaque mode.
     Reference: Foret et al., 2020, Sharpness-Aware Minimization for Efficiently Improving
         Generalization, arXiv:2010.01412.
+
+    Example:
+        >>> tx = gc.sam(gc.sgd(0.5), gc.chain(gc.normalize(), gc.sgd(1.0)))
+        >>> p = jnp.array([3.0, 4.0])
+        >>> state = tx.init(p)
+        >>> for _ in range(2):  # uphill by 1, then a step from [3, 4] by the gradient found there
+        ...     p, state = tx.step(p, state, p)  # the gradient of |p|^2 / 2
+        ...     print([round(x, 3) for x in p.tolist()])
+        [3.6, 4.8]
+        [1.2, 1.6]
     """
     if sync_period < 1:
         raise ValueError(f"sam: sync_period must be at least 1, received {sync_period!r}.")

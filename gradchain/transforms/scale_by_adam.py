@@ -41,6 +41,15 @@ def scale_by_adam(
 
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Kingma and Ba, 2014, arXiv:1412.6980; Dozat, 2016, Incorporating Nesterov Momentum.
+
+    Example:
+        >>> tx, p = gc.scale_by_adam(eps=0.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([4.0, -0.5], [4.0, -0.5]):  # the size of steady gradients does not matter
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [1.0, -1.0]
+        [1.0, -1.0]
     """
 
     def init(p: Array) -> ScaleByAdamState:

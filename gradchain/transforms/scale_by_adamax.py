@@ -26,6 +26,15 @@ def scale_by_adamax(
 
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Kingma and Ba, 2014, section 7.1, arXiv:1412.6980.
+
+    Example:
+        >>> tx = gc.scale_by_adamax(b1=0.0, b2=0.5, eps=0.0)
+        >>> state = tx.init(jnp.zeros(2))
+        >>> for g in ([4.0, 1.0], [1.0, 1.0]):  # v = 4, then 4 / 2
+        ...     u, state = tx.update(jnp.array(g), state)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [1.0, 1.0]
+        [0.5, 1.0]
     """
 
     def init(p: Array) -> ScaleByAdamState:

@@ -73,6 +73,15 @@ def scale_by_kl_shampoo(
     State: `ScaleByKLState`. Memory: 1 x the parameters, and 2 (rows^2 + columns^2) for each matrix.
     Reference: Lin et al., 2025, Understanding and Improving Shampoo and SOAP via Kullback-Leibler
         Minimization, arXiv:2509.03378.
+
+    Example:
+        >>> tx, g = gc.scale_by_kl_shampoo(), jnp.array([[4.0, 0.0], [0.0, 1.0]])
+        >>> state = tx.init(g)
+        >>> for _ in range(2):  # the first call measures only
+        ...     u, state = tx.update(g, state, g)
+        ...     print(bool(jnp.any(u)))
+        False
+        True
     """
 
     def step(g: Array, s: ScaleByKLState) -> tuple[Array, Array, Array]:
@@ -115,6 +124,15 @@ def scale_by_kl_soap(
     State: `ScaleByKLState`. Memory: 2 x the parameters, and 2 (rows^2 + columns^2) for each matrix.
     Reference: Lin et al., 2025, Understanding and Improving Shampoo and SOAP via Kullback-Leibler
         Minimization, arXiv:2509.03378.
+
+    Example:
+        >>> tx, g = gc.scale_by_kl_soap(), jnp.array([[4.0, 0.0], [0.0, 1.0]])
+        >>> state = tx.init(g)
+        >>> for _ in range(2):  # the first call measures only
+        ...     u, state = tx.update(g, state, g)
+        ...     print(bool(jnp.any(u)))
+        False
+        True
     """
 
     def step(g: Array, s: ScaleByKLState) -> tuple[Array, Array, Array]:

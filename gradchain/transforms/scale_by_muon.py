@@ -84,6 +84,12 @@ def scale_by_muon(
     State: `MuonState(count, mu, ns_coeffs)`. Memory: 1 x the parameters.
     Reference: Jordan et al., 2024, Muon: An optimizer for hidden layers in neural networks; Amsel et al.,
         2025, The Polar Express, arXiv:2505.16932.
+
+    Example:
+        >>> tx, g = gc.scale_by_muon(), jnp.array([[9.0, 1.0], [0.0, 2.0]])
+        >>> u, _ = tx.update(g, tx.init(g), g)
+        >>> bool(jnp.all(jnp.abs(jnp.linalg.svd(u)[1] - 0.9) < 0.3))  # singular values near 1
+        True
     """
     if preconditioning not in PRECONDITIONINGS:
         known = ", ".join(map(repr, PRECONDITIONINGS))

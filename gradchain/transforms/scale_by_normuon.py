@@ -40,6 +40,12 @@ def scale_by_normuon(
 
     State: `ScaleByNormuonState(count, nu)`. Memory: one number for each column.
     Reference: Li et al., 2025, NorMuon: Making Muon more efficient and scalable, arXiv:2510.05491.
+
+    Example:
+        >>> tx, g = gc.scale_by_normuon(), jnp.array([[3.0, 0.0], [0.0, 4.0]])
+        >>> u, _ = tx.update(g, tx.init(g), g)
+        >>> [[round(x, 3) for x in row] for row in u.tolist()]  # equal columns, and the norm is still 5
+        [[3.536, 0.0], [0.0, 3.536]]
     """
 
     def squares(view: MatrixView, g: Array) -> Array:
@@ -80,6 +86,12 @@ def scale_by_adamuon(
 
     State: `ScaleByNormuonState(count, nu)`. Memory: 1 x the parameters.
     Reference: Si, Zhang and Shen, 2025, AdaMuon: Adaptive Muon Optimizer, arXiv:2507.11005.
+
+    Example:
+        >>> tx, g = gc.scale_by_adamuon(rms=0.5), jnp.array([[9.0, -1.0], [3.0, 2.0]])
+        >>> u, _ = tx.update(g, tx.init(g), g)
+        >>> [[round(x, 2) for x in row] for row in u.tolist()]  # at first the signs, of this rms
+        [[0.5, -0.5], [0.5, 0.5]]
     """
 
     def squares(view: MatrixView, g: Array) -> Array:

@@ -50,6 +50,15 @@ def scale_by_radam(
 
     State: `ScaleByAdamState(count, mu, nu)`. Memory: 2 x the parameters.
     Reference: Liu et al., 2019, arXiv:1908.03265.
+
+    Example:
+        >>> tx, p = gc.scale_by_radam(), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([4.0, -0.5], [4.0, -0.5]):  # the first steps are momentum's
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [4.0, -0.5]
+        [4.0, -0.5]
     """
 
     def init(p: Array) -> ScaleByAdamState:

@@ -56,6 +56,15 @@ def scale_by_rms(
     State: `ScaleByRmsState(nu)`, or `ScaleByRmsWithCountState(count, nu)`.
     Memory: 1 x the parameters.
     Reference: Tieleman and Hinton, 2012, Lecture 6.5, COURSERA: Neural Networks for Machine Learning.
+
+    Example:
+        >>> tx, p = gc.scale_by_rms(decay=0.75, eps=0.0), jnp.array([0.0, 0.0])
+        >>> state = tx.init(p)
+        >>> for g in ([4.0, 1.0], [0.0, 1.0]):
+        ...     u, state = tx.update(jnp.array(g), state, p)
+        ...     print([round(x, 3) for x in u.tolist()])
+        [2.0, 2.0]
+        [0.0, 1.512]
     """
 
     def init(p: Array) -> _RmsState:

@@ -34,6 +34,10 @@ def qk_clip_scales(max_logits: Any, threshold: Numeric = 100.0) -> Any:
 
     Returns: the same shapes; for `head_scales` of `scale_heads`.
     Reference: Kimi Team, 2025, Kimi K2: Open Agentic Intelligence, section 2.1, arXiv:2507.20534.
+
+    Example:
+        >>> gc.qk_clip_scales(jnp.array([50.0, 400.0]), threshold=100.0).tolist()
+        [1.0, 0.5]
     """
 
     def scale(logits: Any) -> jax.Array:
@@ -61,6 +65,13 @@ def scale_heads(heads: Mapping[str, int]):
     State: `EmptyState`. Memory: none.
     Raises: ValueError without parameters; for a name that no pattern matches, or scales of another length.
     Reference: Kimi Team, 2025, Kimi K2: Open Agentic Intelligence, section 2.1, arXiv:2507.20534.
+
+    Example:
+        >>> tx, p = gc.scale_heads({"query": 0}), {"query": jnp.array([[2.0], [2.0]])}
+        >>> scales = {"query": jnp.array([1.0, 0.5])}
+        >>> p, _ = tx.step({"query": jnp.zeros((2, 1))}, tx.init(p), p, head_scales=scales)
+        >>> p["query"].tolist()
+        [[2.0], [1.0]]
     """
     if not isinstance(heads, Mapping):
         raise TypeError(f"scale_heads: heads must be a mapping from patterns to axes, received {heads!r}.")

@@ -52,6 +52,16 @@ def add_corrected_decay(
     Memory: none.
     Raises: ValueError if `update` gets no parameters, or for a largest rate that is not positive.
     Reference: Defazio, 2025, Why Gradients Rapidly Increase Near the End of Training, arXiv:2506.02285.
+
+    Example:
+        >>> rate, p = gc.linear_schedule(1.0, 0.0, 4), jnp.array([1.0])
+        >>> tx = gc.add_corrected_decay(0.5, rate, max_learning_rate=1.0)
+        >>> state = tx.init(p)
+        >>> for _ in range(2):  # fades with the schedule
+        ...     u, state = tx.update(jnp.zeros(1), state, p)
+        ...     print(u.tolist())
+        [0.5]
+        [0.375]
     """
     decay = _corrected_all(weight_decay, learning_rate, max_learning_rate)
     return decay if mask is None else masked(decay, mask)
@@ -99,6 +109,12 @@ def add_independent_decay(
     Raises: ValueError if `update` gets no parameters, or for one of lr and lr_max without the other.
     Reference: Wortsman et al., 2023, Small-scale proxies for large-scale Transformer training
         instabilities, arXiv:2309.14322.
+
+    Example:
+        >>> tx, p = gc.add_independent_decay(0.25), jnp.array([4.0, -4.0])
+        >>> u, state = tx.update(jnp.array([0.0, 0.0]), tx.init(p), p)
+        >>> u.tolist()  # as it stands, whatever the learning rate
+        [-1.0, 1.0]
     """
     if (learning_rate is None) != (max_learning_rate is None):
         raise ValueError(

@@ -35,6 +35,13 @@ def scaled_group(**multipliers: Numeric):
     State: that of the default transformation, for this group's parameters.
     Raises: TypeError for a multiplier that is no number; ValueError for one that is not finite, and for
         `init` anywhere but in `groups`.
+
+    Example:
+        >>> tx = gc.groups({".*bias": gc.scaled_group(lr=0.5)}, default=gc.sgd(1.0))
+        >>> g = {"bias": jnp.ones(1), "w": jnp.ones(1)}
+        >>> u, _ = tx.update(g, tx.init(g), g)
+        >>> print({name: x.item() for name, x in u.items()})
+        {'bias': -0.5, 'w': -1.0}
     """
     if not multipliers:
         raise TypeError("scaled_group: give at least one multiplier, such as scaled_group(lr=0.1).")

@@ -20,6 +20,12 @@ def scale(step_size: Numeric):
 
     Args: step_size, any finite number or scalar array.
     State: `EmptyState`.
+
+    Example:
+        >>> tx, g = gc.scale(-0.5), jnp.array([1.0, 2.0])
+        >>> u, state = tx.update(g, tx.init(g))
+        >>> u.tolist()
+        [-0.5, -1.0]
     """
 
     def update(g: Array, s: EmptyState, p: Array | None) -> tuple[Array, EmptyState]:
@@ -35,6 +41,16 @@ def scale_by_schedule(step_size_fn: Hyperparameter):
 
     Args: step_size_fn, a function of the step count.
     State: `ScaleByScheduleState(count)`.
+
+    Example:
+        >>> tx, g = gc.scale_by_schedule(gc.linear_schedule(1.0, 0.0, 2)), jnp.array([4.0])
+        >>> state = tx.init(g)
+        >>> for _ in range(3):
+        ...     u, state = tx.update(g, state)
+        ...     print(u.tolist())
+        [4.0]
+        [2.0]
+        [0.0]
     """
 
     def update(g: Array, s: EmptyState, p: Array | None) -> tuple[Array, EmptyState]:
@@ -52,6 +68,12 @@ def scale_by_learning_rate(learning_rate: Hyperparameter | None = None, *, flip_
         flip_sign: False keeps the sign, to go uphill.
 
     State: `ScaleByScheduleState(count)` for a schedule, else `EmptyState`.
+
+    Example:
+        >>> tx, g = gc.scale_by_learning_rate(0.5), jnp.array([1.0, 2.0])
+        >>> u, state = tx.update(g, tx.init(g))
+        >>> u.tolist()  # downhill
+        [-0.5, -1.0]
     """
     if learning_rate is None:
         return identity()

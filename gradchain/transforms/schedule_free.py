@@ -96,6 +96,15 @@ def schedule_free(
     Memory: 1 x the parameters, and the base optimizer's.
     Raises: ValueError if `update` gets no parameters.
     Reference: Defazio et al., 2024, The Road Less Scheduled, arXiv:2405.15682.
+
+    Example:
+        >>> tx, p = gc.schedule_free(gc.sgd(1.0), 1.0, b1=0.5), jnp.array([0.0])
+        >>> state = tx.init(p)
+        >>> for _ in range(2):  # z goes to 1 and 2; x, the mean, to 1 and 1.5
+        ...     p, state = tx.step(jnp.array([-1.0]), state, p)
+        ...     print(p.tolist(), gc.eval_params(state, p).tolist())
+        [1.0] [1.0]
+        [1.75] [1.5]
     """
     tx = with_extra_args_support(base_optimizer)
 

@@ -15,6 +15,12 @@ def scale_by_sign():
     State: `EmptyState`. Memory: none.
     Reference: Bernstein et al., 2018, signSGD: Compressed Optimisation for Non-Convex Problems,
         arXiv:1802.04434.
+
+    Example:
+        >>> tx, g = gc.scale_by_sign(), jnp.array([-3.0, 0.5])
+        >>> u, state = tx.update(g, tx.init(g))
+        >>> u.tolist()
+        [-1.0, 1.0]
     """
 
     def update(g: Array, s: EmptyState, p: Array | None) -> tuple[Array, EmptyState]:

@@ -66,6 +66,13 @@ def sign_majority_vote(axis: Axis = "data", *, error_feedback: bool = False):
     Reference: Bernstein et al., 2018, signSGD, arXiv:1802.04434; Karimireddy et al., 2019, Error Feedback
         Fixes SignSGD, arXiv:1901.09847; Zheng et al., 2019, Communication-Efficient Distributed Blockwise
         Momentum SGD with Error-Feedback, arXiv:1905.10936, whose errors of both ways these are.
+
+    Example:
+        >>> tx, g = gc.sign_majority_vote(), jnp.array([[1.0, -1.0], [9.0, -9.0], [-3.0, 3.0]])
+        >>> state = jax.vmap(tx.init, axis_name="data")(g)
+        >>> u, _ = jax.vmap(tx.update, axis_name="data")(g, state)
+        >>> u[0].tolist()  # two of three devices against one
+        [1.0, -1.0]
     """
     check_axis("sign_majority_vote", axis)
 

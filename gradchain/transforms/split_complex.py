@@ -51,6 +51,12 @@ def split_real_and_imaginary(inner: GradientTransformation):
 
     Args: inner, any transformation.
     State: `SplitRealAndImaginaryState(inner_state)`. Memory: the inner transformation's.
+
+    Example:
+        >>> tx, g = gc.split_real_and_imaginary(gc.scale_by_sign()), jnp.array([3.0 - 4.0j])
+        >>> u, _ = tx.update(g, tx.init(g))
+        >>> u.tolist()  # alone, the rule would give (3 - 4j) / 5
+        [(1-1j)]
     """
     tx = with_extra_args_support(inner)
 

@@ -70,6 +70,12 @@ def scale_by_spsa(
         if `update` gets no `value_fn`.
     Reference: Spall, 1992, Multivariate Stochastic Approximation Using a Simultaneous Perturbation Gradient
         Approximation.
+
+    Example:
+        >>> tx, p = gc.scale_by_spsa(c=0.5), jnp.array([3.0])
+        >>> u, _ = tx.update(p, tx.init(p), p, value_fn=lambda p: jnp.sum(p**2))
+        >>> [round(x, 3) for x in u.tolist()]  # of one entry, exact: 2 p
+        [6.0]
     """
     if distribution not in SAMPLERS:
         raise ValueError(

@@ -25,6 +25,12 @@ def scale_by_trust_ratio(min_norm: Numeric = 0.0, trust_coefficient: Numeric = 1
     Raises: ValueError if `update` gets no parameters.
     Reference: You, Gitman and Ginsburg, 2017, Large Batch Training of Convolutional Networks,
         arXiv:1708.03888.
+
+    Example:
+        >>> tx, p = gc.scale_by_trust_ratio(), jnp.array([3.0, 4.0])
+        >>> u, state = tx.update(jnp.array([0.5, 0.0]), tx.init(p), p)
+        >>> [round(x, 3) for x in u.tolist()]  # of norm |p| = 5
+        [5.0, 0.0]
     """
 
     def update(g: Array, s: EmptyState, p: Array) -> tuple[Array, EmptyState]:

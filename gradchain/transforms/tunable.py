@@ -50,6 +50,12 @@ def tunable(inner: GradientTransformation):
     State: `TunableState(hyperparams, inner_state)`; names are those of `core.parts`,
         "adamw.b1"; whole numbers (an interval) are i32[].
     Memory: 4 bytes a number, and that of `inner`.
+
+    Example:
+        >>> tx, g = gc.tunable(gc.sgd(0.5)), jnp.array([1.0])
+        >>> state = gc.set_hyperparams(tx.init(g), learning_rate=2.0)
+        >>> tx.update(g, state, g)[0].tolist()
+        [-2.0]
     """
     places = {}
     values = {}

@@ -50,6 +50,11 @@ def from_config(config: dict[str, Any]) -> GradientTransformationExtraArgs:
     Args: config, the dict; of a text, `json.loads(text)`.
     Raises: ConfigError, which says where: for an unknown name (with the nearest), for arguments that a
         function refuses (with its words), for what is no configuration, for a newer schema.
+
+    Example:
+        >>> tx = gc.chain(gc.clip(1.0), gc.sgd(0.5))
+        >>> gc.from_config(gc.to_config(tx)) == tx
+        True
     """
     if not isinstance(config, dict):
         hint = " Give json.loads(text)." if isinstance(config, (str, bytes)) else ""
