@@ -15,7 +15,10 @@ def normalize_by_update_norm(scale_factor: Numeric = 1.0, eps: Numeric = 1e-6):
 
     |g| is the 2-norm over all entries of all leaves, summed in at least float32.
 
-    Args: scale_factor, the norm of the result; eps, at least 0 (at 0, zeros stay zeros).
+    Args:
+        scale_factor: the norm of the result.
+        eps: at least 0; at 0, zeros stay zeros.
+
     State: `EmptyState`. Memory: none.
     Reference: Hazan, Levy and Shalev-Shwartz, 2015, Beyond Convexity: Stochastic Quasi-Convex
         Optimization, arXiv:1507.02030.
