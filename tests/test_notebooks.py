@@ -24,6 +24,7 @@ PICTURES = {
     "09_convolutional.ipynb": 3,
     "10_layerwise_rates.ipynb": 2,
     "11_character_transformer.ipynb": 2,
+    "12_differential_privacy.ipynb": 2,
 }
 # Appended to the cell that is tagged "settings", so that a test takes seconds.
 SMALL = {
@@ -35,6 +36,7 @@ SMALL = {
     "09_convolutional.ipynb": "STEPS, FULL_STEPS, RATES = 60, 50, [0.1, 0.3]",
     "10_layerwise_rates.ipynb": "FACTORS, RATES, LARGE_STEPS = [0.3, 1.0, 10.0], [0.03], 10",
     "11_character_transformer.ipynb": "STEPS, RATES, CHARACTERS = 75, [0.012], 60",
+    "12_differential_privacy.ipynb": "STEPS, SEEDS, NOISES, RATES, CLIPS = 50, 2, [0.0, 2.0, 8.0], [0.1, 0.3, 1.0], [0.5]",
 }
 
 
@@ -150,8 +152,8 @@ def test_sharded_training_runs(tmp_path: Path):
 
 
 def numbers(pattern: str, text: str) -> list[float]:
-    """What the pattern's group finds, as numbers."""
-    return [float(x) for x in re.findall(pattern, text)]
+    """What the pattern's group finds, as numbers; ^ is the beginning of a line."""
+    return [float(x) for x in re.findall(pattern, text, re.M)]
 
 
 def test_sparse_text_runs(tmp_path: Path):
@@ -218,3 +220,17 @@ def test_character_transformer_runs(tmp_path: Path):
     assert max(losses) < 3.0  # 3.58 is chance
     assert len(re.findall(r"(\d+)% of \d+ words", text)) == 4
     assert "muon" in str(outputs(notebook))
+
+
+def test_differential_privacy_runs(tmp_path: Path):
+    """The account is not below the exact epsilon; more noise spends less and costs accuracy."""
+    text = printed(run("12_differential_privacy.ipynb", tmp_path))
+    (bound,), (exact,) = numbers(r"noise 20: epsilon (\S+),", text), numbers(r", exact (\S+)\n", text)
+    assert exact <= bound < 1.2 * exact
+    spent, whole = numbers(r"^noise .*: epsilon +(\S+),", text), numbers(r"every step +(\d\S+)\n", text)
+    assert len(spent) == len(whole) == 2
+    assert 0 < spent[1] < spent[0] < whole[0] / 10
+    assert whole[1] < whole[0]
+    free, some, much = numbers(r"^noise .* accuracy (\S+) %", text)
+    assert free > 85
+    assert 20 < much < some - 5 < free - 8
