@@ -25,6 +25,8 @@ PICTURES = {
     "10_layerwise_rates.ipynb": 2,
     "11_character_transformer.ipynb": 2,
     "12_differential_privacy.ipynb": 2,
+    "13_learning_hyperparameters.ipynb": 3,
+    "15_physics_lbfgs.ipynb": 2,
 }
 # Appended to the cell that is tagged "settings", so that a test takes seconds.
 SMALL = {
@@ -36,7 +38,9 @@ SMALL = {
     "09_convolutional.ipynb": "STEPS, FULL_STEPS, RATES = 60, 50, [0.1, 0.3]",
     "10_layerwise_rates.ipynb": "FACTORS, RATES, LARGE_STEPS = [0.3, 1.0, 10.0], [0.03], 10",
     "11_character_transformer.ipynb": "STEPS, RATES, CHARACTERS = 75, [0.012], 60",
-    "12_differential_privacy.ipynb": "STEPS, SEEDS, NOISES, RATES, CLIPS = 50, 2, [0.0, 2.0, 8.0], [0.1, 0.3, 1.0], [0.5]",
+    "12_differential_privacy.ipynb": "STEPS, SEEDS, CLIPS = 50, 2, [1]; NOISES, RATES = [0, 2, 8], [0.1, 0.3, 1]",
+    "13_learning_hyperparameters.ipynb": "META_STEPS, GRID, LONG, NEAR = 12, 5, 40, 3",
+    "15_physics_lbfgs.ipynb": "GRADIENTS, WARM, LBFGS_STEPS, RATES, SEEDS = 600, 200, 150, [0.01], 1",
 }
 
 
@@ -234,3 +238,33 @@ def test_differential_privacy_runs(tmp_path: Path):
     free, some, much = numbers(r"^noise .* accuracy (\S+) %", text)
     assert free > 85
     assert 20 < much < some - 5 < free - 8
+
+
+def test_learning_hyperparameters_runs(tmp_path: Path):
+    """The derivative is that of differences, walks go down, and beyond an edge it explodes."""
+    text = printed(run("13_learning_hyperparameters.ipynb", tmp_path))
+    errors = numbers(r"relative error (\S+)", text)
+    assert len(errors) == 6
+    assert max(errors) < 1e-5
+    walks = re.findall(r"^from (\w+) +loss (\S+) to (\S+) ", text, re.M)
+    assert [name for name, *_ in walks] == ["small", "middle", "large"]
+    for _, before, after in walks[:2]:
+        assert float(after) < 0.5 * float(before)
+    one, schedule = numbers(r"validation loss (\S+) ", text)
+    assert schedule < one - 0.01
+    stable, _, unstable = numbers(r"after 40 steps (\S+)$", text)
+    assert stable < 10 < 1e5 < unstable
+
+
+def test_physics_runs(tmp_path: Path):
+    """L-BFGS is at Adam's loss with a third of the gradients, and its solution is the equation's."""
+    text = printed(run("15_physics_lbfgs.ipynb", tmp_path))
+    rows = re.findall(r"^(\S+) +(\d+) gradients +loss (\S+) +error (\S+) .* after (\d+)$", text, re.M)
+    assert [row[0] for row in rows] == ["Adam", "L-BFGS", "both"]
+    adam, lbfgs, both = ([float(x) for x in row[1:]] for row in rows)
+    assert adam[0] == adam[3] == 600
+    assert lbfgs[3] < 200
+    assert lbfgs[1] < adam[1] / 10
+    assert both[1] < adam[1]
+    assert max(lbfgs[2], both[2]) < 1e-3
+    assert numbers(r"^seed \d +L-BFGS .* loss (\S+) ", text)[0] < 1e-6
