@@ -26,6 +26,7 @@ PICTURES = {
     "11_character_transformer.ipynb": 2,
     "12_differential_privacy.ipynb": 2,
     "13_learning_hyperparameters.ipynb": 3,
+    "14_sharpness_aware.ipynb": 2,
     "15_physics_lbfgs.ipynb": 2,
 }
 # Appended to the cell that is tagged "settings", so that a test takes seconds.
@@ -40,6 +41,7 @@ SMALL = {
     "11_character_transformer.ipynb": "STEPS, RATES, CHARACTERS = 75, [0.012], 60",
     "12_differential_privacy.ipynb": "STEPS, SEEDS, CLIPS = 50, 2, [1]; NOISES = [0, 2, 8]; del RATES[0]",
     "13_learning_hyperparameters.ipynb": "META_STEPS, GRID, LONG, NEAR = 12, 5, 40, 3",
+    "14_sharpness_aware.ipynb": "STEPS, SEEDS, RATES, RADII = 150, 3, [0.03, 0.1], [0.4]",
     "15_physics_lbfgs.ipynb": "GRADIENTS, WARM, LBFGS_STEPS, RATES, SEEDS = 600, 200, 150, [0.01], 1",
 }
 
@@ -254,6 +256,18 @@ def test_learning_hyperparameters_runs(tmp_path: Path):
     assert schedule < one - 0.01
     stable, _, unstable = numbers(r"after 40 steps (\S+)$", text)
     assert stable < 10 < 1e5 < unstable
+
+
+def test_sharpness_aware_runs(tmp_path: Path):
+    """SAM's minimum is flatter by both measures, and every optimizer learns."""
+    text = printed(run("14_sharpness_aware.ipynb", tmp_path))
+    accuracies = numbers(r" test (\S+) % ", text)
+    assert len(accuracies) == 3
+    assert min(accuracies) > 70
+    assert len(re.findall(r"^SAM above .* by \S+ \+- \S+ points, 3 seeds$", text, re.M)) == 2
+    for measure in r" curvature +(\S+) ", r" growth at distance 4 (\S+) ":
+        sgd, _, sam = numbers(measure, text)
+        assert 0 < sam < 0.8 * sgd
 
 
 def test_physics_runs(tmp_path: Path):
