@@ -39,7 +39,7 @@ SMALL = {
     "09_convolutional.ipynb": "STEPS, FULL_STEPS, RATES = 60, 50, [0.1, 0.3]",
     "10_layerwise_rates.ipynb": "FACTORS, RATES, LARGE_STEPS = [0.3, 1.0, 10.0], [0.03], 10",
     "11_character_transformer.ipynb": "STEPS, RATES, CHARACTERS = 75, [0.012], 60",
-    "12_differential_privacy.ipynb": "STEPS, SEEDS, CLIPS = 50, 2, [1]; NOISES = [0, 2, 8]; del RATES[0]",
+    "12_differential_privacy.ipynb": "STEPS, SEEDS, NOISE = 50, 2, 4.0; del RATES[0], NOISES[1::2]",
     "13_learning_hyperparameters.ipynb": "META_STEPS, GRID, LONG, NEAR = 12, 5, 40, 3",
     "14_sharpness_aware.ipynb": "STEPS, SEEDS, RATES, RADII = 150, 3, [0.03, 0.1], [0.4]",
     "15_physics_lbfgs.ipynb": "GRADIENTS, WARM, LBFGS_STEPS, RATES, SEEDS = 600, 200, 150, [0.01], 1",
