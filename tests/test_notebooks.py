@@ -25,6 +25,10 @@ PICTURES = {
     "09_convolutional.ipynb": 3,
     "10_layerwise_rates.ipynb": 2,
     "11_character_transformer.ipynb": 2,
+    "12_differential_privacy.ipynb": 2,
+    "13_learning_hyperparameters.ipynb": 3,
+    "14_sharpness_aware.ipynb": 2,
+    "15_physics_lbfgs.ipynb": 2,
 }
 # Appended to the cell that is tagged "settings", so that a test takes seconds.
 SMALL = {
@@ -36,6 +40,10 @@ SMALL = {
     "09_convolutional.ipynb": "STEPS, FULL_STEPS, RATES = 60, 50, [0.1, 0.3]",
     "10_layerwise_rates.ipynb": "FACTORS, RATES, LARGE_STEPS = [0.3, 1.0, 10.0], [0.03], 10",
     "11_character_transformer.ipynb": "STEPS, RATES, CHARACTERS = 75, [0.012], 60",
+    "12_differential_privacy.ipynb": "STEPS, SEEDS, NOISE = 50, 2, 4.0; del RATES[0], NOISES[1::2]",
+    "13_learning_hyperparameters.ipynb": "META_STEPS, GRID, LONG, NEAR = 12, 5, 40, 3",
+    "14_sharpness_aware.ipynb": "STEPS, SEEDS, RATES, RADII = 150, 3, [0.03, 0.1], [0.4]",
+    "15_physics_lbfgs.ipynb": "GRADIENTS, WARM, LBFGS_STEPS, RATES, SEEDS = 600, 200, 150, [0.01], 1",
 }
 
 
@@ -152,8 +160,8 @@ def test_sharded_training_runs(tmp_path: Path):
 
 
 def numbers(pattern: str, text: str) -> list[float]:
-    """What the pattern's group finds, as numbers."""
-    return [float(x) for x in re.findall(pattern, text)]
+    """What the pattern's group finds, as numbers; ^ is the beginning of a line."""
+    return [float(x) for x in re.findall(pattern, text, re.M)]
 
 
 def test_sparse_text_runs(tmp_path: Path):
@@ -220,3 +228,59 @@ def test_character_transformer_runs(tmp_path: Path):
     assert max(losses) < 3.0  # 3.58 is chance
     assert len(re.findall(r"(\d+)% of \d+ words", text)) == 4
     assert "muon" in str(outputs(notebook))
+
+
+def test_differential_privacy_runs(tmp_path: Path):
+    """The account is not below the exact epsilon; more noise spends less and costs accuracy."""
+    text = printed(run("12_differential_privacy.ipynb", tmp_path))
+    (bound,), (exact,) = numbers(r"noise 20: epsilon (\S+),", text), numbers(r", exact (\S+)\n", text)
+    assert exact <= bound < 1.2 * exact
+    spent, whole = numbers(r"^noise .*: epsilon +(\S+),", text), numbers(r"every step +(\d\S+)\n", text)
+    assert len(spent) == len(whole) == 2
+    assert 0 < spent[1] < spent[0] < whole[0] / 10
+    assert whole[1] < whole[0]
+    free, some, much = numbers(r"^noise .* accuracy (\S+) %", text)
+    assert free > 85
+    assert 20 < much < some - 5 < free - 8
+
+
+def test_learning_hyperparameters_runs(tmp_path: Path):
+    """The derivative is that of differences, walks go down, and beyond an edge it explodes."""
+    text = printed(run("13_learning_hyperparameters.ipynb", tmp_path))
+    errors = numbers(r"relative error (\S+)", text)
+    assert len(errors) == 6
+    assert max(errors) < 1e-5
+    walks = re.findall(r"^from (\w+) +loss (\S+) to (\S+) ", text, re.M)
+    assert [name for name, *_ in walks] == ["small", "middle", "large"]
+    for _, before, after in walks[:2]:
+        assert float(after) < 0.5 * float(before)
+    one, schedule = numbers(r"validation loss (\S+) ", text)
+    assert schedule < one - 0.01
+    stable, _, unstable = numbers(r"after 40 steps (\S+)$", text)
+    assert stable < 10 < 1e5 < unstable
+
+
+def test_sharpness_aware_runs(tmp_path: Path):
+    """SAM's minimum is flatter by both measures, and every optimizer learns."""
+    text = printed(run("14_sharpness_aware.ipynb", tmp_path))
+    accuracies = numbers(r" test (\S+) % ", text)
+    assert len(accuracies) == 3
+    assert min(accuracies) > 70
+    assert len(re.findall(r"^SAM above .* by \S+ \+- \S+ points, 3 seeds$", text, re.M)) == 2
+    for measure in r" curvature +(\S+) ", r" growth at distance 4 (\S+) ":
+        sgd, _, sam = numbers(measure, text)
+        assert 0 < sam < 0.8 * sgd
+
+
+def test_physics_runs(tmp_path: Path):
+    """L-BFGS is at Adam's loss with a third of the gradients, and its solution is the equation's."""
+    text = printed(run("15_physics_lbfgs.ipynb", tmp_path))
+    rows = re.findall(r"^(\S+) +(\d+) gradients +loss (\S+) +error (\S+) .* after (\d+)$", text, re.M)
+    assert [row[0] for row in rows] == ["Adam", "L-BFGS", "both"]
+    adam, lbfgs, both = ([float(x) for x in row[1:]] for row in rows)
+    assert adam[0] == adam[3] == 600
+    assert lbfgs[3] < 200
+    assert lbfgs[1] < adam[1] / 10
+    assert both[1] < adam[1]
+    assert max(lbfgs[2], both[2]) < 1e-3
+    assert numbers(r"^seed \d +L-BFGS .* loss (\S+) ", text)[0] < 1e-6
