@@ -3,7 +3,7 @@
 mypy and pyright must also see each mistake that is marked: an unused `ignore` is an error.
 """
 
-# pyright: strict, enableTypeIgnoreComments=false, reportUnnecessaryTypeIgnoreComment=true
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false
 
@@ -71,10 +71,10 @@ def types_of_states(tx: gc.GradientTransformationExtraArgs, params: Params) -> N
 
 def mistakes_are_seen() -> None:
     """Never called. Each line is an error to a type checker."""
-    gc.adamw()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    gc.adamw(1e-3, beta1=0.9)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    gc.adamw("fast")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    _ = gc.sgd(0.1).updates  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    gc.adamw()  # type: ignore[call-arg]
+    gc.adamw(1e-3, beta1=0.9)  # type: ignore[call-arg]
+    gc.adamw("fast")  # type: ignore[arg-type]
+    _ = gc.sgd(0.1).updates  # type: ignore[attr-defined]
 
 
 def main() -> None:
