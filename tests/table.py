@@ -110,6 +110,11 @@ class Case:
         return compiled(self.make().update)
 
     @functools.cached_property
+    def full_step(self) -> Callable[..., Any]:
+        """The pair's `step` as one program, which the laws share."""
+        return compiled(self.make().step)
+
+    @functools.cached_property
     def optax_step(self) -> Callable[..., Any]:
         """The twin's `update` as one program: its conditionals would be compiled anew at each step."""
         return compiled(self.make(optax).update)

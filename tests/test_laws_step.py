@@ -29,7 +29,7 @@ def in_two(case: Case) -> Any:
 @pytest.mark.parametrize("case", **ids(CASES))
 def test_a_step_is_update_and_apply_updates(case: Case, dtype: str) -> None:
     """To the last bit in one program each, with parameters and state of its own at every step."""
-    whole, halves = compiled(case.make().step), compiled(in_two(case))
+    whole, halves = case.full_step, compiled(in_two(case))
     p = expected = params(dtype)
     state = expected_state = case.make().init(p)
     for t in range(4):
@@ -47,8 +47,7 @@ def test_steps_of_wrappers_vectorize(case: Case) -> None:
     grads = [gradients(p, seed) for seed, p in enumerate(trees)]
     stack = functools.partial(jax.tree.map, lambda *xs: jnp.stack(xs))
     stepped = jax.jit(jax.vmap(lambda g, p: tx.step(g, tx.init(p), p)))(stack(*grads), stack(*trees))
-    step = jax.jit(tx.step)
-    singles = [step(g, tx.init(p), p) for g, p in zip(grads, trees, strict=True)]
+    singles = [case.full_step(g, tx.init(p), p) for g, p in zip(grads, trees, strict=True)]
     check_close(stepped, stack(*singles), 2e-6)
 
 
@@ -65,8 +64,8 @@ def test_steps_scan_with_donated_arrays(case: Case) -> None:
 
     p = params()
     grads = [gradients(p, t) for t in range(4)]
-    expected, expected_state, step = p, tx.init(p), jax.jit(tx.step)
+    expected, expected_state = p, tx.init(p)
     for g in grads:
-        expected, expected_state = step(g, expected_state, expected)
+        expected, expected_state = case.full_step(g, expected_state, expected)
     trained = train(params(), tx.init(p), jax.tree.map(lambda *xs: jnp.stack(xs), *grads))
     check_close(trained, (expected, expected_state), 2e-6)

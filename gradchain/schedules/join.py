@@ -33,7 +33,7 @@ def joined(schedules: Sequence[Callable[[Any], Any]], boundaries: Sequence[Any])
 def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> Schedule:
     """One schedule after another. Each counts from 0 at its first step.
 
-    v(t) = schedules[i](t - boundaries[i - 1]) for boundaries[i - 1] <= t < boundaries[i].
+    v(t) = s_i(t - b_i) for b_i <= t < b_(i+1), with s_i = schedules[i], b_0 = 0, b_i = boundaries[i - 1].
 
     Args:
         schedules: functions of the step count; only the first is called with a negative count, if any.
