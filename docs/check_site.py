@@ -2,7 +2,7 @@
 
 - Every link inside the site leads to a file, and every anchor to an element.
 - No page loads anything from another host.
-- The search index has every public name.
+- The search index has every public name, and finds it without its module.
 - Every optimizer has a page, and a picture unless it says why not.
 """
 
@@ -86,6 +86,8 @@ def missing(site: Path) -> list[str]:
     index = json.loads((site / "search" / "search_index.json").read_text())
     titles = {doc["title"].split()[0] for doc in index["docs"] if doc["title"]}
     found = [f"the search index lacks {path}" for path in entries() if path not in titles]
+    words = {word for title in titles for word in re.split(index["config"]["separator"], title)}
+    found += [f"a search finds no {e.name}" for e in entries().values() if e.name not in words]
     for name in optimizers():
         if not (site / "optimizers" / f"{name}.html").is_file():
             found.append(f"no page for {name}")
