@@ -54,6 +54,7 @@ from table import (
     Case as Case,
     find as find,
     ids as ids,
+    in_dtypes as in_dtypes,
     of_optax as of_optax,
     opt,
     row,
@@ -420,5 +421,8 @@ FIELD = [importlib.import_module(path.stem) for path in sorted(Path(__file__).pa
 
 CASES += [case for file in FIELD for case in file.CASES]
 VARIANTS += [case for file in FIELD for case in getattr(file, "VARIANTS", [])]
+FIRST = {case.name: case for case in reversed(CASES)}
+TYPICAL = [case for case in CASES if case.wraps or case is FIRST[case.name]]
+"""One row of each factory, and every row that wraps: for dear laws on which options have no bearing."""
 TWINS = [case for case in CASES if case.has_twin]
 OPTIMIZERS = [case for case in CASES if case.optimizer]

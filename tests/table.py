@@ -205,6 +205,13 @@ def ids(cases: list[Case]) -> dict[str, Any]:
     return {"argvalues": cases, "ids": [case.id for case in cases]}
 
 
+def in_dtypes(**rows: list[Case]) -> dict[str, Any]:
+    """Arguments for pytest.mark.parametrize over rows and dtypes: for each dtype, its rows."""
+    pairs = [(case, dtype) for dtype, cases in rows.items() for case in cases]
+    names = [f"{dtype}-{case.id}" for case, dtype in pairs]
+    return {"argnames": ("case", "dtype"), "argvalues": pairs, "ids": names}
+
+
 LR = 0.05
 SMALL = {"eps": 1e-3, "eps_root": 1e-4}
 ADAM = {"b1": 0.8, "b2": 0.9, **SMALL}  # of optimizers, away from the defaults

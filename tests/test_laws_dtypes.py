@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import CASES, HALF, OPTIMIZERS, Case, ids
+from cases import CASES, HALF, OPTIMIZERS, TYPICAL, Case, ids, in_dtypes
 from parity import check_tells
 from trees import check_close, enable_x64, gradients, params, wide, worst
 
@@ -34,8 +34,7 @@ def check_lands(p: Any, updates: Any, expected: Any, limit: float) -> None:
     assert worst(raised(p), aim) > limit
 
 
-@pytest.mark.parametrize("case", **ids(CASES))
-@pytest.mark.parametrize("dtype", list(HALF))
+@pytest.mark.parametrize(**in_dtypes(bfloat16=CASES, float16=TYPICAL))
 def test_half_precision_follows_float32(case: Case, dtype: str) -> None:
     """While the parameters move by a quarter a step, which they do without a rounding.
 
@@ -58,18 +57,18 @@ def test_half_precision_follows_float32(case: Case, dtype: str) -> None:
     assert all(p.dtype == dtype for p in jax.tree.leaves(gc.apply_updates(low, updates)))
 
 
-@pytest.mark.parametrize("case", **ids(CASES))
-@pytest.mark.parametrize("dtype", ["float16", "complex64"])
+COMPLEX = [case for case in TYPICAL if case.complex]
+
+
+@pytest.mark.parametrize(**in_dtypes(float16=TYPICAL, complex64=COMPLEX))
 def test_zero_gradients_give_finite_updates(case: Case, dtype: str) -> None:
-    if dtype == "complex64" and not case.complex:
-        return
     p = params(dtype)
     updates, state, p = case.run(p, 3, scale=0.0)
     for leaf in jax.tree.leaves((updates, state, p)):
         assert np.all(np.isfinite(wide(leaf)))
 
 
-@pytest.mark.parametrize("case", **ids([case for case in CASES if case.complex]))
+@pytest.mark.parametrize("case", **ids(COMPLEX))
 def test_complex_parameters_keep_their_dtype(case: Case) -> None:
     updates, state, p = case.run(params("complex64"), 3)
     assert all(u.dtype == jnp.complex64 for u in jax.tree.leaves((updates, p)))

@@ -8,14 +8,14 @@ import numpy as np
 import optax
 import orbax.checkpoint
 import pytest
-from cases import CASES, Case, ids
+from cases import TYPICAL, Case, ids
 from flax import nnx
 from flax.training.train_state import TrainState
 from trees import check_close, gradients, params, signature_of
 
 import gradchain as gc
 
-PLAIN = [case for case in CASES if case.extra is None]
+PLAIN = [case for case in TYPICAL if case.extra is None]
 ANY_TREE = [case for case in PLAIN if case.any_tree]
 
 

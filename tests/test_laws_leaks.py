@@ -4,13 +4,13 @@ import gc as garbage
 
 import jax
 import pytest
-from cases import CASES, Case, ids
+from cases import TYPICAL, Case, ids
 from trees import gradients, params
 
 import gradchain as gc
 from gradchain.core.types import NumberType
 
-TRACEABLE = [case for case in CASES if case.numbers]
+TRACEABLE = [case for case in TYPICAL if case.numbers]
 
 
 def only_new_objects_are_searched() -> None:

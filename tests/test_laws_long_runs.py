@@ -13,9 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import OPTIMIZERS, Case, ids
+from cases import TYPICAL, Case, ids
 from trees import enable_x64, params, wide
 
+OPTIMIZERS = [case for case in TYPICAL if case.optimizer]
 STEPS = 300
 LOW = ("bfloat16", "float16", "bfloat16")  # of the three leaves
 LIMITS = [0.02, 0.005, 0.02]

@@ -6,14 +6,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import pytest
-from cases import CASES, Case, ids
+from cases import TYPICAL, Case, ids
 from devices import exchanged, mesh_of
 from jax.sharding import NamedSharding, PartitionSpec as P
 from trees import check_close, gradients
 
 import gradchain as gc
 
-ANY_TREE = [case for case in CASES if case.any_tree and not case.meshed]
+ANY_TREE = [case for case in TYPICAL if case.any_tree and not case.meshed]
 STEPS = 3
 
 

@@ -6,12 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import pytest
-from cases import CASES, Case, ids
+from cases import CASES, TYPICAL, Case, ids, in_dtypes
 from trees import check_close, compiled, gradients, params, signature_of
 
 import gradchain as gc
-
-WRAPPERS = [case for case in CASES if case.wraps and case.extra is None]
 
 
 def in_two(case: Case) -> Any:
@@ -25,8 +23,7 @@ def in_two(case: Case) -> Any:
     return step
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("case", **ids(CASES))
+@pytest.mark.parametrize(**in_dtypes(float32=CASES, bfloat16=TYPICAL))
 def test_a_step_is_update_and_apply_updates(case: Case, dtype: str) -> None:
     """To the last bit in one program each, with parameters and state of its own at every step."""
     whole, halves = case.full_step, compiled(in_two(case))
@@ -41,17 +38,7 @@ def test_a_step_is_update_and_apply_updates(case: Case, dtype: str) -> None:
         check_close((p, state), (expected, expected_state), rtol)
 
 
-@pytest.mark.parametrize("case", **ids(WRAPPERS))
-def test_steps_of_wrappers_vectorize(case: Case) -> None:
-    tx, trees = case.make(), [params(seed=seed) for seed in range(2)]
-    grads = [gradients(p, seed) for seed, p in enumerate(trees)]
-    stack = functools.partial(jax.tree.map, lambda *xs: jnp.stack(xs))
-    stepped = jax.jit(jax.vmap(lambda g, p: tx.step(g, tx.init(p), p)))(stack(*grads), stack(*trees))
-    singles = [case.full_step(g, tx.init(p), p) for g, p in zip(grads, trees, strict=True)]
-    check_close(stepped, stack(*singles), 2e-6)
-
-
-@pytest.mark.parametrize("case", **ids([case for case in CASES if case.extra is None]))
+@pytest.mark.parametrize("case", **ids([case for case in TYPICAL if case.extra is None]))
 def test_steps_scan_with_donated_arrays(case: Case) -> None:
     tx = case.make()
 
