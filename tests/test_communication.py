@@ -74,12 +74,21 @@ def test_devices_follow_the_algorithm(name: str) -> None:
         assert [float(s) == 0 for s in spread] == [name != "diloco" or t in (2, 5) for t in range(STEPS)]
 
 
+def without_signs(result: Any) -> Any:
+    """PowerSGD's Q without signs: where a row of the gradient is 0, a rounding chooses that of a column."""
+    way, state = result
+    return way, jax.tree_util.tree_map_with_path(
+        lambda path, x: jnp.abs(x) if ".q" in jax.tree_util.keystr(path) else x, state
+    )
+
+
 @pytest.mark.parametrize("name", list(TXS))
 def test_it_is_the_same_everywhere(name: str) -> None:
     """In vmap, with unchecked types, and by update."""
     p, g = problem()
     given = for_all(p), for_all(TXS[name].init(p)), g
-    check_close(jax.jit(jax.vmap(train(TXS[name]), axis_name="data"))(*given), trained(name), 1e-5)
+    by_vmap = jax.jit(jax.vmap(train(TXS[name]), axis_name="data"))(*given)
+    check_close(without_signs(by_vmap), without_signs(trained(name)), 1e-5)
     unchecked = on_devices(train(TXS[name], whole=False), check=False)(*given)
     check_close(unchecked[0], trained(name)[0], 1e-5)
 

@@ -57,9 +57,11 @@ class Dynamic:
 def _sharded_as(x: Array, codes: Array) -> Array:
     """The codes, sharded as the array is, also where shards cut blocks.
 
-    A choice entry by entry ties the two shardings. What is not a number has a scale that is none either.
+    Where the compiler chooses shardings, a choice entry by entry ties the two. What is not a number has a
+    scale that is none either.
     """
-    return sharded_as(x, jnp.where(jnp.isnan(x), jnp.zeros_like(codes), codes))
+    codes = sharded_as(x, codes)
+    return jnp.where(jnp.isnan(x), jnp.zeros_like(codes), codes)
 
 
 def _times(numbers: Array, scales: Array, blocks: Blocks) -> Array:
