@@ -1,6 +1,6 @@
-"""Writes docs/parity.md: the worst relative error of every row against its references.
+"""Writes docs/parity.md and its picture: the worst relative error of every row against its references.
 
-Run `python docs/parity.py` where the tests run; it takes a minute. With --check nothing is measured or
+Run `python docs/parity.py` where the tests run; it takes some minutes. With --check nothing is measured or
 written: if the page's rows are not those of the tests it is named, and the exit status is 1.
 """
 
@@ -21,6 +21,7 @@ runpy.run_path(str(ROOT / "tests" / "conftest.py"))  # as strictly as the tests
 
 import field  # noqa: E402
 import jax  # noqa: E402
+import parity_picture  # noqa: E402
 import test_torch_parity as torch  # noqa: E402
 from cases import TWINS, Case  # noqa: E402
 from parity import STEPS, error_to_optax, error_to_paper, error_to_trajectory  # noqa: E402
@@ -112,6 +113,7 @@ def page(measure: Measure) -> str:
         "# Parity",
         "Worst relative errors of updates, state fields and parameters, relative to each leaf's largest "
         "entry over the run. Made by `docs/parity.py` from the functions that the tests call.",
+        "![Worst relative errors by reference, a dot for each row](parity.png)",
         "## Optax 0.2.8",
         f"{STEPS} steps over all rows of `tests/cases.py` that have a twin there: on random gradients in "
         "float32 and float64, and down Rosenbrock's valley in float64. What is known of the larger errors "
@@ -142,6 +144,7 @@ def main() -> int:
     warnings.simplefilter("ignore")
     if not parser.parse_args().check:
         PAGE.write_text(page(measured))
+        parity_picture.main()
     elif without_numbers(PAGE.read_text()) != without_numbers(page(unmeasured)):
         print("docs/parity.md is stale: run python docs/parity.py", file=sys.stderr)
         return 1

@@ -61,6 +61,19 @@ assert u['w'].shape == (2, 3) and repr(tx) == 'scale_by_sign_momentum()'
         assert result.returncode == 0, result.stderr
 
 
+def test_the_picture_of_parity_has_every_number_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    import parity_picture
+
+    text = parity_picture.PAGE.read_text()
+    found = parity_picture.errors(text)
+    assert sum(map(len, found.values())) == len(re.findall(r" \d\.\de[+-]\d\d \|", text))
+    assert "`radam`" in dict(found["Optax 0.2.8, float32"])
+    assert all(name for rows in found.values() for name, _ in rows)
+    axes = parity_picture.draw(found).axes[0]
+    assert len(axes.lines) == len(found) == 6
+
+
 @pytest.mark.parametrize("name", RUN)
 def test_the_code_of_a_page_runs_and_prints_what_it_shows(
     name: str, capsys: pytest.CaptureFixture[str]
